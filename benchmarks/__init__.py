@@ -1,0 +1,1 @@
+"""Experiments: many runs, and the tables and figures that compare them."""

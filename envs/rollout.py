@@ -1,0 +1,150 @@
+"""Playing episodes with a policy, and scoring it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector.utils import concatenate, create_empty_array
+from numpy.typing import NDArray
+
+Env = gym.Env[Any, Any]
+
+
+class Policy(Protocol):
+    """What plays: SB3's own ``predict``, which trained models and controllers share."""
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: Any = None,
+        deterministic: bool = False,
+    ) -> tuple[Any, Any]:
+        """Choose actions.
+
+        :param observation: batch of observations, shape (n, ...)
+        :param state: memory of a recurrent policy, None for others
+        :param episode_start: shape (n,), which episodes have just begun
+        :param deterministic: whether to act without exploration noise
+        :return: actions of shape (n, ...) and the next memory
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One episode of n steps.
+
+    observations has shape (n + 1, ...), actions (n, ...) and rewards (n,); success is what the
+    environment reported as ``info["is_success"]`` at the end, None where it reports none.
+    """
+
+    observations: NDArray[Any]
+    actions: NDArray[Any]
+    rewards: NDArray[np.float64]
+    terminated: bool
+    truncated: bool
+    success: bool | None
+
+    @property
+    def episode_return(self) -> float:
+        """Undiscounted sum of rewards."""
+        return float(self.rewards.sum())
+
+
+class Evaluation(NamedTuple):
+    """Scores of n episodes: returns (n,), lengths (n,) in steps, successes (n,) or None."""
+
+    returns: NDArray[np.float64]
+    lengths: NDArray[np.int64]
+    successes: NDArray[np.bool_] | None
+
+
+def rollout(policy: Policy, env: Env, seed: int, options: dict[str, Any] | None = None) -> Episode:
+    """Play one noise-free episode.
+
+    :param env: must end its episodes, by termination or by a time limit
+    :param seed: for ``reset``
+    :param options: for ``reset``
+    """
+    (episode,) = play_side_by_side(policy, [env], [seed], options)
+    return episode
+
+
+def evaluate(policy: Policy, envs: Sequence[Env], seeds: Sequence[int]) -> Evaluation:
+    """Score a policy on noise-free episodes.
+
+    :param envs: equal environments, one for each episode
+    :param seeds: episode k starts from ``reset(seed=seeds[k])``
+    """
+    episodes = play_side_by_side(policy, envs, seeds)
+    successes = [episode.success for episode in episodes]
+    return Evaluation(
+        returns=np.array([episode.episode_return for episode in episodes]),
+        lengths=np.array([len(episode.rewards) for episode in episodes]),
+        successes=None if None in successes else np.array(successes, dtype=bool),
+    )
+
+
+def play_side_by_side(
+    policy: Policy,
+    envs: Sequence[Env],
+    seeds: Sequence[int],
+    options: dict[str, Any] | None = None,
+) -> list[Episode]:
+    """Play one noise-free episode in each environment, with one prediction for all at each step.
+
+    Episodes that are over stay in the batch with their last observation: its size never changes,
+    so neither do the last bits of the policy's matrix products.
+
+    :param seeds: one for each environment
+    :param options: for every ``reset``
+    """
+    records = [_Record(env, seed, options) for env, seed in zip(envs, seeds, strict=True)]
+    space = envs[0].observation_space
+    batch: Any = create_empty_array(space, len(envs))
+    memory = None
+    episode_start = np.ones(len(envs), dtype=bool)
+    while not all(record.is_over for record in records):
+        batch = concatenate(space, [record.observations[-1] for record in records], batch)
+        actions, memory = policy.predict(batch, memory, episode_start, deterministic=True)
+        episode_start = np.zeros(len(envs), dtype=bool)
+        for record, action in zip(records, actions, strict=True):
+            if not record.is_over:
+                record.step(action)
+    return [record.episode() for record in records]
+
+
+class _Record:
+    """An environment together with what its present episode has yielded so far."""
+
+    def __init__(self, env: Env, seed: int, options: dict[str, Any] | None) -> None:
+        observation, self.info = env.reset(seed=seed, options=options)
+        self.env = env
+        self.observations: list[Any] = [observation]
+        self.actions: list[Any] = []
+        self.rewards: list[float] = []
+        self.terminated = self.truncated = False
+
+    @property
+    def is_over(self) -> bool:
+        return self.terminated or self.truncated
+
+    def step(self, action: Any) -> None:
+        observation, reward, self.terminated, self.truncated, self.info = self.env.step(action)
+        self.observations.append(observation)
+        self.actions.append(np.array(action))
+        self.rewards.append(float(reward))
+
+    def episode(self) -> Episode:
+        success = self.info.get("is_success")
+        return Episode(
+            observations=np.array(self.observations),
+            actions=np.array(self.actions),
+            rewards=np.array(self.rewards, dtype=np.float64),
+            terminated=bool(self.terminated),
+            truncated=bool(self.truncated),
+            success=None if success is None else bool(success),
+        )

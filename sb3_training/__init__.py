@@ -1,0 +1,1 @@
+"""What train_sb3.py is made of."""

@@ -1,0 +1,71 @@
+"""The configuration of one training run."""
+
+import re
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+MAX_SEED = 2**32 - 1  # the largest that NumPy's global generator takes, which SB3 seeds
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be run; its message says what would be accepted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything that a run's result depends on, apart from package versions.
+
+    :param label: names the implementation in run directories, tables and figures: lower-case
+        letters, digits, '_', '.', '-'; the algorithm's name if left empty
+    :param algo: name of the algorithm
+    :param env_id: Gymnasium id, optionally as ``module:Id-v0``
+    :param env_kwargs: arguments for the environment's constructor
+    :param seed: 0 to 2^32 - 1
+    :param total_timesteps: environment steps to train for
+    :param eval_freq: environment steps between evaluations
+    :param n_eval_episodes: episodes in each evaluation
+    :param preset: name of a set of hyperparameters; None for the algorithm's first one
+    :param hyperparams: overrides on top of the preset
+    :param device: torch device
+    :raises ConfigError: where a value is out of range
+    """
+
+    label: str = ""
+    algo: str
+    env_id: str
+    env_kwargs: dict[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    total_timesteps: int
+    eval_freq: int = 1_000
+    n_eval_episodes: int = 10
+    preset: str | None = None
+    hyperparams: dict[str, Any] = field(default_factory=dict)
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", self.label or self.algo)
+        if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", self.label):
+            raise ConfigError(
+                "label must be lower-case letters, digits, '_', '.' and '-',"
+                f" beginning with a letter or digit; got {self.label!r}"
+            )
+        if not 0 <= self.seed <= MAX_SEED:
+            raise ConfigError(f"seed must be from 0 to {MAX_SEED}, got {self.seed}")
+        for name in ("total_timesteps", "eval_freq", "n_eval_episodes"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be 1 or more, got {getattr(self, name)}")
+
+    @property
+    def directory(self) -> str:
+        """Where the run lies below its root: ``<label>/<env_id>_<seed>``."""
+        env_name = self.env_id.split(":")[-1].replace("/", "-")
+        return f"{self.label}/{env_name}_{self.seed}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The configuration as JSON-compatible values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "RunConfig":
+        """The inverse of :meth:`to_json`."""
+        return cls(**values)

@@ -1,0 +1,104 @@
+"""The evaluation protocol: noise-free episodes from the same start states at every checkpoint."""
+
+import io
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from envs.rollout import Evaluation, Policy, evaluate
+from sb3_training.config import RunConfig
+from sb3_training.environments import make_env
+from sb3_training.run_directory import RunDirectory
+
+FIRST_SEED = 10_000  # episode k of a checkpoint starts from reset(seed=FIRST_SEED + k)
+FINAL_FIRST_SEED = 20_000  # and of the final policy's scoring from reset(seed=FINAL_FIRST_SEED + k)
+N_FINAL_EPISODES = 100
+
+
+class Evaluator:
+    """Evaluates at step 0, every ``eval_freq`` steps and at the last step, into evaluations.npz.
+
+    :param config: of the run
+    :param run: where the results are written
+    """
+
+    def __init__(self, config: RunConfig, run: RunDirectory) -> None:
+        self._run = run
+        self._config = config
+        grid = [*range(0, config.total_timesteps, config.eval_freq), config.total_timesteps]
+        self._pending = grid
+        self._timesteps: list[int] = []
+        self._evaluations: list[Evaluation] = []
+
+    def catch_up(self, policy: Policy, step: int) -> None:
+        """Evaluate if a grid point is due, the last one excepted.
+
+        With several environments a step may pass the grid point: it is recorded as that point.
+
+        :param step: environment steps so far
+        """
+        while len(self._pending) > 1 and self._pending[0] <= step:
+            self._evaluate(policy, self._pending.pop(0))
+
+    def finish(self, policy: Policy) -> None:
+        """Evaluate the final policy, as the last grid point and on the further start states."""
+        (last_step,) = self._pending
+        self._evaluate(policy, last_step)
+        final = self._play(policy, FINAL_FIRST_SEED, N_FINAL_EPISODES)
+        self._run.log(f"{N_FINAL_EPISODES} further starts: mean return {final.returns.mean():.2f}")
+        self._save(final)
+
+    def _evaluate(self, policy: Policy, step: int) -> None:
+        evaluation = self._play(policy, FIRST_SEED, self._config.n_eval_episodes)
+        self._timesteps.append(step)
+        self._evaluations.append(evaluation)
+        self._run.last_return = float(evaluation.returns.mean())
+        self._run.log(f"step {step}: mean return {self._run.last_return:.2f}")
+        self._save()
+
+    def _play(self, policy: Policy, first_seed: int, n_episodes: int) -> Evaluation:
+        """Score the policy on start states of consecutive seeds, in environments of their own."""
+        with global_generators_untouched():
+            envs = [make_env(self._config) for _ in range(n_episodes)]
+            evaluation = evaluate(policy, envs, range(first_seed, first_seed + n_episodes))
+            for env in envs:
+                env.close()
+        return evaluation
+
+    def _save(self, final: Evaluation | None = None) -> None:
+        """Write evaluations.npz in the format of SB3's EvalCallback, plus the final scoring."""
+        arrays = {
+            "timesteps": np.array(self._timesteps),
+            "results": np.array([each.returns for each in self._evaluations]),
+            "ep_lengths": np.array([each.lengths for each in self._evaluations]),
+        }
+        if self._evaluations[0].successes is not None:
+            arrays["successes"] = np.array([each.successes for each in self._evaluations])
+        if final is not None:
+            arrays["final_results"] = final.returns
+            arrays["final_ep_lengths"] = final.lengths
+            if final.successes is not None:
+                arrays["final_successes"] = final.successes
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]
+        self._run.write_bytes("evaluations.npz", buffer.getvalue())
+
+
+@contextmanager
+def global_generators_untouched() -> Iterator[None]:
+    """Put Python's, NumPy's and torch's global generators back as they were.
+
+    SB3 trains from them, so an evaluation that drew from them would change the training.
+    """
+    python_state = random.getstate()
+    numpy_state = np.random.get_state()  # noqa: NPY002
+    torch_state = torch.get_rng_state()
+    try:
+        yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
+        torch.set_rng_state(torch_state)

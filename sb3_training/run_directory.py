@@ -1,0 +1,201 @@
+"""A run directory: all that a run leaves, written so that a crash spoils nothing."""
+
+import hashlib
+import json
+import os
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from sb3_training.config import ConfigError, RunConfig
+from sb3_training.provenance import describe_software
+
+Progress = Callable[[int, float | None], None]  # environment step, last mean evaluation return
+STATUS_INTERVAL = 1.0  # s between two writings of a running run's step
+
+
+class RunBusyError(RuntimeError):
+    """Another process is writing to the run directory."""
+
+
+class RunDirectory:
+    """The files of one run; see the README for what each contains.
+
+    :param path: the folder, which need not exist yet
+    :param on_progress: called at each reported step
+    """
+
+    def __init__(self, path: Path, on_progress: Progress | None = None) -> None:
+        self.path = path
+        self.last_return: float | None = None
+        self._on_progress = on_progress
+        self._status_written = 0.0
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Put a file in place in one move, so that a reader sees the old or the new, whole."""
+        temporary = self.path / f"{name}.tmp"
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self.path / name)
+
+    def write_json(self, name: str, content: dict[str, Any]) -> None:
+        """Write a JSON file in one move."""
+        self.write_bytes(name, (json.dumps(content, indent=2) + "\n").encode())
+
+    def read_json(self, name: str) -> dict[str, Any] | None:
+        """The content of a JSON file; None where there is none."""
+        try:
+            content: dict[str, Any] = json.loads((self.path / name).read_text())
+        except FileNotFoundError:
+            return None
+        return content
+
+    def log(self, line: str) -> None:
+        """Append a line to log.txt."""
+        with (self.path / "log.txt").open("a") as file:
+            file.write(line + "\n")
+
+    def report(self, step: int) -> None:
+        """Tell that the run has come to an environment step."""
+        if self._on_progress is not None:
+            self._on_progress(step, self.last_return)
+        if time.monotonic() - self._status_written > STATUS_INTERVAL:
+            self.write_status("running", step)
+            self._status_written = time.monotonic()
+
+    def write_status(self, state: str, step: int, message: str = "", **details: Any) -> None:
+        """Write status.json.
+
+        :param state: running, done, failed or interrupted
+        """
+        status = {"state": state, "step": step, "last_return": self.last_return}
+        self.write_json("status.json", {**status, "message": message, **details})
+
+    def status(self) -> dict[str, Any]:
+        """Content of status.json; ``running`` without a live lock reads ``interrupted``."""
+        status = self.read_json("status.json") or {"state": "pending", "step": 0, "message": ""}
+        if status["state"] == "running" and not self._is_locked():
+            status["state"] = "interrupted"
+        return status
+
+    def is_done(self) -> bool:
+        """Whether the run is complete, its files being those that it left."""
+        status = self.read_json("status.json")
+        return (
+            status is not None
+            and status["state"] == "done"
+            and self._digests(status["digests"]) == status["digests"]
+        )
+
+    def lock(self) -> FileLock:
+        """The lock that a run holds as long as its process lives."""
+        return FileLock(self.path / ".lock")
+
+    def _is_locked(self) -> bool:
+        lock = self.lock()
+        try:
+            with lock.acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
+
+    def _digests(self, names: Any) -> dict[str, str | None]:
+        """SHA-256 of each named file; None where it is missing."""
+        digests: dict[str, str | None] = {}
+        for name in names:
+            file = self.path / name
+            content = file.read_bytes() if file.exists() else None
+            digests[name] = None if content is None else hashlib.sha256(content).hexdigest()
+        return digests
+
+    def finish(self, step: int) -> None:
+        """Mark the run as done, with the digests of its files (of those without times in them)."""
+        timed = {"status.json", "provenance.json", "train.monitor.csv", ".lock"}
+        names = sorted(file.name for file in self.path.iterdir() if file.name not in timed)
+        self.write_status("done", step, digests=self._digests(names))
+
+
+def execute(
+    config: RunConfig,
+    hyperparameters: dict[str, Any],
+    root: str | Path,
+    body: Callable[[RunDirectory], None],
+    on_progress: Progress | None = None,
+) -> Path:
+    """Carry out a run in its directory, unless it is already there, complete.
+
+    A run that was stopped begins anew.
+
+    :param hyperparameters: as resolved, defaults included
+    :param body: does the work and leaves its files in the given directory
+    :return: the run directory
+    :raises ConfigError: if the directory holds a run with other settings
+    :raises RunBusyError: if another process is at work there
+    """
+    run = RunDirectory(Path(root) / config.directory, on_progress)
+    settings = {"config": config.to_json(), "hyperparameters": hyperparameters}
+    settings = json.loads(json.dumps(settings))  # as they read back: tuples become lists
+    try:
+        run.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot write to {run.path}: {error.strerror}") from error
+    try:
+        with run.lock().acquire(timeout=0):
+            _refuse_other_settings(run, settings)
+            if not run.is_done():
+                _start_afresh(run, settings)
+                _carry_out(run, config, body)
+    except Timeout:
+        raise RunBusyError(f"another process is writing to {run.path}") from None
+    return run.path
+
+
+def _refuse_other_settings(run: RunDirectory, settings: dict[str, Any]) -> None:
+    existing = run.read_json("config.json")
+    if existing is None or existing == settings:
+        return
+    differences = [
+        f"{name} is {existing[part].get(name)!r} there and {settings[part].get(name)!r} here"
+        for part in ("config", "hyperparameters")
+        for name in {**existing[part], **settings[part]}
+        if existing[part].get(name) != settings[part].get(name)
+    ]
+    raise ConfigError(
+        f"{run.path} holds a run with other settings ({'; '.join(differences)}):"
+        " remove it, or choose another label or root"
+    )
+
+
+def _start_afresh(run: RunDirectory, settings: dict[str, Any]) -> None:
+    """Remove what a stopped run left, and write down what is about to run."""
+    for file in run.path.iterdir():
+        if file.name != ".lock" and file.is_file():
+            file.unlink()
+    run.write_json("config.json", settings)
+    run.write_status("running", 0)
+
+
+def _carry_out(run: RunDirectory, config: RunConfig, body: Callable[[RunDirectory], None]) -> None:
+    began = time.time()
+    provenance = describe_software(config.device)
+    try:
+        body(run)
+    except BaseException as error:
+        state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        step = (run.read_json("status.json") or {"step": 0})["step"]
+        with suppress(OSError):  # a full disk must not hide the error itself
+            run.log(traceback.format_exc())
+            run.write_status(state, step, message=repr(error))
+        raise
+    seconds = time.time() - began
+    steps_per_second = config.total_timesteps / seconds
+    times = {"began": began, "seconds": seconds, "steps_per_second": steps_per_second}
+    run.write_json("provenance.json", {**provenance, **times})
+    run.finish(config.total_timesteps)

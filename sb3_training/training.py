@@ -1,0 +1,45 @@
+"""Training one SB3 model into one run directory."""
+
+from pathlib import Path
+
+import torch
+from stable_baselines3.common.monitor import Monitor
+
+from sb3_training.algorithms import build_model, check_spaces, resolve_hyperparameters
+from sb3_training.callbacks import ProtocolCallback
+from sb3_training.config import RunConfig
+from sb3_training.environments import make_env
+from sb3_training.evaluation import Evaluator
+from sb3_training.model_file import model_bytes
+from sb3_training.run_directory import Progress, RunDirectory, execute
+
+
+def train(
+    config: RunConfig, root: str | Path = "runs", on_progress: Progress | None = None
+) -> Path:
+    """Train as configured; a run that is already complete is left as it is.
+
+    Seeds the global generators of Python, NumPy and torch, from which SB3 draws, and sets torch
+    to one thread: a second one slows networks of this size down.
+
+    :param root: folder that holds the run directories
+    :param on_progress: called with the environment step and the last mean evaluation return
+    :return: the run directory
+    :raises ConfigError: if the configuration cannot be run, before anything is written
+    """
+    torch.set_num_threads(1)
+    env = make_env(config)
+    check_spaces(config, env)
+    hyperparameters = resolve_hyperparameters(config)
+    build_model(config, hyperparameters, env)  # a trial: whatever SB3 refuses, it refuses now
+    env.close()
+
+    def body(run: RunDirectory) -> None:
+        env = Monitor(make_env(config), str(run.path / "train.monitor.csv"))
+        model = build_model(config, hyperparameters, env)
+        evaluator = Evaluator(config, run)
+        model.learn(config.total_timesteps, ProtocolCallback(evaluator, run))
+        run.write_bytes("model.zip", model_bytes(model))
+        env.close()
+
+    return execute(config, hyperparameters, root, body, on_progress)

@@ -1,0 +1,60 @@
+"""Replay memory."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+
+
+class Batch(NamedTuple):
+    """Transitions, float32. A truncated episode is not terminated: it still bootstraps."""
+
+    observations: Array  # (batch_size, observation_dim)
+    actions: Array  # (batch_size, action_dim), in environment units
+    next_observations: Array  # (batch_size, observation_dim)
+    rewards: Array  # (batch_size, 1)
+    not_terminated: Array  # (batch_size, 1), 0 or 1
+
+
+class ReplayBuffer:
+    """The last ``capacity`` transitions.
+
+    :param capacity: in transitions
+    :param observation_dim: length of an observation
+    :param action_dim: length of an action
+    """
+
+    def __init__(self, capacity: int, observation_dim: int, action_dim: int) -> None:
+        self.capacity = capacity
+        self.position = 0  # where the next transition goes
+        self.size = 0
+        widths = (observation_dim, action_dim, observation_dim, 1, 1)
+        self._storage = Batch(*(np.zeros((capacity, width), np.float32) for width in widths))
+
+    def add(
+        self,
+        observation: Array,
+        action: Array,
+        next_observation: Array,
+        reward: float,
+        terminated: bool,
+    ) -> None:
+        """Store one transition, over the oldest one once the memory is full."""
+        transition: tuple[Any, ...] = (
+            observation,
+            action,
+            next_observation,
+            reward,
+            not terminated,
+        )
+        for array, value in zip(self._storage, transition, strict=True):
+            array[self.position] = value
+        self.position = (self.position + 1) % self.capacity
+        self.size = min(self.size + 1, self.capacity)
+
+    def sample(self, batch_size: int, rng: np.random.Generator) -> Batch:
+        """Draw transitions uniformly, with replacement."""
+        indices = rng.integers(self.size, size=batch_size)
+        return Batch(*(array[indices] for array in self._storage))

@@ -1,0 +1,149 @@
+"""SB3's algorithms by name, presets and hyperparameters."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium import spaces
+from stable_baselines3 import TD3
+from stable_baselines3.common.noise import NormalActionNoise
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
+from torch import nn
+
+from benchmarks.reference import resolve_hyperparameters as resolve_reference
+from sb3_training.algorithms import (
+    ALGORITHMS,
+    build_model,
+    check_spaces,
+    policy_name,
+    resolve_hyperparameters,
+)
+from sb3_training.config import ConfigError, RunConfig
+from sb3_training.environments import make_env
+
+SPACES = {
+    "Box": spaces.Box(-1.0, 1.0, (2,)),
+    "Discrete": spaces.Discrete(3),
+    "MultiDiscrete": spaces.MultiDiscrete([2, 3]),
+    "MultiBinary": spaces.MultiBinary(2),
+}
+
+
+class Spaces(gym.Env[Any, Any]):
+    """An environment with given spaces, to build models on."""
+
+    def __init__(
+        self, action_space: spaces.Space[Any], observation_space: spaces.Space[Any] | None = None
+    ) -> None:
+        self.action_space = action_space
+        self.observation_space = observation_space or spaces.Box(-1.0, 1.0, (3,))
+
+
+def layer_sizes(network: nn.Module) -> list[int]:
+    return [layer.out_features for layer in network.modules() if isinstance(layer, nn.Linear)]
+
+
+def config(algo: str = "td3", env_id: str = "rocket-v0", **changes: Any) -> RunConfig:
+    return RunConfig(algo=algo, env_id=env_id, total_timesteps=100, **changes)
+
+
+@pytest.mark.parametrize("kind", SPACES)
+@pytest.mark.parametrize("algo", ALGORITHMS)
+def test_the_table_of_action_spaces_agrees_with_what_sb3_accepts(algo: str, kind: str) -> None:
+    run = config(algo)
+    hyperparameters = {**resolve_hyperparameters(run)}
+    if "buffer_size" in hyperparameters:
+        hyperparameters["buffer_size"] = 10
+    env = Spaces(SPACES[kind])
+    if kind in ALGORITHMS[algo].action_spaces:
+        check_spaces(run, env)
+        build_model(run, hyperparameters, env)
+    else:
+        with pytest.raises(ConfigError, match=f"algorithms that do: .*(ppo|{algo})"):
+            check_spaces(run, env)
+        with pytest.raises(ConfigError):
+            build_model(run, hyperparameters, env)
+
+
+def test_td3_has_the_authors_settings_and_not_sb3s() -> None:
+    env = make_env(config())
+    model = build_model(config(), resolve_hyperparameters(config()), env)
+    assert isinstance(model, TD3)
+    assert layer_sizes(model.actor) == [256, 256, 1]
+    assert layer_sizes(model.critic) == [256, 256, 1, 256, 256, 1]
+    assert model.lr_schedule(1.0) == 3e-4
+    assert isinstance(model.action_noise, NormalActionNoise)
+    assert model.action_noise._sigma.tolist() == [0.1]
+    values = (model.batch_size, model.buffer_size, model.tau, model.gamma, model.learning_starts)
+    assert values == (256, 1_000_000, 0.005, 0.99, 1_000)
+    frequency: Any = model.train_freq
+    assert frequency == TrainFreq(1, TrainFrequencyUnit.STEP)
+    assert (model.gradient_steps, model.policy_delay) == (1, 2)
+    assert (model.target_policy_noise, model.target_noise_clip) == (0.2, 0.5)
+
+
+def test_sb3s_own_defaults_have_a_name() -> None:
+    run = config(preset="sb3_default")
+    model = build_model(run, resolve_hyperparameters(run), make_env(run))
+    assert isinstance(model, TD3)
+    assert layer_sizes(model.actor) == [400, 300, 1]
+    assert model.action_noise is None
+    assert (model.lr_schedule(1.0), model.learning_starts) == (1e-3, 100)
+
+
+@pytest.mark.parametrize("algo", ["ddpg", "sac"])
+def test_ddpg_and_sac_take_the_settings_that_they_have(algo: str) -> None:
+    run = config(algo)
+    model = build_model(run, resolve_hyperparameters(run), make_env(run))
+    assert isinstance(model, OffPolicyAlgorithm)
+    assert model.policy_kwargs["net_arch"] == [256, 256]
+    assert (model.learning_starts, model.learning_rate) == (1_000, 3e-4)
+    assert (model.action_noise is not None) == (algo == "ddpg")
+
+
+@pytest.mark.parametrize(
+    "env_id", ["rocket-v0", "Pendulum-v1", "Hopper-v4", "Humanoid-v5", "Ant-v4"]
+)
+def test_sb3_and_the_reference_have_the_same_settings(env_id: str) -> None:
+    sb3 = resolve_hyperparameters(config(env_id=env_id))
+    reference = resolve_reference(config("td3_reference", env_id))
+    sb3_names = {
+        "policy_noise": "target_policy_noise",
+        "noise_clip": "target_noise_clip",
+        "policy_freq": "policy_delay",
+    }
+    for name, value in reference.items():
+        if name == "hidden_sizes":
+            assert sb3["policy_kwargs"]["net_arch"] == list(value)
+        else:
+            assert sb3[sb3_names.get(name, name)] == value
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"algo": "nope"}, "must be one of a2c, ddpg, dqn, ppo, sac, td3"),
+        ({"preset": "nope"}, "must be one of released, sb3_default"),
+        ({"algo": "ppo", "preset": "released"}, "must be one of sb3_default"),
+        ({"hyperparams": {"gama": 1}}, "gama; it has .*gamma"),
+    ],
+)
+def test_unknown_names_are_refused_with_the_known_ones(
+    changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        resolve_hyperparameters(config(**changes))
+
+
+def test_overrides_win_over_the_preset() -> None:
+    assert resolve_hyperparameters(config(hyperparams={"gamma": 0.5}))["gamma"] == 0.5
+
+
+def test_the_policy_class_follows_the_observation_space() -> None:
+    vector = spaces.Box(-1.0, 1.0, (2,))
+    image = spaces.Box(0, 255, (64, 64, 3), dtype=np.uint8)
+    named = spaces.Dict({"position": vector})
+    names = [policy_name(Spaces(vector, space)) for space in (vector, image, named)]
+    assert names == ["MlpPolicy", "CnnPolicy", "MultiInputPolicy"]
