@@ -19,7 +19,7 @@ def sweep(
     """Carry out an experiment's runs, side by side; those already complete are not repeated.
 
     Args:
-        experiment: quick or smoke
+        experiment: quick, pendulum or smoke
         workers: worker processes; default: one for each processor
         root: the runs go to <root>/<experiment>/
     """
@@ -41,7 +41,7 @@ def report(
     """Make tables and figures of an experiment's runs, and print the tables.
 
     Args:
-        experiment: quick or smoke
+        experiment: quick, pendulum or smoke
         root: the runs are read from <root>/<experiment>/
         output: tables and figures go to <output>/<experiment>/
     """
@@ -62,7 +62,8 @@ def find_experiment(name: str) -> Experiment:
     :raises ConfigError: if there is none
     """
     if name not in EXPERIMENTS:
-        raise ConfigError(f"unknown experiment {name!r}: it must be {' or '.join(EXPERIMENTS)}")
+        known = ", ".join(EXPERIMENTS)
+        raise ConfigError(f"unknown experiment {name!r}: it must be one of {known}")
     return EXPERIMENTS[name]
 
 

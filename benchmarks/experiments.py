@@ -42,6 +42,12 @@ EXPERIMENTS = {
         total_timesteps={"Pendulum-v1": 10_000, "rocket-v0": 20_000},
         seeds=(0, 1, 2),
     ),
+    "pendulum": Experiment(
+        description="the same two on Pendulum-v1 with enough seeds for an interval, half an hour",
+        algos=("td3", "td3_reference"),
+        total_timesteps={"Pendulum-v1": 15_000},
+        seeds=tuple(range(10)),
+    ),
     "smoke": Experiment(
         description="the same path in seconds: shows that everything works, not how well it learns",
         algos=("td3", "td3_reference"),

@@ -1,5 +1,8 @@
 """Training the reference TD3 into one run directory."""
 
+import io
+import json
+import time
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
@@ -7,19 +10,22 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
-from safetensors.torch import save
+from safetensors.torch import load, save
 from stable_baselines3.common.monitor import Monitor
 
+from envs.state import can_be_saved, get_state, set_state
 from sb3_training.algorithms import environment_family
 from sb3_training.config import ConfigError, RunConfig
 from sb3_training.environments import make_env
 from sb3_training.evaluation import Evaluator
 from sb3_training.run_directory import Progress, RunDirectory, execute
-from td3_reference.published import published_settings
-from td3_reference.run_loop import LoopConfig, RunLoop
-from td3_reference.td3 import TD3, TD3Config
+from td3_reference.config import LoopConfig, TD3Config, published_settings
+from td3_reference.run_loop import RunLoop
+from td3_reference.td3 import TD3
 
 AGENT_SETTINGS = {f.name: f.default for f in fields(TD3Config) if f.default is not MISSING}
+CHECKPOINT_INTERVAL = 60.0  # s
+MONITOR_ATTRIBUTES = ("rewards", "needs_reset", "total_steps", "t_start")
 LOOP_SETTINGS = {f.name: f.default for f in fields(LoopConfig)}
 
 
@@ -40,21 +46,83 @@ def train_reference(
     env.close()
 
     def body(run: RunDirectory) -> None:
-        env = Monitor(make_env(config), str(run.path / "train.monitor.csv"))
-        weights_rng, loop_rng = np.random.default_rng(config.seed).spawn(2)
-        agent = build_agent(config, hyperparameters, env, weights_rng)
-        loop_config = LoopConfig(**{name: hyperparameters[name] for name in LOOP_SETTINGS})
-        loop = RunLoop(env, agent, loop_config, config.total_timesteps, config.seed, loop_rng)
-        evaluator = Evaluator(config, run)
-        evaluator.catch_up(agent, step=0)
-        for step in loop:
-            evaluator.catch_up(agent, step)
-            run.report(step)
-        evaluator.finish(agent)
-        run.write_bytes("policy.safetensors", save(agent.actor.state_dict()))
-        env.close()
+        session = Session(config, hyperparameters, run)
+        session.learn()
+        run.write_bytes("policy.safetensors", save(session.agent.actor.state_dict()))
 
     return execute(config, hyperparameters, root, body, on_progress)
+
+
+class Session:
+    """A run in progress, begun anew or continued from the run directory's checkpoint.
+
+    :param hyperparameters: from :func:`resolve_hyperparameters`
+    """
+
+    def __init__(
+        self, config: RunConfig, hyperparameters: dict[str, Any], run: RunDirectory
+    ) -> None:
+        self.run = run
+        saved = run.load_checkpoint()
+        monitor_file = str(run.path / "train.monitor.csv")
+        self.env = Monitor(make_env(config), monitor_file, override_existing=saved is None)
+        weights_rng, loop_rng = np.random.default_rng(config.seed).spawn(2)
+        self.agent = build_agent(config, hyperparameters, self.env, weights_rng)
+        self.loop = RunLoop(
+            self.env,
+            self.agent,
+            LoopConfig(**{name: hyperparameters[name] for name in LOOP_SETTINGS}),
+            config.total_timesteps,
+            config.seed,
+            loop_rng,
+        )
+        self.evaluator = Evaluator(config, run)
+        if saved is None:
+            self.evaluator.catch_up(self.agent, step=0)
+        else:
+            self._restore(saved)
+
+    def learn(self) -> None:
+        """Take all steps that are left, evaluating and saving on the way."""
+        can_save = can_be_saved(self.env)
+        saved_at = time.monotonic()
+        for step in self.loop:
+            # The paper's code evaluates at the ends of episodes, the author's later code anywhere.
+            if not self.loop.config.update_after_episode or self.loop.episode_steps == 0:
+                self.evaluator.catch_up(self.agent, step)
+            self.run.report(step)
+            if can_save and time.monotonic() - saved_at > CHECKPOINT_INTERVAL:
+                self.run.save_checkpoint(step, self._state())
+                saved_at = time.monotonic()
+        self.evaluator.catch_up(self.agent, self.loop.timestep)
+        self.evaluator.finish(self.agent)
+        self.env.close()
+
+    def _state(self) -> dict[str, bytes]:
+        """All that an exact continuation needs, between two steps, as files without pickle."""
+        buffer = io.BytesIO()
+        np.savez(buffer, **self.loop.buffer.get_state())  # type: ignore[arg-type]
+        state = {
+            "loop": self.loop.get_state(),
+            "env": get_state(self.env),
+            "monitor": {name: getattr(self.env, name) for name in MONITOR_ATTRIBUTES},
+        }
+        return {
+            "agent.safetensors": save(self.agent.get_state()),
+            "buffer.npz": buffer.getvalue(),
+            "state.json": json.dumps(state).encode(),
+        }
+
+    def _restore(self, saved: dict[str, bytes]) -> None:
+        self.agent.set_state(load(saved["agent.safetensors"]))
+        with np.load(io.BytesIO(saved["buffer.npz"])) as arrays:
+            self.loop.buffer.set_state(dict(arrays))
+        state = json.loads(saved["state.json"])
+        self.loop.set_state(state["loop"])
+        set_state(self.env, state["env"])
+        for name, value in state["monitor"].items():
+            setattr(self.env, name, value)
+        self.evaluator.resume()
 
 
 def resolve_hyperparameters(config: RunConfig) -> dict[str, Any]:

@@ -149,6 +149,22 @@ class RocketEnv(gym.Env[Observation, Action]):
         u = self._thrusts[-1] if self._thrusts else 0.0
         return draw_rocket(x, v, u, time=self.parameters.dt * len(self._thrusts))
 
+    def get_state(self) -> dict[str, Any]:
+        """All that the next steps and resets depend on, as JSON values."""
+        return {
+            "states": self._states,
+            "thrusts": self._thrusts,
+            "must_reset": self._must_reset,
+            "generator": self.np_random.bit_generator.state,
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from a state that :meth:`get_state` of an equal environment returned."""
+        self._states = [(x, v) for x, v in state["states"]]
+        self._thrusts = list(state["thrusts"])
+        self._must_reset = state["must_reset"]
+        self.np_random.bit_generator.state = state["generator"]
+
     def _random_state(self) -> tuple[float, float]:
         """Draw magnitudes and signs of position and velocity from the environment's generator."""
         sizes = self.np_random.uniform(dynamics.START_LOW, dynamics.START_HIGH, 2)

@@ -16,6 +16,7 @@ from sb3_training.run_directory import RunDirectory
 FIRST_SEED = 10_000  # episode k of a checkpoint starts from reset(seed=FIRST_SEED + k)
 FINAL_FIRST_SEED = 20_000  # and of the final policy's scoring from reset(seed=FINAL_FIRST_SEED + k)
 N_FINAL_EPISODES = 100
+EVALUATIONS = "evaluations.npz"
 
 
 class Evaluator:
@@ -32,6 +33,21 @@ class Evaluator:
         self._pending = grid
         self._timesteps: list[int] = []
         self._evaluations: list[Evaluation] = []
+
+    def resume(self) -> None:
+        """Go on after the evaluations that evaluations.npz holds."""
+        with np.load(self._run.path / EVALUATIONS) as saved:
+            successes = saved.get("successes")
+            for i, step in enumerate(saved["timesteps"].tolist()):
+                self._timesteps.append(step)
+                evaluation = Evaluation(
+                    returns=saved["results"][i],
+                    lengths=saved["ep_lengths"][i],
+                    successes=None if successes is None else successes[i],
+                )
+                self._evaluations.append(evaluation)
+        self._pending = self._pending[len(self._timesteps) :]
+        self._run.last_return = float(self._evaluations[-1].returns.mean())
 
     def catch_up(self, policy: Policy, step: int) -> None:
         """Evaluate if a grid point is due, the last one excepted.
@@ -84,7 +100,7 @@ class Evaluator:
                 arrays["final_successes"] = final.successes
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)  # type: ignore[arg-type]
-        self._run.write_bytes("evaluations.npz", buffer.getvalue())
+        self._run.write_bytes(EVALUATIONS, buffer.getvalue())
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import time
 import traceback
 from collections.abc import Callable
@@ -12,10 +13,12 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from sb3_training.checkpoint import load_checkpoint, save_checkpoint
 from sb3_training.config import ConfigError, RunConfig
 from sb3_training.provenance import describe_software
 
 Progress = Callable[[int, float | None], None]  # environment step, last mean evaluation return
+GROWING = ("evaluations.npz", "train.monitor.csv", "log.txt")  # written to throughout a run
 STATUS_INTERVAL = 1.0  # s between two writings of a running run's step
 
 
@@ -70,6 +73,25 @@ class RunDirectory:
             self.write_status("running", step)
             self._status_written = time.monotonic()
 
+    def save_checkpoint(self, step: int, files: dict[str, bytes]) -> None:
+        """Save what an exact continuation needs, with the files that have grown so far.
+
+        :param files: content by name
+        """
+        grown = {name: (self.path / name).read_bytes() for name in GROWING if self._has(name)}
+        save_checkpoint(self.path / "checkpoint", step, {**files, **grown})
+
+    def load_checkpoint(self) -> dict[str, bytes] | None:
+        """The newest checkpoint, None where there is none; puts back the files that had grown."""
+        files = load_checkpoint(self.path / "checkpoint")
+        for name in GROWING:
+            if files is not None and name in files:
+                self.write_bytes(name, files[name])
+        return files
+
+    def _has(self, name: str) -> bool:
+        return (self.path / name).exists()
+
     def write_status(self, state: str, step: int, message: str = "", **details: Any) -> None:
         """Write status.json.
 
@@ -111,13 +133,14 @@ class RunDirectory:
         digests: dict[str, str | None] = {}
         for name in names:
             file = self.path / name
-            content = file.read_bytes() if file.exists() else None
+            content = file.read_bytes() if self._has(name) else None
             digests[name] = None if content is None else hashlib.sha256(content).hexdigest()
         return digests
 
     def finish(self, step: int) -> None:
         """Mark the run as done, with the digests of its files (of those without times in them)."""
         timed = {"status.json", "provenance.json", "train.monitor.csv", ".lock"}
+        shutil.rmtree(self.path / "checkpoint", ignore_errors=True)
         names = sorted(file.name for file in self.path.iterdir() if file.name not in timed)
         self.write_status("done", step, digests=self._digests(names))
 
@@ -131,7 +154,7 @@ def execute(
 ) -> Path:
     """Carry out a run in its directory, unless it is already there, complete.
 
-    A run that was stopped begins anew.
+    A run that was stopped begins anew, or goes on from its checkpoint where ``body`` makes any.
 
     :param hyperparameters: as resolved, defaults included
     :param body: does the work and leaves its files in the given directory
@@ -174,7 +197,7 @@ def _refuse_other_settings(run: RunDirectory, settings: dict[str, Any]) -> None:
 
 
 def _start_afresh(run: RunDirectory, settings: dict[str, Any]) -> None:
-    """Remove what a stopped run left, and write down what is about to run."""
+    """Remove what a stopped run left, checkpoints excepted, and write down what is to run."""
     for file in run.path.iterdir():
         if file.name != ".lock" and file.is_file():
             file.unlink()

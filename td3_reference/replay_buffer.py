@@ -58,3 +58,15 @@ class ReplayBuffer:
         """Draw transitions uniformly, with replacement."""
         indices = rng.integers(self.size, size=batch_size)
         return Batch(*(array[indices] for array in self._storage))
+
+    def get_state(self) -> dict[str, NDArray[Any]]:
+        """The stored transitions and where the next one goes, as named arrays."""
+        arrays = {name: a[: self.size].copy() for name, a in self._storage._asdict().items()}
+        return {**arrays, "position": np.array(self.position)}
+
+    def set_state(self, state: dict[str, NDArray[Any]]) -> None:
+        """Go on from a state that :meth:`get_state` of a memory of equal capacity returned."""
+        self.position = int(state["position"])
+        self.size = len(state["rewards"])
+        for name, array in self._storage._asdict().items():
+            array[: self.size] = state[name]

@@ -1,11 +1,11 @@
 """Interaction of the agent with one environment."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
+from td3_reference.config import LoopConfig
 from td3_reference.replay_buffer import Array, ReplayBuffer
 from td3_reference.td3 import TD3
 
@@ -22,25 +22,8 @@ class Environment(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class LoopConfig:
-    """How experience is gathered and used, by default as in the author's released code.
-
-    :param learning_starts: first steps, taken with random actions and without updates
-    :param batch_size: transitions in an update
-    :param buffer_size: transitions remembered
-    :param exploration_noise: standard deviation of the noise on actions, in half-widths of the
-        action range
-    """
-
-    learning_starts: int = 1_000
-    batch_size: int = 256
-    buffer_size: int = 1_000_000
-    exploration_noise: float = 0.1
-
-
 class RunLoop:
-    """One environment step and one update after another.
+    """Environment steps and updates in turn.
 
     :param env: ends its episodes by itself
     :param agent: learns
@@ -64,39 +47,72 @@ class RunLoop:
         self.config = config
         self.total_timesteps = total_timesteps
         self.timestep = 0
+        self.episode_steps = 0
         self._rng = rng
         self._low = np.asarray(agent.config.action_low, np.float32)
         self._high = np.asarray(agent.config.action_high, np.float32)
+        half_width = (self._high - self._low) / 2 if agent.config.scale_noise else np.float32(1)
+        self._noise_scale = config.exploration_noise * half_width
         dimensions = (agent.config.observation_dim, agent.config.action_dim)
         self.buffer = ReplayBuffer(min(config.buffer_size, total_timesteps), *dimensions)
         self._observation, _ = env.reset(seed=seed)
 
     def __iter__(self) -> Iterator[int]:
-        """Yield the number of environment steps so far, after each one and its update."""
+        """Yield the number of environment steps so far, after each one and its updates."""
         while self.timestep < self.total_timesteps:
-            self._interact()
-            if self.timestep > self.config.learning_starts:
-                batch_size = self.config.batch_size
-                noise = self._rng.standard_normal((batch_size, len(self._low)), np.float32)
-                self.agent.update(self.buffer.sample(batch_size, self._rng), noise)
+            episode_steps = self._interact()
+            if not self.config.update_after_episode:
+                if self.timestep > self.config.learning_starts:
+                    self._update()
+            elif self.episode_steps == 0:  # the episode is over
+                self.agent.restart_policy_delay()
+                for _ in range(episode_steps):
+                    self._update()
             yield self.timestep
 
-    def _interact(self) -> None:
-        """Take one environment step and remember it."""
+    def _interact(self) -> int:
+        """Take one environment step and remember it; returns the steps of its episode so far."""
         action = self._choose_action()
         next_observation, reward, terminated, truncated, _ = self.env.step(action)
         self.timestep += 1
+        self.episode_steps += 1
         self.buffer.add(self._observation, action, next_observation, float(reward), terminated)
-        self._observation = next_observation
+        self._observation, episode_steps = next_observation, self.episode_steps
         if terminated or truncated:
             self._observation, _ = self.env.reset()
+            self.episode_steps = 0
+        return episode_steps
 
     def _choose_action(self) -> Array:
         """A random action during the warm-up, then the policy's with noise added."""
         if self.timestep < self.config.learning_starts:
             return self._rng.uniform(self._low, self._high).astype(np.float32)
         action = self.agent.actions(np.asarray(self._observation, np.float32)[None])[0]
-        scale = self.config.exploration_noise * (self._high - self._low) / 2
-        noise = scale * self._rng.standard_normal(len(self._low), np.float32)
+        noise = self._noise_scale * self._rng.standard_normal(len(self._low), np.float32)
         clipped: Array = np.clip(action + noise, self._low, self._high)
         return clipped
+
+    def _update(self) -> None:
+        """Update the agent with a batch drawn from memory."""
+        batch_size = self.config.batch_size
+        noise = self._rng.standard_normal((batch_size, len(self._low)), np.float32)
+        self.agent.update(self.buffer.sample(batch_size, self._rng), noise)
+
+    def get_state(self) -> dict[str, Any]:
+        """Counters, last observation and generator as JSON values; the rest has states of its own.
+
+        Together with those of agent, buffer and environment, taken between two steps.
+        """
+        return {
+            "timestep": self.timestep,
+            "episode_steps": self.episode_steps,
+            "observation": np.asarray(self._observation).tolist(),
+            "generator": self._rng.bit_generator.state,
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from a state that :meth:`get_state` of an equally configured loop returned."""
+        self.timestep = state["timestep"]
+        self.episode_steps = state["episode_steps"]
+        self._observation = np.array(state["observation"], np.float32)
+        self._rng.bit_generator.state = state["generator"]

@@ -6,59 +6,18 @@ ICML 2018, Algorithm 1. The settings default to those of the author's released c
 
 import copy
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from td3_reference.config import TD3Config
 from td3_reference.replay_buffer import Array, Batch
 
-
-@dataclass(frozen=True)
-class TD3Config:
-    """The problem's dimensions and the algorithm's settings.
-
-    :param observation_dim: length of an observation
-    :param action_low: lowest action, one number per dimension, in environment units
-    :param action_high: highest action
-    :param hidden_sizes: widths of the hidden layers of actor and critics
-    :param gamma: discount
-    :param tau: fraction by which a target network moves at each of its updates
-    :param policy_noise: standard deviation of the target policy's noise, in half-widths of the
-        action range
-    :param noise_clip: largest size of that noise, in the same unit
-    :param policy_freq: critic updates for each update of the policy and the targets
-    :param learning_rate: of Adam, for actor and critics
-    :raises ValueError: if the bounds are not finite, or low is not below high
-    """
-
-    observation_dim: int
-    action_low: Sequence[float]
-    action_high: Sequence[float]
-    hidden_sizes: Sequence[int] = (256, 256)
-    gamma: float = 0.99
-    tau: float = 0.005
-    policy_noise: float = 0.2
-    noise_clip: float = 0.5
-    policy_freq: int = 2
-    learning_rate: float = 3e-4
-
-    def __post_init__(self) -> None:
-        low, high = np.asarray(self.action_low), np.asarray(self.action_high)
-        if low.ndim != 1 or low.shape != high.shape:
-            raise ValueError("action_low and action_high must be lists of one and the same length")
-        if not (np.isfinite(low).all() and np.isfinite(high).all() and (low < high).all()):
-            raise ValueError(f"action bounds must be finite, low below high; got {low}, {high}")
-
-    @property
-    def action_dim(self) -> int:
-        """Length of an action."""
-        return len(self.action_low)
+__all__ = ["TD3", "Actor", "Critic", "TD3Config"]
 
 
 class Actor(nn.Module):
@@ -168,11 +127,16 @@ class TD3:
             descend(actor_loss, self.actor, self.actor_optimizer)
             self._move_targets()
 
+    def restart_policy_delay(self) -> None:
+        """Let the next update be one that moves the policy, and count anew from there."""
+        self.updates = self.config.policy_freq - 1
+
     def _smoothed_target_actions(self, observations: Tensor, noise: Array) -> Tensor:
         """The target policy's actions plus clipped noise, kept within the action bounds."""
         clip, actor = self.config.noise_clip, self.actor_target
         scaled = (torch.from_numpy(noise) * self.config.policy_noise).clamp(-clip, clip)
-        actions: Tensor = actor(observations) + scaled * actor.half_width
+        unit = actor.half_width if self.config.scale_noise else 1.0
+        actions: Tensor = actor(observations) + scaled * unit
         low, high = actor.centre - actor.half_width, actor.centre + actor.half_width
         return actions.clamp(low, high)
 
@@ -217,6 +181,37 @@ class TD3:
         """SB3's interface of a policy; always noise-free, and without memory."""
         return self.actions(np.asarray(observation, np.float32)), state
 
+    def get_state(self) -> dict[str, Tensor]:
+        """Networks, targets, optimisers and counter as named tensors."""
+        state = {"updates": torch.tensor(self.updates)}
+        for name, part in self._stateful_parts().items():
+            tensors = part.state_dict()
+            if isinstance(part, torch.optim.Optimizer):
+                tensors = {f"{i}.{k}": v for i, s in tensors["state"].items() for k, v in s.items()}
+            state |= {f"{name}.{key}": tensor.clone() for key, tensor in tensors.items()}
+        return state
+
+    def set_state(self, state: dict[str, Tensor]) -> None:
+        """Go on from a state that :meth:`get_state` of an equally configured agent returned."""
+        self.updates = int(state["updates"])
+        for name, part in self._stateful_parts().items():
+            prefix = f"{name}."
+            tensors = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+            if isinstance(part, torch.optim.Optimizer):
+                moments: dict[int, dict[str, Tensor]] = {}
+                for key, tensor in tensors.items():
+                    index, moment = key.split(".")
+                    moments.setdefault(int(index), {})[moment] = tensor.clone()
+                part.load_state_dict({**part.state_dict(), "state": moments})
+            else:
+                part.load_state_dict(tensors)
+
+    def _stateful_parts(self) -> dict[str, Any]:
+        names = ("actor", "critic", "actor_target", "critic_target")
+        return {
+            name: getattr(self, name) for name in (*names, "actor_optimizer", "critic_optimizer")
+        }
+
     def _parameters(self) -> list[Tensor]:
         """In the order of :meth:`load_weights`."""
         return [*self.actor.parameters(), *self.critic.parameters()]
@@ -234,14 +229,12 @@ class TD3:
         ]
 
 
-def initial_weights(
-    parameters: Sequence[Tensor], rng: np.random.Generator
-) -> list[NDArray[np.float32]]:
+def initial_weights(parameters: Sequence[Tensor], rng: np.random.Generator) -> list[Array]:
     """PyTorch's initialisation of a linear layer: uniform within 1/sqrt(number of inputs).
 
     :param parameters: weight and bias of each layer in turn
     """
-    arrays: list[NDArray[np.float32]] = []
+    arrays: list[Array] = []
     for weight, bias in zip(parameters[::2], parameters[1::2], strict=True):
         bound = 1.0 / np.sqrt(weight.shape[1])
         arrays.append(rng.uniform(-bound, bound, weight.shape).astype(np.float32))

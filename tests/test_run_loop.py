@@ -6,8 +6,9 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from td3_reference.run_loop import LoopConfig, RunLoop
-from td3_reference.td3 import TD3, TD3Config
+from td3_reference.config import LoopConfig, TD3Config
+from td3_reference.run_loop import RunLoop
+from td3_reference.td3 import TD3
 
 LOW, HIGH = [0.0, -1.0], [5.0, 3.0]
 

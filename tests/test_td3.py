@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from td3_reference.config import TD3Config
 from td3_reference.replay_buffer import Batch
-from td3_reference.td3 import TD3, TD3Config
+from td3_reference.td3 import TD3
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "td3_golden.npz")
 CASES = {

@@ -1,0 +1,102 @@
+"""Saving an environment's state in mid-episode, and going on from it, as JSON values.
+
+Covers this project's environments, Gymnasium's classic control, and any other whose base
+environment offers ``get_state()`` and ``set_state(state)``.
+"""
+
+from typing import Any, Protocol, runtime_checkable
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.wrappers import OrderEnforcing, TimeLimit
+
+Env = gym.Env[Any, Any]
+CLASSIC_CONTROL = "gymnasium.envs.classic_control"
+# All that Gymnasium's classic-control environments carry from one step to the next.
+CLASSIC_ATTRIBUTES = ("state", "last_u", "steps_beyond_terminated")
+
+
+@runtime_checkable
+class Saveable(Protocol):
+    """An environment that can write down its state, generator included, as JSON values."""
+
+    def get_state(self) -> dict[str, Any]:
+        """All that the next steps and resets depend on."""
+        ...
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        ...
+
+
+def can_be_saved(env: Env) -> bool:
+    """Whether :func:`get_state` can save this environment with its wrappers."""
+    base = env.unwrapped
+    return isinstance(base, Saveable) or type(base).__module__.startswith(CLASSIC_CONTROL)
+
+
+def get_state(env: Env) -> dict[str, Any]:
+    """State of an environment, of its generator and of Gymnasium's wrappers around it.
+
+    :raises TypeError: if the environment's state cannot be saved
+    """
+    base = env.unwrapped
+    if isinstance(base, Saveable):
+        state = base.get_state()
+    elif can_be_saved(env):
+        present = [name for name in CLASSIC_ATTRIBUTES if hasattr(base, name)]
+        state = {name: _encode(getattr(base, name)) for name in present}
+        state["generator"] = base.np_random.bit_generator.state
+    else:
+        raise TypeError(f"the state of {base} cannot be saved: it has no get_state()")
+    return {"base": state, "wrappers": [_wrapper_state(layer) for layer in _wrappers(env)]}
+
+
+def set_state(env: Env, state: dict[str, Any]) -> None:
+    """Put an equal environment into a state that :func:`get_state` returned."""
+    base = env.unwrapped
+    if isinstance(base, Saveable):
+        base.set_state(state["base"])
+    else:
+        values = dict(state["base"])
+        base.np_random.bit_generator.state = values.pop("generator")
+        for name, value in values.items():
+            setattr(base, name, _decode(value))
+    for layer, attributes in zip(_wrappers(env), state["wrappers"], strict=True):
+        for name, value in attributes.items():
+            setattr(layer, name, value)
+
+
+def _wrappers(env: Env) -> list[Env]:
+    layers: list[Env] = []
+    while isinstance(env, gym.Wrapper):
+        layers.append(env)
+        env = env.env
+    return layers
+
+
+def _wrapper_state(layer: Env) -> dict[str, Any]:
+    if isinstance(layer, TimeLimit):
+        return {"_elapsed_steps": layer._elapsed_steps}
+    if isinstance(layer, OrderEnforcing):
+        return {"_has_reset": layer._has_reset}
+    return {}
+
+
+def _encode(value: Any) -> Any:
+    """A number, tuple or array as JSON values from which its type can be told."""
+    if isinstance(value, np.ndarray | np.generic):
+        return {"dtype": str(value.dtype), "values": value.tolist()}
+    if isinstance(value, tuple):
+        return {"tuple": [_encode(item) for item in value]}
+    return value
+
+
+def _decode(value: Any) -> Any:
+    """The inverse of :func:`_encode`."""
+    if isinstance(value, dict) and "dtype" in value:
+        array = np.array(value["values"], dtype=value["dtype"])
+        return array if array.ndim else array[()]
+    if isinstance(value, dict):
+        return tuple(_decode(item) for item in value["tuple"])
+    return value
