@@ -48,7 +48,9 @@ def train_reference(
     def body(run: RunDirectory) -> None:
         session = Session(config, hyperparameters, run)
         session.learn()
-        run.write_bytes("policy.safetensors", save(session.agent.actor.state_dict()))
+        weights = session.agent.actor.state_dict()
+        copies = {name: tensor.clone() for name, tensor in weights.items()}
+        run.write_bytes("policy.safetensors", save(copies))
 
     return execute(config, hyperparameters, root, body, on_progress)
 

@@ -33,22 +33,11 @@ class ReplayBuffer:
         widths = (observation_dim, action_dim, observation_dim, 1, 1)
         self._storage = Batch(*(np.zeros((capacity, width), np.float32) for width in widths))
 
-    def add(
-        self,
-        observation: Array,
-        action: Array,
-        next_observation: Array,
-        reward: float,
-        terminated: bool,
-    ) -> None:
-        """Store one transition, over the oldest one once the memory is full."""
-        transition: tuple[Any, ...] = (
-            observation,
-            action,
-            next_observation,
-            reward,
-            not terminated,
-        )
+    def add(self, *transition: Any) -> None:
+        """Store one transition, over the oldest one once the memory is full.
+
+        :param transition: observation, action, next observation, reward, not terminated
+        """
         for array, value in zip(self._storage, transition, strict=True):
             array[self.position] = value
         self.position = (self.position + 1) % self.capacity

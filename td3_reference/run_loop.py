@@ -1,7 +1,7 @@
 """Interaction of the agent with one environment."""
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -10,47 +10,32 @@ from td3_reference.replay_buffer import Array, ReplayBuffer
 from td3_reference.td3 import TD3
 
 
-class Environment(Protocol):
-    """As much of a gymnasium.Env as the loop calls."""
-
-    def reset(self, *, seed: int | None = None) -> tuple[Any, dict[str, Any]]:
-        """Begin an episode."""
-        ...
-
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Observation, reward, terminated, truncated, information."""
-        ...
-
-
 class RunLoop:
     """Environment steps and updates in turn.
 
-    :param env: ends its episodes by itself
+    :param env: a gymnasium.Env that ends its episodes
     :param agent: learns
     :param config: of the loop
     :param total_timesteps: environment steps to take
-    :param seed: of the environment's first reset; later ones go on from there
+    :param seed: of the environment's first reset
     :param rng: draws exploration, batches and target noise
     """
 
     def __init__(
         self,
-        env: Environment,
+        env: Any,
         agent: TD3,
         config: LoopConfig,
         total_timesteps: int,
         seed: int,
         rng: np.random.Generator,
     ) -> None:
-        self.env = env
-        self.agent = agent
-        self.config = config
+        self.env, self.agent, self.config = env, agent, config
         self.total_timesteps = total_timesteps
-        self.timestep = 0
-        self.episode_steps = 0
+        self.timestep = self.episode_steps = 0
         self._rng = rng
-        self._low = np.asarray(agent.config.action_low, np.float32)
-        self._high = np.asarray(agent.config.action_high, np.float32)
+        bounds = (agent.config.action_low, agent.config.action_high)
+        self._low, self._high = np.asarray(bounds, np.float32)
         half_width = (self._high - self._low) / 2 if agent.config.scale_noise else np.float32(1)
         self._noise_scale = config.exploration_noise * half_width
         dimensions = (agent.config.observation_dim, agent.config.action_dim)
@@ -65,7 +50,8 @@ class RunLoop:
                 if self.timestep > self.config.learning_starts:
                     self._update()
             elif self.episode_steps == 0:  # the episode is over
-                self.agent.restart_policy_delay()
+                # Counted from 0 anew, the even updates move the policy.
+                self.agent.updates = self.agent.config.policy_freq - 1
                 for _ in range(episode_steps):
                     self._update()
             yield self.timestep
@@ -76,7 +62,7 @@ class RunLoop:
         next_observation, reward, terminated, truncated, _ = self.env.step(action)
         self.timestep += 1
         self.episode_steps += 1
-        self.buffer.add(self._observation, action, next_observation, float(reward), terminated)
+        self.buffer.add(self._observation, action, next_observation, reward, not terminated)
         self._observation, episode_steps = next_observation, self.episode_steps
         if terminated or truncated:
             self._observation, _ = self.env.reset()
@@ -94,15 +80,11 @@ class RunLoop:
 
     def _update(self) -> None:
         """Update the agent with a batch drawn from memory."""
-        batch_size = self.config.batch_size
-        noise = self._rng.standard_normal((batch_size, len(self._low)), np.float32)
-        self.agent.update(self.buffer.sample(batch_size, self._rng), noise)
+        noise = self._rng.standard_normal((self.config.batch_size, len(self._low)), np.float32)
+        self.agent.update(self.buffer.sample(self.config.batch_size, self._rng), noise)
 
     def get_state(self) -> dict[str, Any]:
-        """Counters, last observation and generator as JSON values; the rest has states of its own.
-
-        Together with those of agent, buffer and environment, taken between two steps.
-        """
+        """Counters, last observation and generator, between two steps, as JSON values."""
         return {
             "timestep": self.timestep,
             "episode_steps": self.episode_steps,

@@ -9,7 +9,7 @@ def filled(transitions: int, capacity: int = 4) -> ReplayBuffer:
     buffer = ReplayBuffer(capacity, observation_dim=2, action_dim=1)
     for i in range(transitions):
         observation = np.full(2, i, np.float32)
-        buffer.add(observation, np.full(1, -i, np.float32), observation + 1, 10.0 * i, i == 2)
+        buffer.add(observation, np.full(1, -i, np.float32), observation + 1, 10.0 * i, i != 2)
     return buffer
 
 
