@@ -23,6 +23,7 @@ from td3_reference.config import LoopConfig, TD3Config, published_settings
 from td3_reference.run_loop import RunLoop
 from td3_reference.td3 import TD3
 
+COMPILE = "compile"  # the one setting that changes speed and last bits, not the algorithm
 AGENT_SETTINGS = {f.name: f.default for f in fields(TD3Config) if f.default is not MISSING}
 CHECKPOINT_INTERVAL = 60.0  # s
 MONITOR_ATTRIBUTES = ("rewards", "needs_reset", "total_steps", "t_start")
@@ -132,7 +133,7 @@ def resolve_hyperparameters(config: RunConfig) -> dict[str, Any]:
 
     :raises ConfigError: if the preset or an overridden name does not exist
     """
-    resolved = AGENT_SETTINGS | LOOP_SETTINGS
+    resolved = AGENT_SETTINGS | LOOP_SETTINGS | {COMPILE: False}
     unknown = [name for name in config.hyperparams if name not in resolved]
     if unknown:
         raise ConfigError(
@@ -173,4 +174,7 @@ def build_agent(
         )
     except ValueError as error:
         raise ConfigError(f"{config.algo} on {config.env_id}: {error}") from error
-    return TD3(td3_config, rng)
+    try:
+        return TD3(td3_config, rng, compile=hyperparameters[COMPILE])
+    except RuntimeError as error:
+        raise ConfigError(f"{config.algo} cannot be compiled: {error}") from error

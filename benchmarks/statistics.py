@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 Curves = NDArray[np.float64]
 
@@ -19,6 +20,31 @@ def over_runs(values: NDArray[np.float64]) -> MeanAndStd:
     """Mean and standard deviation of one value per run, shape (num_runs,)."""
     std = float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
     return MeanAndStd(float(np.mean(values)), std)
+
+
+class Interval(NamedTuple):
+    """A difference of means and its confidence interval."""
+
+    difference: float
+    low: float
+    high: float
+
+
+def welch_interval(
+    first: NDArray[np.float64], second: NDArray[np.float64], confidence: float = 0.95
+) -> Interval:
+    """Difference of two means, first minus second, with Welch's interval.
+
+    The runs are independent samples, of possibly unequal variance.
+
+    :param first: one value per run, shape (num_runs,); at least three, as in the second
+    :raises ValueError: if there are fewer than three runs
+    """
+    if min(len(first), len(second)) < 3:
+        raise ValueError("an interval needs at least three runs on each side")
+    result = stats.ttest_ind(first, second, equal_var=False)
+    interval = result.confidence_interval(confidence)
+    return Interval(float(first.mean() - second.mean()), float(interval.low), float(interval.high))
 
 
 def final(curves: Curves) -> NDArray[np.float64]:

@@ -1,5 +1,7 @@
 """Results -> tables."""
 
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -24,6 +26,12 @@ def curve_matrix(
     rows = results.curves.query("env_id == @env_id and label == @label")
     pivot = rows.pivot(index="seed", columns="timestep", values="mean_return")
     return pivot.columns.to_numpy(), pivot.to_numpy()
+
+
+def final_returns(results: Results, env_id: str, label: str) -> NDArray[np.float64]:
+    """Each run's mean return on the further starts, shape (num_runs,)."""
+    rows = results.finals.query("env_id == @env_id and label == @label")
+    return rows["mean_return"].to_numpy()
 
 
 def learning_curve_table(results: Results) -> pd.DataFrame:
@@ -53,20 +61,50 @@ def summary_table(results: Results) -> pd.DataFrame:
     rows = []
     for env_id, label in groups(results):
         timesteps, curves = curve_matrix(results, env_id, label)
-        finals = results.finals.query("env_id == @env_id and label == @label")
         scores = {
             "final": statistics.over_runs(statistics.final(curves)),
             "last-10": statistics.over_runs(statistics.last_10(curves)),
             "max of mean": statistics.max_of_mean(curves),
             "mean of max": statistics.over_runs(statistics.maximum(curves)),
             "AUC": statistics.over_runs(statistics.area_under_curve(curves, timesteps)),
-            "100 further starts": statistics.over_runs(finals["mean_return"].to_numpy()),
+            "100 further starts": statistics.over_runs(final_returns(results, env_id, label)),
         }
         row = {"environment": env_id, "implementation": label, "seeds": len(curves)}
         for name, score in scores.items():
             row |= {f"{name} mean": score.mean, f"{name} std": score.std}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def comparison_table(results: Results) -> pd.DataFrame:
+    """Difference of mean returns on the further starts, for each pair of implementations.
+
+    Columns: environment, first, second, seeds, difference (first minus second), and low and high
+    end of the 95% Welch interval. Pairs with fewer than three runs on a side are left out.
+    """
+    rows = []
+    for (env_id, first), (other_env_id, second) in combinations(groups(results), 2):
+        pair = final_returns(results, env_id, first), final_returns(results, env_id, second)
+        if env_id == other_env_id and min(map(len, pair)) >= 3:
+            row = {"environment": env_id, "first": first, "second": second}
+            seeds = f"{len(pair[0])}, {len(pair[1])}"
+            rows.append({**row, "seeds": seeds, **statistics.welch_interval(*pair)._asdict()})
+    return pd.DataFrame(rows)
+
+
+def comparison_markdown(table: pd.DataFrame) -> str:
+    """The comparison table, each interval in brackets."""
+    rows = [
+        [
+            str(row["environment"]),
+            f"{row['first']} - {row['second']}",
+            str(row["seeds"]),
+            f"{row['difference']:.1f}",
+            f"[{row['low']:.1f}, {row['high']:.1f}]",
+        ]
+        for _, row in table.iterrows()
+    ]
+    return markdown(["environment", "difference", "seeds", "of means", "95% interval"], rows)
 
 
 def markdown(header: list[str], rows: list[list[str]]) -> str:

@@ -1,9 +1,11 @@
-"""Fully connected layers: made without memory, given weights, laid into one vector."""
+"""Fully connected layers: made, initialised, laid into one vector, differentiated, compiled."""
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -18,17 +20,21 @@ def mlp(inputs: int, hidden_sizes: Sequence[int], outputs: int) -> nn.Sequential
 
 
 def initial_weights(
-    parameters: Sequence[Tensor], rng: np.random.Generator
+    networks: Sequence[nn.Module], rng: np.random.Generator | None = None
 ) -> list[NDArray[np.float32]]:
-    """PyTorch's initialisation of a linear layer: uniform within 1/sqrt(number of inputs).
+    """PyTorch's initialisation of linear layers: uniform within 1/sqrt(number of inputs).
 
-    :param parameters: weight and bias of each layer in turn
+    :param rng: a generator with seed 0 by default
+    :return: weight and bias of each layer in turn
     """
+    rng = rng or np.random.default_rng(0)
     arrays: list[NDArray[np.float32]] = []
-    for weight, bias in zip(parameters[::2], parameters[1::2], strict=True):
-        bound = 1.0 / np.sqrt(weight.shape[1])
-        arrays.append(rng.uniform(-bound, bound, weight.shape).astype(np.float32))
-        arrays.append(rng.uniform(-bound, bound, bias.shape).astype(np.float32))
+    for network in networks:
+        for layer in network.modules():
+            if isinstance(layer, nn.Linear):
+                bound = 1.0 / np.sqrt(layer.in_features)
+                for shape in (layer.weight.shape, layer.bias.shape):
+                    arrays.append(rng.uniform(-bound, bound, shape).astype(np.float32))
     return arrays
 
 
@@ -40,3 +46,31 @@ def as_one_vector(network: nn.Module) -> Tensor:
     vector = nn.utils.parameters_to_vector(network.parameters()).detach().clone()
     nn.utils.vector_to_parameters(vector, network.parameters())
     return vector
+
+
+def gradients(loss: Tensor, network: nn.Module) -> Tensor:
+    """Gradient of the loss by the weights of one network alone, laid into one vector."""
+    parts = torch.autograd.grad(loss, list(network.parameters()))
+    return torch.cat([part.flatten() for part in parts])
+
+
+def require_compiler() -> None:
+    """Refuse to go on without the compiler that torch.compile calls.
+
+    :raises RuntimeError: if there is none
+    """
+    if not any(shutil.which(name) for name in ("g++", "clang++", "c++")):
+        raise RuntimeError("compiling needs a C++ compiler: install g++ or clang++")
+
+
+def compiled(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The function compiled by torch, gradients taken inside it included.
+
+    :raises RuntimeError: if there is no C++ compiler
+    """
+    require_compiler()
+    from torch._dynamo import config  # takes seconds to import, and is needed here only
+
+    config.trace_autograd_ops = True
+    compiled_function: Callable[..., Tensor] = torch.compile(function, fullgraph=True)
+    return compiled_function

@@ -33,9 +33,9 @@ class RunLoop:
         self.env, self.agent, self.config = env, agent, config
         self.total_timesteps = total_timesteps
         self.timestep = self.episode_steps = 0
-        self._rng = rng
-        bounds = (agent.config.action_low, agent.config.action_high)
-        self._low, self._high = np.asarray(bounds, np.float32)
+        self.rng = rng
+        self._low: Array = np.asarray(agent.config.action_low, np.float32)
+        self._high: Array = np.asarray(agent.config.action_high, np.float32)
         half_width = (self._high - self._low) / 2 if agent.config.scale_noise else np.float32(1)
         self._noise_scale = config.exploration_noise * half_width
         dimensions = (agent.config.observation_dim, agent.config.action_dim)
@@ -72,16 +72,15 @@ class RunLoop:
     def _choose_action(self) -> Array:
         """A random action during the warm-up, then the policy's with noise added."""
         if self.timestep < self.config.learning_starts:
-            return self._rng.uniform(self._low, self._high).astype(np.float32)
+            return self.rng.uniform(self._low, self._high).astype(np.float32)
         action = self.agent.actions(np.asarray(self._observation, np.float32)[None])[0]
-        noise = self._noise_scale * self._rng.standard_normal(len(self._low), np.float32)
-        clipped: Array = np.clip(action + noise, self._low, self._high)
-        return clipped
+        noise = self._noise_scale * self.rng.standard_normal(len(self._low), np.float32)
+        return np.asarray(np.clip(action + noise, self._low, self._high))
 
     def _update(self) -> None:
         """Update the agent with a batch drawn from memory."""
-        noise = self._rng.standard_normal((self.config.batch_size, len(self._low)), np.float32)
-        self.agent.update(self.buffer.sample(self.config.batch_size, self._rng), noise)
+        noise = self.rng.standard_normal((self.config.batch_size, len(self._low)), np.float32)
+        self.agent.update(self.buffer.sample(self.config.batch_size, self.rng), noise)
 
     def get_state(self) -> dict[str, Any]:
         """Counters, last observation and generator, between two steps, as JSON values."""
@@ -89,7 +88,7 @@ class RunLoop:
             "timestep": self.timestep,
             "episode_steps": self.episode_steps,
             "observation": np.asarray(self._observation).tolist(),
-            "generator": self._rng.bit_generator.state,
+            "generator": self.rng.bit_generator.state,
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -97,4 +96,4 @@ class RunLoop:
         self.timestep = state["timestep"]
         self.episode_steps = state["episode_steps"]
         self._observation = np.array(state["observation"], np.float32)
-        self._rng.bit_generator.state = state["generator"]
+        self.rng.bit_generator.state = state["generator"]

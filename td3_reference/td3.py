@@ -1,7 +1,7 @@
-"""Twin Delayed Deep Deterministic policy gradient (TD3).
+"""Twin Delayed Deep Deterministic policy gradient (TD3), Algorithm 1 of
 
 Fujimoto, van Hoof, Meger: Addressing Function Approximation Error in Actor-Critic Methods,
-ICML 2018, Algorithm 1.
+ICML 2018.
 """
 
 import copy
@@ -14,26 +14,28 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from td3_reference.config import TD3Config
-from td3_reference.layers import as_one_vector, initial_weights, mlp
+from td3_reference.layers import as_one_vector, compiled, gradients, initial_weights, mlp
 from td3_reference.replay_buffer import Array, Batch
 
 
 class Actor(nn.Module):
     """The deterministic policy: observation -> action in environment units."""
 
+    low: Tensor
+    high: Tensor
     half_width: Tensor
-    centre: Tensor
 
     def __init__(self, config: TD3Config) -> None:
         super().__init__()
         self.net = mlp(config.observation_dim, config.hidden_sizes, config.action_dim)
         low, high = torch.as_tensor(np.array([config.action_low, config.action_high]))
-        self.register_buffer("half_width", ((high - low) / 2).float())
-        self.register_buffer("centre", ((high + low) / 2).float())
+        bounds = {"low": low, "high": high, "half_width": (high - low) / 2}
+        for name, bound in bounds.items():
+            self.register_buffer(name, bound.float())
 
     def forward(self, observations: Tensor) -> Tensor:
         """Actions (n, action_dim) for observations (n, observation_dim)."""
-        return self.centre + self.half_width * torch.tanh(self.net(observations))
+        return self.low + self.half_width + self.half_width * torch.tanh(self.net(observations))
 
 
 class Critic(nn.Module):
@@ -50,23 +52,24 @@ class Critic(nn.Module):
         inputs = torch.cat([observations, actions], dim=1)
         return self.q1_net(inputs), self.q2_net(inputs)
 
-    def q1(self, observations: Tensor, actions: Tensor) -> Tensor:
-        """The first value alone (n, 1): the one that the policy climbs."""
-        value: Tensor = self.q1_net(torch.cat([observations, actions], dim=1))
-        return value
-
 
 class TD3:
     """The agent: networks, their targets and optimisers.
 
     :param config: dimensions and settings
     :param rng: draws the initial weights; a generator with seed 0 by default
+    :param compile: faster, equal up to rounding; needs a C++ compiler
     """
 
-    def __init__(self, config: TD3Config, rng: np.random.Generator | None = None) -> None:
-        self.config = config
+    def __init__(
+        self, config: TD3Config, rng: np.random.Generator | None = None, compile: bool = False
+    ) -> None:
+        self.config, self.compile = config, compile
+        if compile:
+            self._critic_gradients = compiled(self._critic_gradients)  # type: ignore[method-assign]
+            self._actor_gradients = compiled(self._actor_gradients)  # type: ignore[method-assign]
         self.actor, self.critic = Actor(config), Critic(config)
-        self.load_weights(initial_weights(self._parameters(), rng or np.random.default_rng(0)))
+        self.load_weights(initial_weights((self.actor, self.critic), rng))
 
     def load_weights(self, arrays: Iterable[Array]) -> None:
         """Set all weights, copy them to the targets, and begin training anew.
@@ -75,7 +78,8 @@ class TD3:
             the actor, of the first critic, of the second critic
         :raises ValueError: if number or shapes do not fit
         """
-        for parameter, array in zip(self._parameters(), arrays, strict=True):
+        parameters = [*self.actor.parameters(), *self.critic.parameters()]
+        for parameter, array in zip(parameters, arrays, strict=True):
             if parameter.shape != array.shape:
                 raise ValueError(f"a weight has shape {array.shape}, not {parameter.shape}")
             parameter.detach().copy_(torch.from_numpy(array))
@@ -83,9 +87,9 @@ class TD3:
         self.critic_target = copy.deepcopy(self.critic).requires_grad_(False)
         names = ("actor", "critic", "actor_target", "critic_target")
         self.weights = {name: as_one_vector(getattr(self, name)) for name in names}
+        rate, fused = self.config.learning_rate, self.compile or None
         self.optimizers = {
-            name: torch.optim.Adam([self.weights[name]], self.config.learning_rate)
-            for name in ("actor", "critic")
+            name: torch.optim.Adam([self.weights[name]], rate, fused=fused) for name in names[:2]
         }
         self.updates = 0
 
@@ -96,41 +100,42 @@ class TD3:
         :param noise: standard normal, shape (batch_size, action_dim): the target policy's noise
             before it is scaled and clipped
         """
-        tensors = map(torch.from_numpy, batch)
-        observations, actions, next_observations, rewards, not_terminated = tensors
+        tensors = tuple(map(torch.from_numpy, (*batch, noise)))
         self.updates += 1
-
-        # Target policy smoothing, then clipped double Q-learning.
-        with torch.no_grad():
-            next_actions = self._smoothed_target_actions(next_observations, noise)
-            target_q = torch.min(*self.critic_target(next_observations, next_actions))
-            target = rewards + self.config.gamma * not_terminated * target_q
-
-        # Both critics regress on the one target.
-        q1, q2 = self.critic(observations, actions)
-        critic_loss = F.mse_loss(q1, target) + F.mse_loss(q2, target)
-        self._descend("critic", critic_loss)
+        self._descend("critic", self._critic_gradients(tensors))
 
         # Delayed policy update: climb the first critic, then let the targets follow.
         if self.updates % self.config.policy_freq == 0:
-            actor_loss = -self.critic.q1(observations, self.actor(observations)).mean()
-            self._descend("actor", actor_loss)
+            self._descend("actor", self._actor_gradients(tensors[0]))
             self._move_target("actor")
             self._move_target("critic")
 
-    def _smoothed_target_actions(self, observations: Tensor, noise: Array) -> Tensor:
-        """The target policy's actions plus clipped noise, kept within the action bounds."""
-        clip, actor = self.config.noise_clip, self.actor_target
-        clipped = (torch.from_numpy(noise) * self.config.policy_noise).clamp(-clip, clip)
-        unit = actor.half_width if self.config.scale_noise else 1.0
-        low, high = actor.centre - actor.half_width, actor.centre + actor.half_width
-        actions: Tensor = actor(observations) + clipped * unit
-        return actions.clamp(low, high)
+    def _critic_gradients(self, tensors: tuple[Tensor, ...]) -> Tensor:
+        observations, actions, next_observations, rewards, not_terminated, noise = tensors
+        config, target_actor = self.config, self.actor_target
+        with torch.no_grad():
+            # Target policy smoothing: clipped noise on the target policy's actions.
+            unit = target_actor.half_width if config.scale_noise else 1.0
+            noise = (noise * config.policy_noise).clamp(-config.noise_clip, config.noise_clip)
+            next_actions = target_actor(next_observations) + noise * unit
+            next_actions = next_actions.clamp(target_actor.low, target_actor.high)
 
-    def _descend(self, name: str, loss: Tensor) -> None:
-        """One optimiser step of one network: no gradient is computed for any other."""
-        gradients = torch.autograd.grad(loss, list(getattr(self, name).parameters()))
-        self.weights[name].grad = torch.cat([gradient.flatten() for gradient in gradients])
+            # Clipped double Q-learning: the smaller of the two target values.
+            target_q = torch.min(*self.critic_target(next_observations, next_actions))
+            target = rewards + config.gamma * not_terminated * target_q
+
+        # Both critics regress on the one target.
+        q1, q2 = self.critic(observations, actions)
+        loss = F.mse_loss(q1, target) + F.mse_loss(q2, target)
+        return gradients(loss, self.critic)
+
+    def _actor_gradients(self, observations: Tensor) -> Tensor:
+        # The policy climbs the first critic alone.
+        inputs = torch.cat([observations, self.actor(observations)], dim=1)
+        return gradients(-self.critic.q1_net(inputs).mean(), self.actor)
+
+    def _descend(self, name: str, gradient: Tensor) -> None:
+        self.weights[name].grad = gradient
         self.optimizers[name].step()
 
     def _move_target(self, name: str) -> None:
@@ -174,10 +179,6 @@ class TD3:
     ) -> tuple[Array, Any]:
         """SB3's interface of a policy; always noise-free, and without memory."""
         return self.actions(np.asarray(observation, np.float32)), state
-
-    def _parameters(self) -> list[Tensor]:
-        """In the order of :meth:`load_weights`."""
-        return [*self.actor.parameters(), *self.critic.parameters()]
 
     def get_state(self) -> dict[str, Tensor]:
         """Networks, targets, optimisers and counter as named tensors."""

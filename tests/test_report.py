@@ -125,3 +125,32 @@ def test_reporting_does_not_load_what_trains() -> None:
         "assert not {'torch', 'stable_baselines3', 'distributed'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_pairs_with_three_seeds_each_are_compared(tmp_path: Path) -> None:
+    for seed, last in enumerate([-1.0, -2.0, -3.0]):
+        made_up_run(tmp_path / "runs", "a", seed, [0.0, last])
+        made_up_run(tmp_path / "runs", "b", seed, [0.0, last - 1.0])
+    made_up_run(tmp_path / "runs", "lonely", 0, [0.0, 0.0])
+    text = write_report(tmp_path / "runs", tmp_path / "report")
+    table: Any = pd.read_csv(tmp_path / "report/comparison.csv")
+    (row,) = table.to_dict("records")
+    assert (row["first"], row["second"], row["seeds"]) == ("a", "b", "3, 3")
+    # Means -20 and -30, both with variance 100/3 of the mean; t(0.975, 4) = 2.776.
+    assert row["difference"] == pytest.approx(10.0)
+    assert row["low"] == pytest.approx(10.0 - 2.7764 * (200 / 3) ** 0.5, abs=1e-2)
+    assert "a - b" in text
+
+
+def test_the_report_says_when_there_is_nothing_to_compare(root: Path, tmp_path: Path) -> None:
+    assert "No comparison" in write_report(root, tmp_path / "report")
+
+
+def test_the_report_includes_the_fidelity_page_where_there_is_one(
+    root: Path, tmp_path: Path
+) -> None:
+    write_report(root, tmp_path / "reports/first")
+    assert not (tmp_path / "reports/first/fidelity.md").exists()
+    (tmp_path / "reports/fidelity.md").write_text("page")
+    write_report(root, tmp_path / "reports/second")
+    assert (tmp_path / "reports/second/fidelity.md").read_text() == "page"

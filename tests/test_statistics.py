@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from benchmarks import statistics
 
@@ -52,3 +53,19 @@ def test_a_single_run_has_no_standard_deviation() -> None:
     score = statistics.over_runs(np.array([5.0]))
     assert score.mean == 5.0
     assert math.isnan(score.std)
+
+
+def test_welchs_interval_matches_the_textbook_formula() -> None:
+    first, second = np.array([1.0, 2.0, 3.0, 6.0]), np.array([0.0, 1.0, 5.0])
+    # Variances of the means: 14/3/4 = 7/6 and 7/3; the degrees of freedom follow from both.
+    variances = np.array([7 / 6, 7 / 3])
+    freedom = variances.sum() ** 2 / (variances**2 / np.array([3, 2])).sum()
+    half = t.ppf(0.975, freedom) * math.sqrt(variances.sum())
+    interval = statistics.welch_interval(first, second)
+    assert interval.difference == pytest.approx(1.0)
+    assert (interval.low, interval.high) == pytest.approx((1.0 - half, 1.0 + half))
+
+
+def test_two_runs_yield_no_interval() -> None:
+    with pytest.raises(ValueError, match="three runs"):
+        statistics.welch_interval(np.array([1.0, 2.0]), np.array([1.0, 2.0, 3.0]))
