@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from benchmarks.fidelity import Check, Reference, all_checks
+from benchmarks.reference import COMPILE
 from benchmarks.reference import resolve_hyperparameters as resolve_reference
 from benchmarks.seeded_bugs import SEEDED_BUGS, Bug, patched
 from benchmarks.tables import markdown
@@ -108,6 +109,7 @@ def reference_settings(preset: str) -> dict[str, Any]:
     """The reference's settings on the example environment."""
     config = RunConfig(algo="td3_reference", env_id=EXAMPLE, total_timesteps=1, preset=preset)
     settings = resolve_reference(config)
+    del settings[COMPILE]  # changes the speed, not the algorithm
     return {**settings, "hidden_sizes": list(settings["hidden_sizes"])}
 
 

@@ -15,7 +15,7 @@ def mlp(inputs: int, hidden_sizes: Sequence[int], outputs: int) -> nn.Sequential
     layers: list[nn.Module] = []
     for size_in, size_out in pairwise([inputs, *hidden_sizes, outputs]):
         # Without memory at first: PyTorch's initialisation would draw from the global generator.
-        layers += [nn.Linear(size_in, size_out, device="meta"), nn.ReLU()]
+        layers += [nn.Linear(size_in, size_out, device="meta"), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers[:-1]).to_empty(device="cpu")
 
 

@@ -114,6 +114,9 @@ def test_sb3_and_the_reference_have_the_same_settings(env_id: str) -> None:
         "noise_clip": "target_noise_clip",
         "policy_freq": "policy_delay",
     }
+    # As in SB3, where there is no such choice.
+    own = {"scale_noise": True, "update_after_episode": False, "compile": False}
+    assert {name: reference.pop(name) for name in own} == own
     for name, value in reference.items():
         if name == "hidden_sizes":
             assert sb3["policy_kwargs"]["net_arch"] == list(value)
