@@ -132,7 +132,7 @@ def main() -> None:
             "fidelity": fidelity,
             "speed": speed,
         }
-        tyro.extras.subcommand_cli_from_dict(commands)
+        tyro.extras.subcommand_cli_from_dict(commands, prog="python -m benchmarks")
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -47,16 +47,16 @@ def train_reference(
     env.close()
 
     def body(run: RunDirectory) -> None:
-        session = Session(config, hyperparameters, run)
-        session.learn()
-        weights = session.agent.actor.state_dict()
+        reference_run = ReferenceRun(config, hyperparameters, run)
+        reference_run.learn()
+        weights = reference_run.agent.actor.state_dict()
         copies = {name: tensor.clone() for name, tensor in weights.items()}
         run.write_bytes("policy.safetensors", save(copies))
 
     return execute(config, hyperparameters, root, body, on_progress)
 
 
-class Session:
+class ReferenceRun:
     """A run in progress, begun anew or continued from the run directory's checkpoint.
 
     :param hyperparameters: from :func:`resolve_hyperparameters`

@@ -19,6 +19,7 @@ from sb3_training.provenance import describe_software
 
 Progress = Callable[[int, float | None], None]  # environment step, last mean evaluation return
 GROWING = ("evaluations.npz", "train.monitor.csv", "log.txt")  # written to throughout a run
+LOCK_TIMEOUT = 1.0  # s
 STATUS_INTERVAL = 1.0  # s between two writings of a running run's step
 
 
@@ -170,7 +171,8 @@ def execute(
     except OSError as error:
         raise ConfigError(f"cannot write to {run.path}: {error.strerror}") from error
     try:
-        with run.lock().acquire(timeout=0):
+        # Longer than a reader of the status holds the lock to see whether a run is alive.
+        with run.lock().acquire(timeout=LOCK_TIMEOUT):
             _refuse_other_settings(run, settings)
             if not run.is_done():
                 _start_afresh(run, settings)

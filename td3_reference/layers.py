@@ -1,8 +1,10 @@
 """Fully connected layers: made, initialised, laid into one vector, differentiated, compiled."""
 
 import shutil
+import sysconfig
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -55,12 +57,14 @@ def gradients(loss: Tensor, network: nn.Module) -> Tensor:
 
 
 def require_compiler() -> None:
-    """Refuse to go on without the compiler that torch.compile calls.
+    """Refuse to go on without what torch.compile calls and includes.
 
-    :raises RuntimeError: if there is none
+    :raises RuntimeError: if it is not there
     """
     if not any(shutil.which(name) for name in ("g++", "clang++", "c++")):
         raise RuntimeError("compiling needs a C++ compiler: install g++ or clang++")
+    if not (Path(sysconfig.get_paths()["include"]) / "Python.h").exists():
+        raise RuntimeError("compiling needs Python's headers: install python3-dev")
 
 
 def compiled(function: Callable[..., Tensor]) -> Callable[..., Tensor]:

@@ -126,16 +126,16 @@ def test_every_part_of_the_state_matters(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Put an old value of one part into the checkpoint: the outcome must differ."""
-    state = reference.Session._state
+    state = reference.ReferenceRun._state
     old: dict[str, bytes] = {}
 
-    def mixed_state(self: reference.Session) -> dict[str, bytes]:
+    def mixed_state(self: reference.ReferenceRun) -> dict[str, bytes]:
         new = state(self)
         if self.loop.timestep == 230:
             old.update(new)
         return {**new, file: mix(file, part, old[file], new[file])} if old else new
 
-    monkeypatch.setattr(reference.Session, "_state", mixed_state)
+    monkeypatch.setattr(reference.ReferenceRun, "_state", mixed_state)
     path = run_with_stops(config("Pendulum-v1"), tmp_path, [463], monkeypatch)
     assert outcome(path) != outcome(undisturbed["Pendulum-v1"])
 

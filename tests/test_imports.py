@@ -57,6 +57,7 @@ def test_the_environments_import_no_reinforcement_learning_library() -> None:
 def test_the_reference_imports_torch_and_numpy_only() -> None:
     outside = {"torch", "numpy", "td3_reference"}
     standard = {"collections", "copy", "dataclasses", "itertools", "shutil", "typing"}
+    standard |= {"pathlib", "sysconfig"}
     for file in files_of("td3_reference"):
         assert {module.split(".")[0] for module in imports(file)} <= outside | standard, file
 
