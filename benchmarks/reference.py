@@ -41,6 +41,8 @@ def train_reference(
     :raises ConfigError: if the configuration cannot be run, before anything is written
     """
     torch.set_num_threads(1)
+    if config.device != "cpu":
+        raise ConfigError(f"{config.algo} runs on device cpu alone, got {config.device!r}")
     hyperparameters = resolve_hyperparameters(config)
     env = make_env(config)
     build_agent(config, hyperparameters, env)  # a trial: what is refused is refused now
@@ -87,7 +89,7 @@ class ReferenceRun:
 
     def learn(self) -> None:
         """Take all steps that are left, evaluating and saving on the way."""
-        can_save = can_be_saved(self.env)
+        can_save = can_be_saved(self.env.env)
         saved_at = time.monotonic()
         for step in self.loop:
             # The paper's code evaluates at the ends of episodes, the author's later code anywhere.
@@ -107,7 +109,7 @@ class ReferenceRun:
         np.savez(buffer, **self.loop.buffer.get_state())  # type: ignore[arg-type]
         state = {
             "loop": self.loop.get_state(),
-            "env": get_state(self.env),
+            "env": get_state(self.env.env),  # the Monitor's own state follows
             "monitor": {name: getattr(self.env, name) for name in MONITOR_ATTRIBUTES},
         }
         return {
@@ -122,7 +124,8 @@ class ReferenceRun:
             self.loop.buffer.set_state(dict(arrays))
         state = json.loads(saved["state.json"])
         self.loop.set_state(state["loop"])
-        set_state(self.env, state["env"])
+        set_state(self.env.env, state["env"])
+        self.run.first_step = self.loop.timestep
         for name, value in state["monitor"].items():
             setattr(self.env, name, value)
         self.evaluator.resume()

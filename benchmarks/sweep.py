@@ -10,9 +10,9 @@ import dask
 from distributed import Client, Future, LocalCluster
 
 from benchmarks.live import Display
-from benchmarks.run import run
+from benchmarks.run import hyperparameters_of, run
 from sb3_training.config import RunConfig
-from sb3_training.run_directory import RunDirectory
+from sb3_training.run_directory import RunDirectory, refuse_other_settings, settings_of
 
 POLL_INTERVAL = 0.5  # s between two looks at the runs' status files
 DASK_SETTINGS = {
@@ -49,7 +49,11 @@ def sweep(configs: Sequence[RunConfig], root: Path, workers: int | None = None) 
     :param root: folder that holds the run directories
     :param workers: number of processes; by default one for each processor
     :return: one line for each run that failed
+    :raises ConfigError: if a directory holds a run with other settings, before anything runs
     """
+    for config in configs:
+        settings = settings_of(config, hyperparameters_of(config))
+        refuse_other_settings(RunDirectory(root / config.directory), settings)
     directories = [RunDirectory(root / config.directory) for config in configs]
     missing = [
         (config, directory)

@@ -152,8 +152,8 @@ class RocketEnv(gym.Env[Observation, Action]):
     def get_state(self) -> dict[str, Any]:
         """All that the next steps and resets depend on, as JSON values."""
         return {
-            "states": self._states,
-            "thrusts": self._thrusts,
+            "states": list(self._states),
+            "thrusts": list(self._thrusts),
             "must_reset": self._must_reset,
             "generator": self.np_random.bit_generator.state,
         }

@@ -8,9 +8,10 @@ from typing import Any, Protocol, runtime_checkable
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.wrappers import OrderEnforcing, TimeLimit
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
 Env = gym.Env[Any, Any]
+WRAPPERS = (TimeLimit, OrderEnforcing, PassiveEnvChecker)  # what gym.make puts around
 CLASSIC_CONTROL = "gymnasium.envs.classic_control"
 # All that Gymnasium's classic-control environments carry from one step to the next.
 CLASSIC_ATTRIBUTES = ("state", "last_u", "steps_beyond_terminated")
@@ -32,7 +33,8 @@ class Saveable(Protocol):
 def can_be_saved(env: Env) -> bool:
     """Whether :func:`get_state` can save this environment with its wrappers."""
     base = env.unwrapped
-    return isinstance(base, Saveable) or type(base).__module__.startswith(CLASSIC_CONTROL)
+    known = isinstance(base, Saveable) or type(base).__module__.startswith(CLASSIC_CONTROL)
+    return known and all(type(layer) in WRAPPERS for layer in _wrappers(env))
 
 
 def get_state(env: Env) -> dict[str, Any]:
@@ -41,14 +43,14 @@ def get_state(env: Env) -> dict[str, Any]:
     :raises TypeError: if the environment's state cannot be saved
     """
     base = env.unwrapped
+    if not can_be_saved(env):
+        raise TypeError(f"the state of {env} cannot be saved: no get_state(), or other wrappers")
     if isinstance(base, Saveable):
         state = base.get_state()
-    elif can_be_saved(env):
+    else:
         present = [name for name in CLASSIC_ATTRIBUTES if hasattr(base, name)]
         state = {name: _encode(getattr(base, name)) for name in present}
         state["generator"] = base.np_random.bit_generator.state
-    else:
-        raise TypeError(f"the state of {base} cannot be saved: it has no get_state()")
     return {"base": state, "wrappers": [_wrapper_state(layer) for layer in _wrappers(env)]}
 
 

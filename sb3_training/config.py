@@ -43,12 +43,15 @@ class RunConfig:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "label", self.label or self.algo)
+        object.__setattr__(self, "label", self.label or self.algo.lower())
         if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", self.label):
             raise ConfigError(
                 "label must be lower-case letters, digits, '_', '.' and '-',"
                 f" beginning with a letter or digit; got {self.label!r}"
             )
+        for name in ("seed", "total_timesteps", "eval_freq", "n_eval_episodes"):
+            if type(getattr(self, name)) is not int:
+                raise ConfigError(f"{name} must be a whole number, got {getattr(self, name)!r}")
         if not 0 <= self.seed <= MAX_SEED:
             raise ConfigError(f"seed must be from 0 to {MAX_SEED}, got {self.seed}")
         for name in ("total_timesteps", "eval_freq", "n_eval_episodes"):

@@ -37,6 +37,7 @@ class RunDirectory:
     def __init__(self, path: Path, on_progress: Progress | None = None) -> None:
         self.path = path
         self.last_return: float | None = None
+        self.first_step = 0  # where this process took the run up
         self._on_progress = on_progress
         self._status_written = 0.0
 
@@ -164,8 +165,7 @@ def execute(
     :raises RunBusyError: if another process is at work there
     """
     run = RunDirectory(Path(root) / config.directory, on_progress)
-    settings = {"config": config.to_json(), "hyperparameters": hyperparameters}
-    settings = json.loads(json.dumps(settings))  # as they read back: tuples become lists
+    settings = settings_of(config, hyperparameters)
     try:
         run.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -173,7 +173,7 @@ def execute(
     try:
         # Longer than a reader of the status holds the lock to see whether a run is alive.
         with run.lock().acquire(timeout=LOCK_TIMEOUT):
-            _refuse_other_settings(run, settings)
+            refuse_other_settings(run, settings)
             if not run.is_done():
                 _start_afresh(run, settings)
                 _carry_out(run, config, body)
@@ -182,7 +182,18 @@ def execute(
     return run.path
 
 
-def _refuse_other_settings(run: RunDirectory, settings: dict[str, Any]) -> None:
+def settings_of(config: RunConfig, hyperparameters: dict[str, Any]) -> dict[str, Any]:
+    """Content of config.json, as it reads back: tuples become lists."""
+    settings = {"config": config.to_json(), "hyperparameters": hyperparameters}
+    values: dict[str, Any] = json.loads(json.dumps(settings))
+    return values
+
+
+def refuse_other_settings(run: RunDirectory, settings: dict[str, Any]) -> None:
+    """Refuse a directory that holds a run with other settings.
+
+    :raises ConfigError: saying what differs
+    """
     existing = run.read_json("config.json")
     if existing is None or existing == settings:
         return
@@ -220,7 +231,11 @@ def _carry_out(run: RunDirectory, config: RunConfig, body: Callable[[RunDirector
             run.write_status(state, step, message=repr(error))
         raise
     seconds = time.time() - began
-    steps_per_second = config.total_timesteps / seconds
-    times = {"began": began, "seconds": seconds, "steps_per_second": steps_per_second}
+    times = {
+        "began": began,
+        "seconds": seconds,
+        "continued_from_step": run.first_step,
+        "steps_per_second": (config.total_timesteps - run.first_step) / seconds,
+    }
     run.write_json("provenance.json", {**provenance, **times})
     run.finish(config.total_timesteps)

@@ -7,7 +7,7 @@ from stable_baselines3.common.monitor import Monitor
 
 from sb3_training.algorithms import build_model, check_spaces, resolve_hyperparameters
 from sb3_training.callbacks import ProtocolCallback
-from sb3_training.config import RunConfig
+from sb3_training.config import ConfigError, RunConfig
 from sb3_training.environments import make_env
 from sb3_training.evaluation import Evaluator
 from sb3_training.model_file import model_bytes
@@ -28,6 +28,7 @@ def train(
     :raises ConfigError: if the configuration cannot be run, before anything is written
     """
     torch.set_num_threads(1)
+    check_device(config.device)
     env = make_env(config)
     check_spaces(config, env)
     hyperparameters = resolve_hyperparameters(config)
@@ -43,3 +44,15 @@ def train(
         env.close()
 
     return execute(config, hyperparameters, root, body, on_progress)
+
+
+def check_device(name: str) -> None:
+    """Refuse a device that is not there; SB3 would take the CPU without a word.
+
+    :raises ConfigError: if torch does not know it or cannot use it
+    """
+    try:
+        torch.empty(0, device=name)
+    except (AssertionError, RuntimeError) as error:
+        message = str(error).splitlines()[0]
+        raise ConfigError(f"device {name!r} cannot be used, cpu always can: {message}") from error

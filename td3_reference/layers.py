@@ -1,4 +1,4 @@
-"""Fully connected layers: made, initialised, laid into one vector, differentiated, compiled."""
+"""Fully connected layers: made, initialised, laid into one vector; compiling."""
 
 import shutil
 import sysconfig
@@ -50,10 +50,9 @@ def as_one_vector(network: nn.Module) -> Tensor:
     return vector
 
 
-def gradients(loss: Tensor, network: nn.Module) -> Tensor:
-    """Gradient of the loss by the weights of one network alone, laid into one vector."""
-    parts = torch.autograd.grad(loss, list(network.parameters()))
-    return torch.cat([part.flatten() for part in parts])
+def as_vector(tensors: Sequence[Tensor]) -> Tensor:
+    """The tensors, flattened, one after another."""
+    return torch.cat([tensor.flatten() for tensor in tensors])
 
 
 def require_compiler() -> None:

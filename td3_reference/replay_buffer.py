@@ -22,8 +22,7 @@ class ReplayBuffer:
     """The last ``capacity`` transitions.
 
     :param capacity: in transitions
-    :param observation_dim: length of an observation
-    :param action_dim: length of an action
+    :param observation_dim, action_dim: lengths of an observation and of an action
     """
 
     def __init__(self, capacity: int, observation_dim: int, action_dim: int) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from td3_reference.config import TD3Config
-from td3_reference.layers import as_one_vector, compiled, gradients, initial_weights, mlp
+from td3_reference.layers import as_one_vector, as_vector, compiled, initial_weights, mlp
 from td3_reference.replay_buffer import Array, Batch
 
 
@@ -74,8 +74,8 @@ class TD3:
     def load_weights(self, arrays: Iterable[Array]) -> None:
         """Set all weights, copy them to the targets, and begin training anew.
 
-        :param arrays: float32, layer by layer weight (outputs, inputs) and bias (outputs,): of
-            the actor, of the first critic, of the second critic
+        :param arrays: float32 weight (outputs, inputs) and bias (outputs,) of each layer in turn,
+            of the actor, the first critic, the second critic
         :raises ValueError: if number or shapes do not fit
         """
         parameters = [*self.actor.parameters(), *self.critic.parameters()]
@@ -97,8 +97,7 @@ class TD3:
         """One gradient step of the critics and, at every policy_freq-th call, of the policy.
 
         :param batch: float32 transitions
-        :param noise: standard normal, shape (batch_size, action_dim): the target policy's noise
-            before it is scaled and clipped
+        :param noise: standard normal (batch_size, action_dim), not yet scaled and clipped
         """
         tensors = tuple(map(torch.from_numpy, (*batch, noise)))
         self.updates += 1
@@ -127,12 +126,13 @@ class TD3:
         # Both critics regress on the one target.
         q1, q2 = self.critic(observations, actions)
         loss = F.mse_loss(q1, target) + F.mse_loss(q2, target)
-        return gradients(loss, self.critic)
+        return as_vector(torch.autograd.grad(loss, list(self.critic.parameters())))
 
     def _actor_gradients(self, observations: Tensor) -> Tensor:
         # The policy climbs the first critic alone.
         inputs = torch.cat([observations, self.actor(observations)], dim=1)
-        return gradients(-self.critic.q1_net(inputs).mean(), self.actor)
+        loss = -self.critic.q1_net(inputs).mean()
+        return as_vector(torch.autograd.grad(loss, list(self.actor.parameters())))
 
     def _descend(self, name: str, gradient: Tensor) -> None:
         self.weights[name].grad = gradient

@@ -43,6 +43,8 @@ def test_the_label_is_the_algorithm_unless_given() -> None:
         ("seed", 2**32),
         ("total_timesteps", 0),
         ("total_timesteps", -5),
+        ("total_timesteps", 1e4),
+        ("seed", True),
         ("eval_freq", 0),
         ("n_eval_episodes", 0),
         ("label", "TD3"),

@@ -6,6 +6,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.wrappers import TimeAwareObservation
 
 import envs  # noqa: F401
 from envs.state import can_be_saved, get_state, set_state
@@ -61,3 +62,18 @@ def test_an_environment_that_cannot_be_saved_says_so() -> None:
     assert not can_be_saved(env)
     with pytest.raises(TypeError, match="get_state"):
         get_state(env)
+
+
+def test_a_saved_state_does_not_change_with_later_steps() -> None:
+    env = gym.make("rocket-v0")
+    env.reset(seed=1)
+    actions = [np.array([0.5], np.float32)] * 3
+    saved = get_state(env)
+    expected = steps(env, actions)
+    set_state(env, saved)
+    assert steps(env, actions) == expected
+
+
+def test_an_unknown_wrapper_may_have_a_state_of_its_own_so_it_is_not_saved() -> None:
+    assert can_be_saved(gym.make("Pendulum-v1"))
+    assert not can_be_saved(TimeAwareObservation(gym.make("Pendulum-v1")))

@@ -48,7 +48,8 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(tmp_path: 
     ("changes", "message"),
     [
         ({"env_id": "CartPole-v1"}, "vector of numbers as actions"),
-        ({"preset": "nope"}, "must be released"),
+        ({"preset": "nope"}, "must be released or paper"),
+        ({"device": "cuda"}, "runs on device cpu alone"),
         ({"hyperparams": {"gama": 1}}, "gama; it has .*gamma"),
     ],
 )

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from benchmarks.experiments import EXPERIMENTS
 from benchmarks.sweep import sweep
-from sb3_training.config import RunConfig
+from sb3_training.config import ConfigError, RunConfig
 from sb3_training.run_directory import RunDirectory
 
 # Small networks and short runs, past the warm-up.
@@ -82,6 +83,17 @@ def test_only_missing_runs_are_carried_out(
     for run in runs[:2]:
         assert (tmp_path / run.directory / "status.json").stat().st_mtime_ns == times[run.directory]
     assert RunDirectory(tmp_path / runs[2].directory).is_done()
+
+
+def test_a_changed_experiment_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    runs = configs()[:2]
+    sweep(runs[:1], tmp_path, workers=1)
+    before = contents(tmp_path, runs[:1])
+    changed = replace(runs[0], total_timesteps=500)
+    with pytest.raises(ConfigError, match="total_timesteps is 400 there and 500 here"):
+        sweep([runs[1], changed], tmp_path, workers=1)
+    assert contents(tmp_path, runs[:1]) == before
+    assert not (tmp_path / runs[1].directory).exists()
 
 
 def test_quick_is_two_implementations_on_two_environments_with_three_seeds() -> None:

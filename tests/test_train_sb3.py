@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from stable_baselines3 import TD3
@@ -12,6 +13,7 @@ from stable_baselines3.common.monitor import load_results
 
 import train_sb3
 from envs.rollout import evaluate
+from sb3_training import training
 from sb3_training.environments import make_env
 from sb3_training.run_directory import RunDirectory
 from train_sb3 import RunConfig, train
@@ -85,15 +87,23 @@ def test_the_saved_model_is_the_one_that_was_scored_last(tmp_path: Path) -> None
         )
 
 
-def test_training_episodes_start_from_different_states(tmp_path: Path) -> None:
-    path = short_run(tmp_path, env_id="Pendulum-v1", total_timesteps=800)
-    episodes = load_results(str(path))
-    assert len(episodes) == 4
-    # The warm-up covers the run: equal starts would still differ by their random actions, so the
-    # evaluation's starts are looked at as well.
-    assert len(set(episodes["r"])) == 4
-    first, second = np.load(path / "evaluations.npz")["results"][0]
-    assert first != second
+def test_only_the_first_training_episode_is_seeded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds: list[int | None] = []
+    starts: list[tuple[float, ...]] = []
+
+    class Recorder(gym.Wrapper[Any, Any, Any, Any]):
+        def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+            observation, info = self.env.reset(seed=seed, options=options)
+            seeds.append(seed)
+            starts.append(tuple(observation))
+            return observation, info
+
+    monkeypatch.setattr(training, "make_env", lambda config: Recorder(make_env(config)))
+    short_run(tmp_path, env_id="Pendulum-v1", total_timesteps=800, seed=6)
+    assert seeds == [6, None, None, None, None]
+    assert len(set(starts)) == 5
 
 
 def test_the_monitor_file_is_read_by_sb3s_own_tools(tmp_path: Path) -> None:
@@ -117,7 +127,9 @@ def test_the_monitor_file_is_read_by_sb3s_own_tools(tmp_path: Path) -> None:
         (["--eval-freq", "0"], "eval_freq must be 1 or more"),
         (["--n-eval-episodes", "-3"], "n_eval_episodes must be 1 or more"),
         (["--preset", "nope"], "must be one of released, sb3_default"),
+        (["--algo", "SAC"], "must be one of a2c, ddpg, dqn, ppo, sac, td3"),
         (["--device", "nope"], "Expected one of cpu, cuda"),
+        (["--device", "cuda:99"], "device 'cuda:99' cannot be used, cpu always can"),
         (["--label", "A b"], "label must be lower-case"),
     ],
 )
