@@ -23,8 +23,9 @@ DASK_SETTINGS = {
     "distributed.worker.profile.enabled": False,
     # Dask's own environment for workers has malloc return memory to the system after every
     # update: 2,500 page faults in each, and training at half the speed. Only its thread limits
-    # are kept here.
+    # are kept here. A worker that is stopped need not complain of it.
     "distributed.nanny.pre-spawn-environ": {
+        "DASK_LOGGING__DISTRIBUTED": "error",
         "OMP_NUM_THREADS": 1,
         "MKL_NUM_THREADS": 1,
         "OPENBLAS_NUM_THREADS": 1,
