@@ -12,7 +12,6 @@ import tyro
 from benchmarks.experiments import EXPERIMENTS, Experiment
 from sb3_training.config import ConfigError, RunConfig
 
-FIDELITY = "fidelity.md"
 ExperimentName = Annotated[str, tyro.conf.Positional]
 
 
@@ -74,13 +73,14 @@ def fidelity(output: Path = Path("reports")) -> None:
     import torch
 
     from benchmarks.fidelity_page import fidelity_page
+    from benchmarks.report import FIDELITY_PAGE
 
     torch.set_num_threads(1)
     page, passed = fidelity_page()
     output.mkdir(parents=True, exist_ok=True)
-    (output / FIDELITY).write_text(page, encoding="utf-8")
+    (output / FIDELITY_PAGE).write_text(page, encoding="utf-8")
     print(page)
-    print(f"This page: {output / FIDELITY}")
+    print(f"This page: {output / FIDELITY_PAGE}")
     sys.exit(0 if passed else 1)
 
 

@@ -18,7 +18,7 @@ from sb3_training.algorithms import environment_family
 from sb3_training.config import ConfigError, RunConfig
 from sb3_training.environments import make_env
 from sb3_training.evaluation import Evaluator
-from sb3_training.run_directory import Progress, RunDirectory, execute
+from sb3_training.run_directory import MONITOR, Progress, RunDirectory, execute
 from td3_reference.config import LoopConfig, TD3Config, published_settings
 from td3_reference.run_loop import RunLoop
 from td3_reference.td3 import TD3
@@ -69,7 +69,7 @@ class ReferenceRun:
     ) -> None:
         self.run = run
         saved = run.load_checkpoint()
-        monitor_file = str(run.path / "train.monitor.csv")
+        monitor_file = str(run.path / MONITOR)
         self.env = Monitor(make_env(config), monitor_file, override_existing=saved is None)
         weights_rng, loop_rng = np.random.default_rng(config.seed).spawn(2)
         self.agent = build_agent(config, hyperparameters, self.env, weights_rng)

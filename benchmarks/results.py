@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from sb3_training.run_directory import RunDirectory
+from sb3_training.run_directory import EVALUATIONS, RunDirectory
 
 
 class Results(NamedTuple):
@@ -40,7 +40,7 @@ def load_results(root: Path) -> Results:
         config = json.loads(path.read_text())
         key = {name: config["config"][name] for name in ("env_id", "label", "seed")}
         _refuse_mixture(settings, config, path.parent)
-        with np.load(path.parent / "evaluations.npz") as evaluations:
+        with np.load(path.parent / EVALUATIONS) as evaluations:
             returns = evaluations["results"]
             for timestep, episode_returns in zip(evaluations["timesteps"], returns, strict=True):
                 curves.append(

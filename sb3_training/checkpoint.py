@@ -24,9 +24,9 @@ def save_checkpoint(folder: Path, step: int, files: dict[str, bytes]) -> None:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     for name, content in files.items():
-        _write_through(temporary / name, content)
-    digests = {name: _digest(content) for name, content in files.items()}
-    _write_through(temporary / MANIFEST, json.dumps(digests).encode())
+        write_through(temporary / name, content)
+    digests = {name: digest(content) for name, content in files.items()}
+    write_through(temporary / MANIFEST, json.dumps(digests).encode())
     final = folder / f"{step:012d}"
     shutil.rmtree(final, ignore_errors=True)
     temporary.rename(final)
@@ -42,7 +42,7 @@ def load_checkpoint(folder: Path) -> dict[str, bytes] | None:
             files = {name: (checkpoint / name).read_bytes() for name in digests}
         except (OSError, ValueError):
             continue
-        if all(_digest(content) == digests[name] for name, content in files.items()):
+        if all(digest(content) == digests[name] for name, content in files.items()):
             return files
     return None
 
@@ -52,12 +52,14 @@ def _checkpoints(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*") if path.name.isdigit())
 
 
-def _write_through(path: Path, content: bytes) -> None:
+def write_through(path: Path, content: bytes) -> None:
+    """Write a file and wait until it is on disk."""
     with path.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _digest(content: bytes) -> str:
+def digest(content: bytes) -> str:
+    """SHA-256 in hexadecimal."""
     return hashlib.sha256(content).hexdigest()

@@ -11,12 +11,11 @@ import torch
 from envs.rollout import Evaluation, Policy, evaluate
 from sb3_training.config import RunConfig
 from sb3_training.environments import make_env
-from sb3_training.run_directory import RunDirectory
+from sb3_training.run_directory import EVALUATIONS, RunDirectory
 
 FIRST_SEED = 10_000  # episode k of a checkpoint starts from reset(seed=FIRST_SEED + k)
 FINAL_FIRST_SEED = 20_000  # and of the final policy's scoring from reset(seed=FINAL_FIRST_SEED + k)
 N_FINAL_EPISODES = 100
-EVALUATIONS = "evaluations.npz"
 
 
 class Evaluator:

@@ -1,8 +1,6 @@
 """A run directory: all that a run leaves, written so that a crash spoils nothing."""
 
-import hashlib
 import json
-import os
 import shutil
 import time
 import traceback
@@ -13,12 +11,15 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from sb3_training.checkpoint import load_checkpoint, save_checkpoint
+from sb3_training.checkpoint import digest, load_checkpoint, save_checkpoint, write_through
 from sb3_training.config import ConfigError, RunConfig
 from sb3_training.provenance import describe_software
 
 Progress = Callable[[int, float | None], None]  # environment step, last mean evaluation return
-GROWING = ("evaluations.npz", "train.monitor.csv", "log.txt")  # written to throughout a run
+EVALUATIONS = "evaluations.npz"
+MONITOR = "train.monitor.csv"
+LOG = "log.txt"
+GROWING = (EVALUATIONS, MONITOR, LOG)  # written to throughout a run
 LOCK_TIMEOUT = 1.0  # s
 STATUS_INTERVAL = 1.0  # s between two writings of a running run's step
 
@@ -44,10 +45,7 @@ class RunDirectory:
     def write_bytes(self, name: str, content: bytes) -> None:
         """Put a file in place in one move, so that a reader sees the old or the new, whole."""
         temporary = self.path / f"{name}.tmp"
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        write_through(temporary, content)
         temporary.replace(self.path / name)
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
@@ -64,7 +62,7 @@ class RunDirectory:
 
     def log(self, line: str) -> None:
         """Append a line to log.txt."""
-        with (self.path / "log.txt").open("a") as file:
+        with (self.path / LOG).open("a") as file:
             file.write(line + "\n")
 
     def report(self, step: int) -> None:
@@ -136,12 +134,12 @@ class RunDirectory:
         for name in names:
             file = self.path / name
             content = file.read_bytes() if self._has(name) else None
-            digests[name] = None if content is None else hashlib.sha256(content).hexdigest()
+            digests[name] = None if content is None else digest(content)
         return digests
 
     def finish(self, step: int) -> None:
         """Mark the run as done, with the digests of its files (of those without times in them)."""
-        timed = {"status.json", "provenance.json", "train.monitor.csv", ".lock"}
+        timed = {"status.json", "provenance.json", MONITOR, ".lock"}
         shutil.rmtree(self.path / "checkpoint", ignore_errors=True)
         names = sorted(file.name for file in self.path.iterdir() if file.name not in timed)
         self.write_status("done", step, digests=self._digests(names))

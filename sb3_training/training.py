@@ -11,7 +11,7 @@ from sb3_training.config import ConfigError, RunConfig
 from sb3_training.environments import make_env
 from sb3_training.evaluation import Evaluator
 from sb3_training.model_file import model_bytes
-from sb3_training.run_directory import Progress, RunDirectory, execute
+from sb3_training.run_directory import MONITOR, Progress, RunDirectory, execute
 
 
 def train(
@@ -36,7 +36,7 @@ def train(
     env.close()
 
     def body(run: RunDirectory) -> None:
-        env = Monitor(make_env(config), str(run.path / "train.monitor.csv"))
+        env = Monitor(make_env(config), str(run.path / MONITOR))
         model = build_model(config, hyperparameters, env)
         evaluator = Evaluator(config, run)
         model.learn(config.total_timesteps, ProtocolCallback(evaluator, run))
