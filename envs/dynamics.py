@@ -4,63 +4,113 @@ Every function takes plain floats or NumPy arrays of any one shape and computes 
 for both, so that a single rocket and a batch of rockets share one definition.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
+from numbers import Real
 from typing import Any
 
-POSITION_LIMIT = 2.0  # m; beyond it the rocket is lost
-VELOCITY_LIMIT = 2.0  # m/s
+import numpy as np
+from numpy.typing import NDArray
+
 THRUST_LIMIT = 1.0  # m/s^2; the rocket has unit mass
-OBSERVATION_LIMIT = 3.0  # m and m/s; no step of at most MAX_DT leaves it
-MAX_DT = 0.4  # s
-
-START_LOW = 0.5  # |x| in m and |v| in m/s of a start state lie between START_LOW and START_HIGH
-START_HIGH = 1.0
-
-MOVING_AWAY_COST = 10.0  # per m/s of speed away from the origin
-CRASH_COST = 500.0
+OBSERVATION_MARGIN = 1.0  # m and m/s beyond the limits: a crash is observed as it is
 
 Number = Any  # float or NDArray[np.float64]: the arithmetic below is written once for both
 
 
 @dataclass(frozen=True, kw_only=True)
 class RocketParameters:
-    """What may differ from one rocket task to another.
+    """All that may differ from one rocket task to another; the defaults are rocket-v0's.
 
-    :param dt: length of a step in seconds, in (0, 0.4]
+    :param dt: length of a step in s
+    :param position_limit: |x| in m beyond which the rocket is lost
+    :param velocity_limit: |v| in m/s beyond which it is lost
+    :param start_low: least |x| in m and |v| in m/s of a start state
+    :param start_high: greatest |x| and |v| of a start state
     :param goal_tolerance: the goal is reached when |x| (m) and |v| (m/s) are both within it
-    :param goal_reward: reward added on reaching the goal
-    :raises ValueError: where a parameter is not finite or outside its range
+    :param goal_reward: added on reaching the goal
+    :param crash_cost: subtracted on a crash
+    :param moving_away_cost: subtracted per m/s of speed away from the origin
+    :param step_cost: subtracted at every step
+    :raises ValueError: naming the parameter that is out of range, and the range
     """
 
     dt: float = 0.01
+    position_limit: float = 2.0
+    velocity_limit: float = 2.0
+    start_low: float = 0.5
+    start_high: float = 1.0
     goal_tolerance: float = 1e-8
     goal_reward: float = 500.0
+    crash_cost: float = 500.0
+    moving_away_cost: float = 10.0
+    step_cost: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.dt <= MAX_DT:
-            raise ValueError(f"dt must be in (0, {MAX_DT}] seconds, got {self.dt!r}")
-        if not 0.0 <= self.goal_tolerance < START_LOW:
-            raise ValueError(
-                f"goal_tolerance must be in [0, {START_LOW}), got {self.goal_tolerance!r}"
-            )
-        if not 0.0 <= self.goal_reward < float("inf"):
-            raise ValueError(
-                f"goal_reward must be finite and not negative, got {self.goal_reward!r}"
-            )
+        for name in (field.name for field in fields(self)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Real):
+                raise ValueError(f"{name} must be a number, got {value!r}")
+            if not 0.0 <= float(value) < math.inf:
+                raise ValueError(f"{name} must be finite and not negative, got {value!r}")
+            object.__setattr__(self, name, float(value))
+        self._require("position_limit", self.position_limit > 0.0, "above 0 m")
+        self._require("velocity_limit", self.velocity_limit > 0.0, "above 0 m/s")
+        longest = math.sqrt(self.velocity_limit**2 + 2.0 * OBSERVATION_MARGIN) - self.velocity_limit
+        # Within the margin, so that no step leaves the observation space.
+        in_range = 0.0 < self.dt <= longest
+        self._require("dt", in_range, f"in (0, {longest:.3f}] s at this velocity_limit")
+        highest = min(self.position_limit, self.velocity_limit)
+        in_range = self.start_high <= highest
+        self._require("start_high", in_range, f"at most {highest}, within both limits")
+        in_range = 0.0 < self.start_low <= self.start_high
+        self._require("start_low", in_range, f"in (0, {self.start_high}], up to start_high")
+        in_range = self.goal_tolerance < self.start_low
+        self._require("goal_tolerance", in_range, f"in [0, {self.start_low}), below start_low")
+
+    def _require(self, name: str, in_range: bool, accepted: str) -> None:
+        if not in_range:
+            raise ValueError(f"{name} must be {accepted}, got {getattr(self, name)!r}")
+
+    @property
+    def observation_limit(self) -> float:
+        """Greatest |x| in m and |v| in m/s that can be observed."""
+        return max(self.position_limit, self.velocity_limit) + OBSERVATION_MARGIN
 
 
-def derivative(v: Number, u: Number) -> tuple[Number, Number]:
-    """Time derivative of the state: dx/dt = v, dv/dt = u.
+def transition(
+    x: Number, v: Number, u: Number, parameters: RocketParameters
+) -> tuple[Number, Number, Number, Number, Number]:
+    """One step of the task.
 
+    :param x: position in m
     :param v: velocity in m/s
-    :param u: thrust in m/s^2
-    :return: (dx/dt, dv/dt)
+    :param u: thrust in m/s^2, already within [-1, 1]
+    :return: next position, next velocity, reward, and whether this is a crash or the goal
     """
-    return v, u
+    x, v = advance(x, v, u, parameters.dt)
+    crashed = is_crashed(x, v, parameters)
+    at_goal = is_at_goal(x, v, parameters.goal_tolerance)
+    return x, v, _reward(x, v, crashed, at_goal, parameters), crashed, at_goal
+
+
+def draw_starts(
+    generator: np.random.Generator, n: int, parameters: RocketParameters
+) -> NDArray[np.float64]:
+    """Start states: sizes of x and v uniform within the start region, each with a random sign.
+
+    :return: shape (n, 2), positions in m and velocities in m/s
+    """
+    sizes = generator.uniform(parameters.start_low, parameters.start_high, (n, 2))
+    signs = 2.0 * generator.integers(0, 2, (n, 2)) - 1.0
+    return sizes * signs
 
 
 def advance(x: Number, v: Number, u: Number, dt: float) -> tuple[Number, Number]:
-    """One step of the classical fourth-order Runge-Kutta method under constant thrust.
+    """One step of the classical fourth-order Runge-Kutta method for dx/dt = v, dv/dt = u.
+
+    The thrust is constant over the step, so the two stages at its middle are the same, and the
+    result is exact: x + v dt + u dt^2 / 2 and v + u dt, up to rounding.
 
     :param x: position in m
     :param v: velocity in m/s
@@ -68,19 +118,16 @@ def advance(x: Number, v: Number, u: Number, dt: float) -> tuple[Number, Number]
     :param dt: length of the step in s
     :return: position and velocity after the step
     """
-    half = 0.5 * dt
-    dx1, dv1 = derivative(v, u)
-    dx2, dv2 = derivative(v + half * dv1, u)
-    dx3, dv3 = derivative(v + half * dv2, u)
-    dx4, dv4 = derivative(v + dt * dv3, u)
-    next_x = x + dt / 6.0 * (dx1 + 2.0 * dx2 + 2.0 * dx3 + dx4)
-    next_v = v + dt / 6.0 * (dv1 + 2.0 * dv2 + 2.0 * dv3 + dv4)
+    twice_middle = 2.0 * (v + 0.5 * dt * u)
+    twice_u = 2.0 * u
+    next_x = x + dt / 6.0 * (v + twice_middle + twice_middle + (v + dt * u))
+    next_v = v + dt / 6.0 * (u + twice_u + twice_u + u)
     return next_x, next_v
 
 
-def is_crashed(x: Number, v: Number) -> Number:
-    """Whether the rocket is lost: |x| > 2 m or |v| > 2 m/s."""
-    return (abs(x) > POSITION_LIMIT) | (abs(v) > VELOCITY_LIMIT)
+def is_crashed(x: Number, v: Number, parameters: RocketParameters) -> Number:
+    """Whether |x| (m) or |v| (m/s) is beyond its limit."""
+    return (abs(x) > parameters.position_limit) | (abs(v) > parameters.velocity_limit)
 
 
 def is_at_goal(x: Number, v: Number, goal_tolerance: float) -> Number:
@@ -91,18 +138,28 @@ def is_at_goal(x: Number, v: Number, goal_tolerance: float) -> Number:
 def reward(x: Number, v: Number, parameters: RocketParameters) -> Number:
     """Reward for arriving in state (x, v).
 
-    1/(x^2 + 1); plus 1/(v^2 + 1), or -10 |v| when moving away from the origin (x v > 0);
-    minus 500 for a crash; plus the goal reward at the goal.
+    1/(x^2 + 1); plus 1/(v^2 + 1), or minus ``moving_away_cost`` |v| when moving away from the
+    origin (x v > 0); minus ``crash_cost`` for a crash; plus ``goal_reward`` at the goal; minus
+    ``step_cost``.
 
     :param x: position in m after the step
     :param v: velocity in m/s after the step
     """
+    crashed = is_crashed(x, v, parameters)
     at_goal = is_at_goal(x, v, parameters.goal_tolerance)
+    return _reward(x, v, crashed, at_goal, parameters)
+
+
+def _reward(
+    x: Number, v: Number, crashed: Number, at_goal: Number, parameters: RocketParameters
+) -> Number:
+    outward = x * v
     # A truth value times a number in place of a branch: the one form that serves floats and arrays.
     return (
         1.0 / (x * x + 1.0)
-        + (x * v <= 0.0) / (v * v + 1.0)
-        - (x * v > 0.0) * (MOVING_AWAY_COST * abs(v))
-        - is_crashed(x, v) * CRASH_COST
+        + (outward <= 0.0) / (v * v + 1.0)
+        - (outward > 0.0) * (parameters.moving_away_cost * abs(v))
+        - crashed * parameters.crash_cost
         + at_goal * parameters.goal_reward
+        - parameters.step_cost
     )

@@ -7,10 +7,9 @@ times slower and would leave figures behind.
 from functools import cache
 
 import numpy as np
+from gymnasium.error import DependencyNotInstalled
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-
-from envs.dynamics import POSITION_LIMIT
 
 WIDTH, HEIGHT = 600, 200  # pixels
 MARGIN = 50  # pixels between the picture's edge and the end of the axis
@@ -21,18 +20,22 @@ WHITE, BLACK, GREY = (255, 255, 255), (30, 30, 30), (150, 150, 150)
 GREEN, RED, BLUE, ORANGE = (0, 130, 80), (200, 40, 40), (60, 90, 160), (240, 140, 20)
 
 
-def draw_rocket(x: float, v: float, u: float, time: float) -> NDArray[np.uint8]:
+def draw_rocket(
+    x: float, v: float, u: float, time: float, position_limit: float = 2.0
+) -> NDArray[np.uint8]:
     """Draw the rocket above its ruled axis.
 
     :param x: position in m
     :param v: velocity in m/s
     :param u: thrust in m/s^2; drawn as a flame on the side away from the push
     :param time: since the start of the episode in s
+    :param position_limit: |x| in m at the ends of the axis
     :return: array of shape (200, 600, 3)
     """
-    image = _background().copy()
+    image = _background(position_limit).copy()
     draw = ImageDraw.Draw(image)
-    centre = _to_pixel(x)
+    # However far outside the rocket is lost, it stays in the picture.
+    centre = min(max(_to_pixel(x / position_limit), MARGIN / 2), WIDTH - MARGIN / 2)
     body = 16 if u >= 0 else -16  # half the rocket's length; it points where it is pushed
     tail = centre - body
     if u != 0:
@@ -49,18 +52,19 @@ def draw_rocket(x: float, v: float, u: float, time: float) -> NDArray[np.uint8]:
 
 
 @cache
-def _background() -> Image.Image:
+def _background(position_limit: float) -> Image.Image:
     """What is the same in every frame: axis, ticks with numbers, bounds and goal."""
     image = Image.new("RGB", (WIDTH, HEIGHT), WHITE)
     draw = ImageDraw.Draw(image)
-    left, right = _to_pixel(-POSITION_LIMIT), _to_pixel(POSITION_LIMIT)
+    left, right = _to_pixel(-1.0), _to_pixel(1.0)
     draw.line([(left, AXIS_Y), (right, AXIS_Y)], fill=BLACK, width=2)
-    for tenth in range(-20, 21):
-        px = _to_pixel(tenth / 10)
-        numbered = tenth % 5 == 0
+    for tick in range(-20, 21):
+        px = _to_pixel(tick / 20)
+        numbered = tick % 5 == 0
         draw.line([(px, AXIS_Y), (px, AXIS_Y + (10 if numbered else 5))], fill=BLACK)
         if numbered:
-            draw.text((px, AXIS_Y + 22), f"{tenth / 10:g}", BLACK, _font(14), anchor="mm")
+            number = f"{position_limit * tick / 20:.4g}"
+            draw.text((px, AXIS_Y + 22), number, BLACK, _font(14), anchor="mm")
     for px in (left, right):
         draw.line([(px, 60), (px, AXIS_Y)], fill=RED, width=3)
     goal = _to_pixel(0.0)
@@ -75,6 +79,39 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-def _to_pixel(x: float) -> float:
-    """Horizontal place of a position in m."""
-    return WIDTH / 2 + x * (WIDTH / 2 - MARGIN) / POSITION_LIMIT
+def _to_pixel(fraction: float) -> float:
+    """Horizontal place of a position, given as a fraction of the position limit."""
+    return WIDTH / 2 + fraction * (WIDTH / 2 - MARGIN)
+
+
+class Window:
+    """A window on the screen that shows frames at a steady pace.
+
+    :param title: of the window
+    :raises gymnasium.error.DependencyNotInstalled: without pygame
+    """
+
+    def __init__(self, title: str) -> None:
+        try:
+            import pygame
+        except ImportError as error:
+            raise DependencyNotInstalled(
+                'render_mode "human" needs pygame: pip install "gymnasium[classic-control]"'
+            ) from error
+        self._pygame = pygame
+        pygame.display.init()
+        self.surface = pygame.display.set_mode((WIDTH, HEIGHT))
+        pygame.display.set_caption(title)
+        self._clock = pygame.time.Clock()
+
+    def show(self, frame: NDArray[np.uint8], fps: int) -> None:
+        """Show a frame of shape (200, 600, 3), no sooner than 1/fps s after the last one."""
+        pygame = self._pygame
+        pygame.event.pump()  # lets the window system know that the program is alive
+        pygame.surfarray.blit_array(self.surface, frame.swapaxes(0, 1))
+        self._clock.tick(fps)
+        pygame.display.flip()
+
+    def close(self) -> None:
+        """Remove the window."""
+        self._pygame.display.quit()

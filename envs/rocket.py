@@ -9,9 +9,8 @@ from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
-from envs import dynamics
-from envs.dynamics import RocketParameters
-from envs.rendering import draw_rocket
+from envs.dynamics import THRUST_LIMIT, RocketParameters, draw_starts, transition
+from envs.rendering import Window, draw_rocket
 
 Observation = NDArray[np.float32]
 Action = NDArray[np.float32]
@@ -37,6 +36,8 @@ class RocketEnv(gym.Env[Observation, Action]):
     | 0           | position x | m    | -3     | 3       |
     | 1           | velocity v | m/s  | -3     | 3       |
 
+    (the bounds of what can be observed lie 1 outside the larger limit, so that a crash is seen)
+
     | action | meaning  | unit  | lowest | highest |
     |--------|----------|-------|--------|---------|
     | 0      | thrust u | m/s^2 | -1     | 1       |
@@ -46,23 +47,25 @@ class RocketEnv(gym.Env[Observation, Action]):
 
     Reward: see :func:`envs.dynamics.reward`, taken at the state after the step.
 
-    Start: |x| and |v| uniform on [0.5, 1], each with its own random sign;
+    Start: |x| and |v| uniform on [``start_low``, ``start_high``], each with its own random sign;
     ``reset(options={"initial_state": (x, v)})`` starts there instead.
 
-    Termination: |x| > 2 or |v| > 2 (a crash), or |x| and |v| within ``goal_tolerance`` of 0.
-    Truncation is left to the time limit of the registration, 500 steps.
+    Termination: |x| > ``position_limit`` or |v| > ``velocity_limit`` (a crash), or |x| and |v|
+    within ``goal_tolerance`` of 0. Truncation is left to the time limit of the registration.
 
     ``info["is_success"]`` tells whether the goal is reached.
 
-    :param render_mode: None or "rgb_array"
-    :param parameters: dt (s), goal_tolerance (m and m/s) and goal_reward, as in
-        :class:`envs.dynamics.RocketParameters`
+    :param render_mode: None, "rgb_array" for frames from :meth:`render`, or "human" for a window
+    :param parameters: those of :class:`envs.dynamics.RocketParameters`
     :raises ValueError: for a parameter out of range or an unknown render mode
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 100}  # noqa: RUF012
+    metadata: dict[str, Any] = {  # noqa: RUF012
+        "render_modes": ["human", "rgb_array"],
+        "render_fps": 100,
+    }
 
-    def __init__(self, render_mode: str | None = None, **parameters: float) -> None:
+    def __init__(self, render_mode: str | None = None, **parameters: Any) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(
                 f"render_mode must be None or one of {self.metadata['render_modes']},"
@@ -71,13 +74,13 @@ class RocketEnv(gym.Env[Observation, Action]):
         self.render_mode = render_mode
         self.parameters = RocketParameters(**parameters)
         self.metadata = {**self.metadata, "render_fps": max(1, round(1 / self.parameters.dt))}
-        limit = dynamics.OBSERVATION_LIMIT
+        limit = self.parameters.observation_limit
         self.observation_space = spaces.Box(-limit, limit, (2,), np.float32)
-        limit = dynamics.THRUST_LIMIT
-        self.action_space = spaces.Box(-limit, limit, (1,), np.float32)
+        self.action_space = spaces.Box(-THRUST_LIMIT, THRUST_LIMIT, (1,), np.float32)
         self._states: list[tuple[float, float]] = []
         self._thrusts: list[float] = []
         self._must_reset = True
+        self._window: Window | None = None
 
     @property
     def state(self) -> tuple[float, float]:
@@ -100,16 +103,18 @@ class RocketEnv(gym.Env[Observation, Action]):
 
         :param seed: seeds the environment's own generator; None lets it go on
         :param options: ``{"initial_state": (x, v)}`` in m and m/s, or None
-        :raises ValueError: if the initial state is not two finite numbers within [-2, 2]
+        :raises ValueError: if the initial state is not two finite numbers within the limits
         """
         super().reset(seed=seed)
         if options is not None and "initial_state" in options:
-            state = _validated_state(options["initial_state"])
+            start = validated_states(options["initial_state"], (2,), self.parameters)
         else:
-            state = self._random_state()
-        self._states = [state]
+            start = draw_starts(self.np_random, 1, self.parameters)[0]
+        self._states = [(float(start[0]), float(start[1]))]
         self._thrusts = []
         self._must_reset = False
+        if self.render_mode == "human":
+            self.render()
         return self._observation(), {"is_success": False}
 
     def step(self, action: Action) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
@@ -124,21 +129,25 @@ class RocketEnv(gym.Env[Observation, Action]):
         u = float(action[0])
         if math.isnan(u):
             raise ValueError("the action is NaN; a thrust in [-1, 1] is needed")
-        u = min(max(u, -dynamics.THRUST_LIMIT), dynamics.THRUST_LIMIT)
+        if u > THRUST_LIMIT:
+            u = THRUST_LIMIT
+        elif u < -THRUST_LIMIT:
+            u = -THRUST_LIMIT
 
-        x, v = dynamics.advance(*self.state, u, self.parameters.dt)
-        at_goal = dynamics.is_at_goal(x, v, self.parameters.goal_tolerance)
-        terminated = at_goal or dynamics.is_crashed(x, v)
+        x, v = self._states[-1]
+        x, v, reward, crashed, at_goal = transition(x, v, u, self.parameters)
 
         self._states.append((x, v))
         self._thrusts.append(u)
-        self._must_reset = terminated
-        reward = dynamics.reward(x, v, self.parameters)
+        self._must_reset = terminated = crashed or at_goal
+        if self.render_mode == "human":
+            self.render()
         return self._observation(), reward, terminated, False, {"is_success": at_goal}
 
     def render(self) -> NDArray[np.uint8] | None:
-        """The present state as an RGB image of shape (200, 600, 3); None without a render mode.
+        """The present state as an RGB image of shape (200, 600, 3), or shown in the window.
 
+        :return: None in render mode "human" and without a render mode
         :raises gymnasium.error.ResetNeeded: before the first reset
         """
         if self.render_mode is None:
@@ -147,7 +156,20 @@ class RocketEnv(gym.Env[Observation, Action]):
             raise ResetNeeded("call reset() before render()")
         x, v = self.state
         u = self._thrusts[-1] if self._thrusts else 0.0
-        return draw_rocket(x, v, u, time=self.parameters.dt * len(self._thrusts))
+        time = self.parameters.dt * len(self._thrusts)
+        frame = draw_rocket(x, v, u, time, self.parameters.position_limit)
+        if self.render_mode == "rgb_array":
+            return frame
+        if self._window is None:
+            self._window = Window("Rocket")
+        self._window.show(frame, fps=self.metadata["render_fps"])
+        return None
+
+    def close(self) -> None:
+        """Remove the window, if there is one."""
+        if self._window is not None:
+            self._window.close()
+            self._window = None
 
     def get_state(self) -> dict[str, Any]:
         """All that the next steps and resets depend on, as JSON values."""
@@ -165,27 +187,32 @@ class RocketEnv(gym.Env[Observation, Action]):
         self._must_reset = state["must_reset"]
         self.np_random.bit_generator.state = state["generator"]
 
-    def _random_state(self) -> tuple[float, float]:
-        """Draw magnitudes and signs of position and velocity from the environment's generator."""
-        sizes = self.np_random.uniform(dynamics.START_LOW, dynamics.START_HIGH, 2)
-        signs = self.np_random.choice((-1.0, 1.0), 2)
-        x, v = (sizes * signs).tolist()
-        return x, v
+    def __getstate__(self) -> dict[str, Any]:
+        """What pickling and copying take along: all but the window."""
+        return {**self.__dict__, "_window": None}
 
     def _observation(self) -> Observation:
-        return np.array(self.state, dtype=np.float32)
+        observation = np.empty(2, dtype=np.float32)  # filled faster than converted
+        observation[0], observation[1] = self._states[-1]
+        return observation
 
 
-def _validated_state(state: Any) -> tuple[float, float]:
-    """Two finite floats within the limits, or a ValueError that says so."""
+def validated_states(
+    states: Any, shape: tuple[int, ...], parameters: RocketParameters
+) -> NDArray[np.float64]:
+    """The states as an array of that shape, its last axis being (x, v).
+
+    :raises ValueError: unless all are finite and within the limits
+    """
+    limits = np.array([parameters.position_limit, parameters.velocity_limit])
     try:
-        x, v = (float(value) for value in state)
+        array = np.array(states, dtype=np.float64)
     except (TypeError, ValueError):
-        raise ValueError(f"initial_state must be two numbers (x, v), got {state!r}") from None
+        array = np.empty(0)
     # A NaN fails every comparison, so it is refused here too.
-    if not (abs(x) <= dynamics.POSITION_LIMIT and abs(v) <= dynamics.VELOCITY_LIMIT):
+    if array.shape != shape or not (np.abs(array) <= limits).all():
         raise ValueError(
-            f"initial_state must be finite with |x| <= {dynamics.POSITION_LIMIT}"
-            f" and |v| <= {dynamics.VELOCITY_LIMIT}, got {state!r}"
+            f"initial_state must be finite numbers (x, v) in an array of shape {shape},"
+            f" |x| <= {limits[0]} and |v| <= {limits[1]}; got {states!r}"
         )
-    return x, v
+    return array

@@ -52,14 +52,14 @@ def test_arrays_give_the_same_bits_as_single_numbers() -> None:
     x[:10] = v[:10] = 0.0
     next_x, next_v = dynamics.advance(x, v, u, 0.01)
     rewards = dynamics.reward(x, v, PARAMETERS)
-    crashed = dynamics.is_crashed(x, v)
+    crashed = dynamics.is_crashed(x, v, PARAMETERS)
     at_goal = dynamics.is_at_goal(x, v, 1e-8)
     assert crashed.any()
     assert at_goal.any()
     for i, (xi, vi, ui) in enumerate(zip(x.tolist(), v.tolist(), u.tolist(), strict=True)):
         assert dynamics.advance(xi, vi, ui, 0.01) == (next_x[i], next_v[i])
         assert dynamics.reward(xi, vi, PARAMETERS) == rewards[i]
-        assert dynamics.is_crashed(xi, vi) == crashed[i]
+        assert dynamics.is_crashed(xi, vi, PARAMETERS) == crashed[i]
         assert dynamics.is_at_goal(xi, vi, 1e-8) == at_goal[i]
 
 
@@ -68,12 +68,22 @@ def test_arrays_give_the_same_bits_as_single_numbers() -> None:
     [
         ("dt", 0.0),
         ("dt", -0.01),
-        ("dt", 0.41),
+        ("dt", 0.45),
         ("dt", float("nan")),
         ("goal_tolerance", -1e-9),
         ("goal_tolerance", float("nan")),
         ("goal_tolerance", 0.5),
         ("goal_reward", float("inf")),
+        ("goal_reward", "much"),
+        ("goal_reward", True),
+        ("position_limit", 0.0),
+        ("velocity_limit", 0.0),
+        ("start_low", 0.0),
+        ("start_low", 1.1),
+        ("start_high", 2.1),
+        ("crash_cost", -1.0),
+        ("moving_away_cost", float("nan")),
+        ("step_cost", -0.1),
     ],
 )
 def test_parameters_out_of_range_are_refused_by_name(name: str, value: float) -> None:

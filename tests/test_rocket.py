@@ -1,5 +1,7 @@
 """The rocket environment: Gymnasium's contract, the task's rules, and the traps of earlier code."""
 
+import copy
+import pickle
 import subprocess
 import sys
 import warnings
@@ -7,11 +9,13 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import pygame
 import pytest
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env as check_with_gymnasium
 from stable_baselines3.common.env_checker import check_env as check_with_sb3
 
+from envs.rendering import Window
 from envs.rocket import RocketEnv
 
 
@@ -205,3 +209,73 @@ def test_history_holds_times_states_and_thrusts_since_the_reset() -> None:
 def test_stepping_before_the_first_reset_is_refused() -> None:
     with pytest.raises(ResetNeeded):
         make().step(action(0.0))
+
+
+def test_the_landing_task_pays_nothing_for_waiting() -> None:
+    env = gym.make("envs:rocket-landing-v0")
+    env.reset(options={"initial_state": (0.5, 0.0)})
+    assert env.step(action(0.0))[1] == pytest.approx(1 / 1.25 + 1.0 - 2.0)
+    env.reset(options={"initial_state": (0.001, -0.0105)})
+    _, reward, terminated, _, info = env.step(action(1.0))
+    assert (terminated, info["is_success"]) == (True, True)
+    assert reward == pytest.approx(1000.0, abs=0.01)
+    assert gym.spec("rocket-v0").version == 0  # which makes Gymnasium warn of nothing newer
+
+
+def test_a_registered_task_survives_a_round_trip_through_json() -> None:
+    spec = gym.make("envs:rocket-landing-v0", dt=0.02).spec
+    assert spec is not None
+    again = gym.make(gym.envs.registration.EnvSpec.from_json(spec.to_json()))
+    assert again.unwrapped.parameters == make_landing(dt=0.02).parameters  # type: ignore[attr-defined]
+
+
+def make_landing(**arguments: Any) -> RocketEnv:
+    env = gym.make("envs:rocket-landing-v0", **arguments).unwrapped
+    assert isinstance(env, RocketEnv)
+    return env
+
+
+@pytest.mark.parametrize("render_mode", [None, "rgb_array", "human"])
+@pytest.mark.parametrize("way", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+def test_a_copy_in_mid_episode_goes_on_alike(
+    way: Any, render_mode: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    env = gym.make("envs:rocket-v0", 30, render_mode=render_mode)
+    env.reset(seed=0)
+    env.step(action(0.5))
+    twin = way(env)
+    for _ in range(29):
+        for one, other in zip(env.step(action(0.1)), twin.step(action(0.1)), strict=True):
+            assert np.array_equal(one, other)
+    assert np.array_equal(env.reset()[0], twin.reset()[0])
+    env.close()
+    twin.close()
+
+
+def test_human_mode_shows_every_state_in_a_window_at_real_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    shown: list[tuple[np.ndarray, int]] = []
+    monkeypatch.setattr(Window, "show", lambda self, frame, fps: shown.append((frame, fps)))
+    env = make(render_mode="human", dt=0.02)
+    picture = make(render_mode="rgb_array", dt=0.02)
+    for each in (env, picture):
+        each.reset(seed=0)
+    assert np.array_equal(shown[0][0], np.asarray(picture.render()))
+    assert shown[0][1] == 50
+    for each in (env, picture):
+        each.step(action(0.3))
+    assert len(shown) == 2
+    assert np.array_equal(shown[1][0], np.asarray(picture.render()))
+    env.close()
+
+
+def test_the_window_shows_the_frame_that_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    window = Window("test")
+    frame = np.random.default_rng(0).integers(0, 256, (200, 600, 3), np.uint8)
+    window.show(frame, fps=1000)
+    assert np.array_equal(pygame.surfarray.array3d(window.surface).swapaxes(0, 1), frame)
+    window.close()
