@@ -50,6 +50,10 @@ class Arguments:
     preset: str | None = None
     """released (the TD3 author's settings; td3, ddpg, sac) or sb3_default; default: the first
     that the algorithm has"""
+    n_envs: int = 1
+    """environments that training steps side by side; updates per step stay the same"""
+    vec_env: str = "dummy"
+    """dummy (SB3's DummyVecEnv) or native (the environment's own vector version)"""
     label: str = ""
     """name of the run's folder; default: the algorithm's name"""
     device: str = "cpu"
@@ -67,6 +71,8 @@ def main() -> None:
             algo=arguments.algo,
             env_id=arguments.env_id,
             seed=arguments.seed,
+            n_envs=arguments.n_envs,
+            vec_env=arguments.vec_env,
             total_timesteps=arguments.total_timesteps,
             eval_freq=arguments.eval_freq,
             n_eval_episodes=arguments.n_eval_episodes,

@@ -10,6 +10,7 @@ from gymnasium.vector.utils import concatenate, create_empty_array
 from numpy.typing import NDArray
 
 Env = gym.Env[Any, Any]
+BatchEnv = gym.vector.VectorEnv[Any, Any, Any]
 
 
 class Policy(Protocol):
@@ -73,13 +74,8 @@ def rollout(policy: Policy, env: Env, seed: int, options: dict[str, Any] | None 
     return episode
 
 
-def evaluate(policy: Policy, envs: Sequence[Env], seeds: Sequence[int]) -> Evaluation:
-    """Score a policy on noise-free episodes.
-
-    :param envs: equal environments, one for each episode
-    :param seeds: episode k starts from ``reset(seed=seeds[k])``
-    """
-    episodes = play_side_by_side(policy, envs, seeds)
+def evaluate(episodes: Sequence[Episode]) -> Evaluation:
+    """Scores of noise-free episodes."""
     successes = [episode.success for episode in episodes]
     return Evaluation(
         returns=np.array([episode.episode_return for episode in episodes]),
@@ -115,6 +111,59 @@ def play_side_by_side(
             if not record.is_over:
                 record.step(action)
     return [record.episode() for record in records]
+
+
+def can_play_in_batch(env: BatchEnv) -> bool:
+    """Whether :func:`play_in_batch` plays the very episodes that single environments would."""
+    mode = env.metadata.get("autoreset_mode")
+    return bool(env.metadata.get("seed_per_env")) and mode is gym.vector.AutoresetMode.NEXT_STEP
+
+
+def play_in_batch(
+    policy: Policy, env: BatchEnv, seeds: Sequence[int], options: dict[str, Any] | None = None
+) -> list[Episode]:
+    """Play the same episodes as :func:`play_side_by_side`, in one vector environment.
+
+    :param env: with as many environments as there are seeds, in autoreset mode NEXT_STEP, each
+        seed starting one of them as it would start a single environment (its
+        ``metadata["seed_per_env"]`` says so)
+    :raises ValueError: for another vector environment
+    """
+    if not can_play_in_batch(env):
+        raise ValueError(f"{env} needs autoreset mode NextStep and a seed for each environment")
+    n = len(seeds)
+    first, _ = env.reset(seed=list(seeds), options=options)  # type: ignore[arg-type]
+    observations = [first]
+    steps: list[tuple[Any, ...]] = []
+    memory = None
+    episode_start = np.ones(n, dtype=bool)
+    lengths = np.full(n, 0)  # 0 while the first episode goes on; later ones are cut off below
+    while (lengths == 0).any():
+        actions, memory = policy.predict(
+            observations[-1], memory, episode_start, deterministic=True
+        )
+        episode_start = np.zeros(n, dtype=bool)
+        observation, rewards, terminations, truncations, infos = env.step(actions)
+        observations.append(observation)
+        success = infos.get("is_success", np.full(n, None))
+        steps.append((actions, rewards, terminations, truncations, success))
+        lengths = np.where((lengths == 0) & (terminations | truncations), len(steps), lengths)
+    batches = [np.stack(values) for values in (observations, *zip(*steps, strict=True))]
+    return [_episode(batches, k, int(length)) for k, length in enumerate(lengths)]
+
+
+def _episode(batches: list[NDArray[Any]], k: int, length: int) -> Episode:
+    """Episode k of what was recorded step by step, each array of shape (steps, n, ...)."""
+    observations, actions, rewards, terminations, truncations, successes = batches
+    success = successes[length - 1, k]
+    return Episode(
+        observations=observations[: length + 1, k].copy(),
+        actions=actions[:length, k].copy(),
+        rewards=rewards[:length, k].copy(),
+        terminated=bool(terminations[length - 1, k]),
+        truncated=bool(truncations[length - 1, k]),
+        success=None if success is None else bool(success),
+    )
 
 
 class _Record:

@@ -14,6 +14,7 @@ from sb3_training.config import ConfigError, RunConfig
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
+    from stable_baselines3.common.vec_env import VecEnv
 
 PRESETS = Path(__file__).parent / "presets"
 SB3_DEFAULT = "sb3_default"
@@ -96,7 +97,11 @@ def resolve_hyperparameters(config: RunConfig) -> dict[str, Any]:
             f"unknown hyperparameters of {config.algo}: {', '.join(unknown)};"
             f" it has {', '.join(resolved)}"
         )
-    return resolved | preset_values(config) | config.hyperparams
+    values = resolved | preset_values(config)
+    # With n environments a step yields n transitions; updates per transition stay what they were.
+    if config.n_envs > 1 and values.get("gradient_steps", -1) > 0:
+        values["gradient_steps"] *= config.n_envs
+    return values | config.hyperparams
 
 
 def preset_values(config: RunConfig) -> dict[str, Any]:
@@ -122,7 +127,7 @@ def environment_family(env_id: str) -> str:
 
 
 def build_model(
-    config: RunConfig, hyperparameters: dict[str, Any], env: gym.Env[Any, Any]
+    config: RunConfig, hyperparameters: dict[str, Any], env: "gym.Env[Any, Any] | VecEnv"
 ) -> "BaseAlgorithm":
     """Construct the SB3 model. Seeds the global generators, as SB3 does.
 
@@ -146,7 +151,7 @@ def build_model(
         raise ConfigError(f"{config.algo} cannot be built: {message}") from error
 
 
-def policy_name(env: gym.Env[Any, Any]) -> str:
+def policy_name(env: "gym.Env[Any, Any] | VecEnv") -> str:
     """SB3's name of the policy class that suits the observation space."""
     from stable_baselines3.common.preprocessing import is_image_space
 

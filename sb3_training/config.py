@@ -4,6 +4,8 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+VEC_ENVS = ("dummy", "native")
+POSITIVE = ("total_timesteps", "eval_freq", "n_eval_episodes", "n_envs")  # whole numbers from 1
 MAX_SEED = 2**32 - 1  # the largest that NumPy's global generator takes, which SB3 seeds
 
 
@@ -20,6 +22,8 @@ class RunConfig:
     :param algo: name of the algorithm
     :param env_id: Gymnasium id, optionally as ``module:Id-v0``
     :param env_kwargs: arguments for the environment's constructor
+    :param n_envs: environments that training steps side by side
+    :param vec_env: dummy, SB3's DummyVecEnv, or native, the environment's own vector version
     :param seed: 0 to 2^32 - 1
     :param total_timesteps: environment steps to train for
     :param eval_freq: environment steps between evaluations
@@ -34,6 +38,8 @@ class RunConfig:
     algo: str
     env_id: str
     env_kwargs: dict[str, Any] = field(default_factory=dict)
+    n_envs: int = 1
+    vec_env: str = "dummy"
     seed: int = 0
     total_timesteps: int
     eval_freq: int = 1_000
@@ -49,12 +55,14 @@ class RunConfig:
                 "label must be lower-case letters, digits, '_', '.' and '-',"
                 f" beginning with a letter or digit; got {self.label!r}"
             )
-        for name in ("seed", "total_timesteps", "eval_freq", "n_eval_episodes"):
+        if self.vec_env not in VEC_ENVS:
+            raise ConfigError(f"vec_env must be {' or '.join(VEC_ENVS)}, got {self.vec_env!r}")
+        for name in ("seed", *POSITIVE):
             if type(getattr(self, name)) is not int:
                 raise ConfigError(f"{name} must be a whole number, got {getattr(self, name)!r}")
         if not 0 <= self.seed <= MAX_SEED:
             raise ConfigError(f"seed must be from 0 to {MAX_SEED}, got {self.seed}")
-        for name in ("total_timesteps", "eval_freq", "n_eval_episodes"):
+        for name in POSITIVE:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be 1 or more, got {getattr(self, name)}")
 

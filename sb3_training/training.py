@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import torch
-from stable_baselines3.common.monitor import Monitor
 
 from sb3_training.algorithms import build_model, check_spaces, resolve_hyperparameters
 from sb3_training.callbacks import ProtocolCallback
 from sb3_training.config import ConfigError, RunConfig
-from sb3_training.environments import make_env
+from sb3_training.environments import make_env, make_training_env
 from sb3_training.evaluation import Evaluator
 from sb3_training.model_file import model_bytes
 from sb3_training.run_directory import MONITOR, Progress, RunDirectory, execute
@@ -32,11 +31,13 @@ def train(
     env = make_env(config)
     check_spaces(config, env)
     hyperparameters = resolve_hyperparameters(config)
-    build_model(config, hyperparameters, env)  # a trial: whatever SB3 refuses, it refuses now
     env.close()
+    trial = make_training_env(config)  # whatever it or SB3 refuses, they refuse now
+    build_model(config, hyperparameters, trial)
+    trial.close()
 
     def body(run: RunDirectory) -> None:
-        env = Monitor(make_env(config), str(run.path / MONITOR))
+        env = make_training_env(config, str(run.path / MONITOR))
         model = build_model(config, hyperparameters, env)
         evaluator = Evaluator(config, run)
         model.learn(config.total_timesteps, ProtocolCallback(evaluator, run))

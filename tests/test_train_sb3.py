@@ -9,10 +9,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from stable_baselines3 import TD3
-from stable_baselines3.common.monitor import load_results
+from stable_baselines3.common.monitor import Monitor, load_results
 
 import train_sb3
-from envs.rollout import evaluate
+from envs.rollout import evaluate, play_side_by_side
 from sb3_training import training
 from sb3_training.environments import make_env
 from sb3_training.run_directory import RunDirectory
@@ -82,7 +82,7 @@ def test_the_saved_model_is_the_one_that_was_scored_last(tmp_path: Path) -> None
     envs = [make_env(config) for _ in range(2)]
     with np.load(path / "evaluations.npz") as found:
         assert (
-            evaluate(model, envs, [10_000, 10_001]).returns.tolist()
+            evaluate(play_side_by_side(model, envs, [10_000, 10_001])).returns.tolist()
             == found["results"][-1].tolist()
         )
 
@@ -100,7 +100,10 @@ def test_only_the_first_training_episode_is_seeded(
             starts.append(tuple(observation))
             return observation, info
 
-    monkeypatch.setattr(training, "make_env", lambda config: Recorder(make_env(config)))
+    def make(config: RunConfig, file: str | None = None) -> Monitor[Any, Any]:
+        return Monitor(Recorder(make_env(config)), file)
+
+    monkeypatch.setattr(training, "make_training_env", make)
     short_run(tmp_path, env_id="Pendulum-v1", total_timesteps=800, seed=6)
     assert seeds == [6, None, None, None, None]
     assert len(set(starts)) == 5
