@@ -84,14 +84,17 @@ def fidelity(output: Path = Path("reports")) -> None:
     sys.exit(0 if passed else 1)
 
 
-def speed(what: Annotated[Literal["td3"], tyro.conf.Positional]) -> None:
+def speed(what: Annotated[Literal["td3", "envs"], tyro.conf.Positional]) -> None:
     """Measure speeds side by side, in alternation, and print their medians and ratios.
 
     Args:
-        what: td3, updates and whole loops of SB3 and the reference, eager and compiled
+        what: td3, updates and whole loops of SB3 and the reference, eager and compiled; or envs,
+            steps and frames of the rocket, single and in a batch, beside Pendulum
     """
-    from benchmarks.speed import speed_table
-
+    if what == "td3":
+        from benchmarks.speed import speed_table
+    else:
+        from benchmarks.speed_envs import speed_table
     print(speed_table())
 
 

@@ -5,8 +5,8 @@ and ratios are what counts. One torch thread, Pendulum-v1, batches of 256, layer
 """
 
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
 
 import gymnasium as gym
 import numpy as np
@@ -27,6 +27,7 @@ WARM_UP = 300  # steps, so that there is something to draw batches from
 PRODUCTS_PER_UPDATE = 11.5
 
 Work = Callable[[int], Any]  # does so many units
+Key = TypeVar("Key", bound=Hashable)
 Name = tuple[str, str]  # implementation, and update or loop
 
 
@@ -72,16 +73,21 @@ def relative(rates: dict[Name, NDArray[np.float64]], name: str, what: str) -> tu
     return f"{np.median(measured):.0f}", f"{np.median(measured / rates['SB3', what]):.2f}"
 
 
-def measure(works: dict[Name, Work]) -> dict[Name, NDArray[np.float64]]:
-    """Units of work per second of each, shape (ROUNDS,), in alternating rounds."""
-    rates: dict[Name, list[float]] = {name: [] for name in works}
+def measure(
+    works: dict[Key, Work], rounds: int = ROUNDS, units: int = UNITS
+) -> dict[Key, NDArray[np.float64]]:
+    """Units of work per second of each, shape (rounds,), in alternating rounds.
+
+    :param units: of work in each round
+    """
+    rates: dict[Key, list[float]] = {name: [] for name in works}
     for work in works.values():
-        work(10)  # compiles, fills caches
-    for _ in track(range(ROUNDS), "measuring in alternation", transient=True):
+        work(min(10, units))  # compiles, fills caches
+    for _ in track(range(rounds), "measuring in alternation", transient=True):
         for name, work in works.items():
             began = time.perf_counter()
-            work(UNITS)
-            rates[name].append(UNITS / (time.perf_counter() - began))
+            work(units)
+            rates[name].append(units / (time.perf_counter() - began))
     return {name: np.array(values) for name, values in rates.items()}
 
 

@@ -89,9 +89,7 @@ def transition(
     :return: next position, next velocity, reward, and whether this is a crash or the goal
     """
     x, v = advance(x, v, u, parameters.dt)
-    crashed = is_crashed(x, v, parameters)
-    at_goal = is_at_goal(x, v, parameters.goal_tolerance)
-    return x, v, _reward(x, v, crashed, at_goal, parameters), crashed, at_goal
+    return x, v, *outcome(x, v, parameters)
 
 
 def draw_starts(
@@ -145,21 +143,26 @@ def reward(x: Number, v: Number, parameters: RocketParameters) -> Number:
     :param x: position in m after the step
     :param v: velocity in m/s after the step
     """
-    crashed = is_crashed(x, v, parameters)
-    at_goal = is_at_goal(x, v, parameters.goal_tolerance)
-    return _reward(x, v, crashed, at_goal, parameters)
+    return outcome(x, v, parameters)[0]
 
 
-def _reward(
-    x: Number, v: Number, crashed: Number, at_goal: Number, parameters: RocketParameters
-) -> Number:
+def outcome(x: Number, v: Number, parameters: RocketParameters) -> tuple[Number, Number, Number]:
+    """Reward for arriving in state (x, v), whether it is a crash, and whether it is the goal.
+
+    All at once, since in a batch each operation counts.
+    """
     outward = x * v
+    distance, speed = abs(x), abs(v)
+    tolerance = parameters.goal_tolerance
+    crashed = (distance > parameters.position_limit) | (speed > parameters.velocity_limit)
+    at_goal = (distance <= tolerance) & (speed <= tolerance)
     # A truth value times a number in place of a branch: the one form that serves floats and arrays.
-    return (
+    reward = (
         1.0 / (x * x + 1.0)
         + (outward <= 0.0) / (v * v + 1.0)
-        - (outward > 0.0) * (parameters.moving_away_cost * abs(v))
+        - (outward > 0.0) * (parameters.moving_away_cost * speed)
         - crashed * parameters.crash_cost
         + at_goal * parameters.goal_reward
         - parameters.step_cost
     )
+    return reward, crashed, at_goal

@@ -81,6 +81,8 @@ class RocketVectorEnv(VectorEnv[Observations, Actions, NDArray[Any]]):
         self._u = np.zeros(num_envs)
         self._elapsed = np.zeros(num_envs, dtype=np.int64)
         self._is_over = np.zeros(num_envs, dtype=bool)
+        self._all = np.ones(num_envs, dtype=bool)  # handed out at every step, hence read-only
+        self._all.flags.writeable = False
 
     @property
     def state(self) -> NDArray[np.float64]:
@@ -110,7 +112,7 @@ class RocketVectorEnv(VectorEnv[Observations, Actions, NDArray[Any]]):
         if "initial_state" in options:
             shape = (self.num_envs, 2)
             starts = validated_states(options["initial_state"], shape, self.parameters)
-        self._start(mask, None if starts is None else starts[mask])
+        self._start(mask.nonzero()[0], starts)
         self._is_over &= ~mask
         return self._observations(), {
             "is_success": np.zeros(self.num_envs, bool),
@@ -139,8 +141,8 @@ class RocketVectorEnv(VectorEnv[Observations, Actions, NDArray[Any]]):
         infos: Info = {}
         if self.autoreset_mode is AutoresetMode.NEXT_STEP:
             if over_before.any():
-                self._start(over_before)
-                rows = np.flatnonzero(over_before)
+                rows = over_before.nonzero()[0]
+                self._start(rows)
                 for values in (rewards, terminations, truncations, at_goal):
                     values[rows] = 0
             self._is_over = terminations | truncations
@@ -149,9 +151,9 @@ class RocketVectorEnv(VectorEnv[Observations, Actions, NDArray[Any]]):
             if over.any():
                 infos = self._final_infos(over, at_goal)
                 at_goal[over] = False
-                self._start(over)
+                self._start(over.nonzero()[0])
         infos["is_success"] = at_goal
-        infos["_is_success"] = np.ones(self.num_envs, dtype=bool)
+        infos["_is_success"] = self._all
         return self._observations(), rewards, terminations, truncations, infos
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
@@ -187,12 +189,14 @@ class RocketVectorEnv(VectorEnv[Observations, Actions, NDArray[Any]]):
         starts = [dynamics.draw_starts(np_random(each)[0], 1, self.parameters) for each in seeds]
         return np.concatenate(starts)
 
-    def _start(self, mask: NDArray[np.bool_], starts: NDArray[np.float64] | None = None) -> None:
-        """Put the masked rockets at the given start states, or at ones drawn."""
+    def _start(self, rows: NDArray[np.int64], starts: NDArray[np.float64] | None = None) -> None:
+        """Put these rockets at their given start states, starts (n, 2), or at ones drawn."""
         if starts is None:
-            starts = dynamics.draw_starts(self.np_random, int(mask.sum()), self.parameters)
-        rows = np.flatnonzero(mask)
-        self._x[rows], self._v[rows] = starts[:, 0], starts[:, 1]
+            drawn = dynamics.draw_starts(self.np_random, len(rows), self.parameters)
+        else:
+            drawn = starts[rows]
+        self._x[rows] = drawn[:, 0]
+        self._v[rows] = drawn[:, 1]
         self._u[rows] = 0.0
         self._elapsed[rows] = 0
 

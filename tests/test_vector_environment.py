@@ -28,9 +28,9 @@ class RecordingRockets(RocketVectorEnv):
         super().__init__(*arguments, **parameters)
         self.starts: list[list[np.ndarray]] = [[] for _ in range(self.num_envs)]
 
-    def _start(self, mask: np.ndarray, starts: np.ndarray | None = None) -> None:
-        super()._start(mask, starts)
-        for k in np.flatnonzero(mask):
+    def _start(self, rows: np.ndarray, starts: np.ndarray | None = None) -> None:
+        super()._start(rows, starts)
+        for k in rows:
             self.starts[k].append(self.state[k])
 
 
