@@ -1,5 +1,6 @@
 """Playing episodes with a policy, and scoring it."""
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -100,17 +101,24 @@ def play_side_by_side(
     """
     records = [_Record(env, seed, options) for env, seed in zip(envs, seeds, strict=True)]
     space = envs[0].observation_space
+    takes_masks = "action_masks" in inspect.signature(policy.predict).parameters
     batch: Any = create_empty_array(space, len(envs))
     memory = None
     episode_start = np.ones(len(envs), dtype=bool)
     while not all(record.is_over for record in records):
         batch = concatenate(space, [record.observations[-1] for record in records], batch)
-        actions, memory = policy.predict(batch, memory, episode_start, deterministic=True)
+        masks = {"action_masks": _action_masks(envs)} if takes_masks else {}
+        actions, memory = policy.predict(batch, memory, episode_start, deterministic=True, **masks)
         episode_start = np.zeros(len(envs), dtype=bool)
         for record, action in zip(records, actions, strict=True):
             if not record.is_over:
                 record.step(action)
     return [record.episode() for record in records]
+
+
+def _action_masks(envs: Sequence[Env]) -> NDArray[np.bool_]:
+    """Which actions are allowed in each environment, shape (n, actions)."""
+    return np.stack([env.get_wrapper_attr("action_masks")() for env in envs])
 
 
 def can_play_in_batch(env: BatchEnv) -> bool:

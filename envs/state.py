@@ -49,7 +49,7 @@ def get_state(env: Env) -> dict[str, Any]:
         state = base.get_state()
     else:
         present = [name for name in CLASSIC_ATTRIBUTES if hasattr(base, name)]
-        state = {name: _encode(getattr(base, name)) for name in present}
+        state = {name: encode(getattr(base, name)) for name in present}
         state["generator"] = base.np_random.bit_generator.state
     return {"base": state, "wrappers": [_wrapper_state(layer) for layer in _wrappers(env)]}
 
@@ -63,7 +63,7 @@ def set_state(env: Env, state: dict[str, Any]) -> None:
         values = dict(state["base"])
         base.np_random.bit_generator.state = values.pop("generator")
         for name, value in values.items():
-            setattr(base, name, _decode(value))
+            setattr(base, name, decode(value))
     for layer, attributes in zip(_wrappers(env), state["wrappers"], strict=True):
         for name, value in attributes.items():
             setattr(layer, name, value)
@@ -82,23 +82,29 @@ def _wrapper_state(layer: Env) -> dict[str, Any]:
         return {"_elapsed_steps": layer._elapsed_steps}
     if isinstance(layer, OrderEnforcing):
         return {"_has_reset": layer._has_reset}
+    if isinstance(layer, PassiveEnvChecker):  # looks at a first reset and step, which are past
+        return {"checked_reset": True, "checked_step": True, "checked_data_reuse": True}
     return {}
 
 
-def _encode(value: Any) -> Any:
-    """A number, tuple or array as JSON values from which its type can be told."""
+def encode(value: Any) -> Any:
+    """A number, text, tuple, dictionary or array as JSON values from which its type can be told."""
     if isinstance(value, np.ndarray | np.generic):
         return {"dtype": str(value.dtype), "values": value.tolist()}
     if isinstance(value, tuple):
-        return {"tuple": [_encode(item) for item in value]}
+        return {"tuple": [encode(item) for item in value]}
+    if isinstance(value, dict):
+        return {"dict": {name: encode(item) for name, item in value.items()}}
     return value
 
 
-def _decode(value: Any) -> Any:
-    """The inverse of :func:`_encode`."""
+def decode(value: Any) -> Any:
+    """The inverse of :func:`encode`."""
     if isinstance(value, dict) and "dtype" in value:
         array = np.array(value["values"], dtype=value["dtype"])
         return array if array.ndim else array[()]
+    if isinstance(value, dict) and "dict" in value:
+        return {name: decode(item) for name, item in value["dict"].items()}
     if isinstance(value, dict):
-        return tuple(_decode(item) for item in value["tuple"])
+        return tuple(decode(item) for item in value["tuple"])
     return value

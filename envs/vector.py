@@ -1,6 +1,7 @@
 """Many rockets side by side, as one Gymnasium vector environment in batched NumPy."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -74,8 +75,9 @@ class RocketVectorEnv(VectorEnv[Observations, Actions, NDArray[Any]]):
         self.metadata["render_modes"] = ["rgb_array"]
         self.single_observation_space = single.observation_space
         self.single_action_space = single.action_space
-        self.observation_space = batch_space(single.observation_space, num_envs)
-        self.action_space = batch_space(single.action_space, num_envs)
+        # Of copies, since batch_space() gives the space a generator, seeded by chance.
+        self.observation_space = batch_space(deepcopy(single.observation_space), num_envs)
+        self.action_space = batch_space(deepcopy(single.action_space), num_envs)
         self._x = np.full(num_envs, np.nan)  # no state before the first reset
         self._v = np.full(num_envs, np.nan)
         self._u = np.zeros(num_envs)

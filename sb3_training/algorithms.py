@@ -11,6 +11,7 @@ import gymnasium as gym
 import numpy as np
 
 from sb3_training.config import ConfigError, RunConfig
+from sb3_training.hyperparameters import check_values, to_arguments
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -43,24 +44,55 @@ class Algorithm:
 
 
 _ANY = ("Box", "Discrete", "MultiDiscrete", "MultiBinary")
+_SB3, _CONTRIB = "stable_baselines3", "sb3_contrib"
 ALGORITHMS = {
-    "a2c": Algorithm("stable_baselines3", "A2C", _ANY),
-    "ddpg": Algorithm("stable_baselines3", "DDPG", ("Box",)),
-    "dqn": Algorithm("stable_baselines3", "DQN", ("Discrete",)),
-    "ppo": Algorithm("stable_baselines3", "PPO", _ANY),
-    "sac": Algorithm("stable_baselines3", "SAC", ("Box",)),
-    "td3": Algorithm("stable_baselines3", "TD3", ("Box",)),
+    "a2c": Algorithm(_SB3, "A2C", _ANY),
+    "ars": Algorithm(_CONTRIB, "ARS", ("Box", "Discrete")),
+    "crossq": Algorithm(_CONTRIB, "CrossQ", ("Box",)),
+    "ddpg": Algorithm(_SB3, "DDPG", ("Box",)),
+    "dqn": Algorithm(_SB3, "DQN", ("Discrete",)),
+    "maskable_ppo": Algorithm(_CONTRIB, "MaskablePPO", _ANY[1:]),
+    "ppo": Algorithm(_SB3, "PPO", _ANY),
+    "qrdqn": Algorithm(_CONTRIB, "QRDQN", ("Discrete",)),
+    "recurrent_ppo": Algorithm(_CONTRIB, "RecurrentPPO", _ANY),
+    "sac": Algorithm(_SB3, "SAC", ("Box",)),
+    "td3": Algorithm(_SB3, "TD3", ("Box",)),
+    "tqc": Algorithm(_CONTRIB, "TQC", ("Box",)),
+    "trpo": Algorithm(_CONTRIB, "TRPO", _ANY),
 }
 
 
 def find_algorithm(name: str) -> Algorithm:
-    """The algorithm of that name.
+    """The algorithm of that name, or the class that ``package.module:Class`` names.
 
     :raises ConfigError: if there is none
     """
-    if name not in ALGORITHMS:
-        raise ConfigError(f"unknown algorithm {name!r}: it must be one of {', '.join(ALGORITHMS)}")
-    return ALGORITHMS[name]
+    if name in ALGORITHMS:
+        return ALGORITHMS[name]
+    module, colon, class_name = name.partition(":")
+    if not colon:
+        raise ConfigError(
+            f"unknown algorithm {name!r}: it must be one of {', '.join(ALGORITHMS)},"
+            " or package.module:Class"
+        )
+    try:
+        found = getattr(importlib.import_module(module), class_name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"cannot import algorithm {name!r}: {error}") from error
+    from stable_baselines3.common.base_class import BaseAlgorithm
+
+    if not (isinstance(found, type) and issubclass(found, BaseAlgorithm)):
+        raise ConfigError(f"{name!r} is not an algorithm: it must be a subclass of SB3's")
+    return Algorithm(module, class_name, _ANY)
+
+
+def list_algorithms() -> str:
+    """The algorithms by name with the action spaces that they take, a line each."""
+    lines = [
+        f"{name:14} {entry.module}.{entry.class_name}: {', '.join(entry.action_spaces)}"
+        for name, entry in ALGORITHMS.items()
+    ]
+    return "\n".join([*lines, "package.module:Class  any subclass of SB3's BaseAlgorithm"])
 
 
 def check_spaces(config: RunConfig, env: gym.Env[Any, Any]) -> None:
@@ -75,6 +107,8 @@ def check_spaces(config: RunConfig, env: gym.Env[Any, Any]) -> None:
             f"{config.algo} does not take the {kind} actions of {config.env_id};"
             f" algorithms that do: {', '.join(able) or 'none'}"
         )
+    if config.algo == "maskable_ppo" and not env.has_wrapper_attr("action_masks"):
+        raise ConfigError(f"maskable_ppo needs action_masks(), which {config.env_id} has not")
 
 
 def resolve_hyperparameters(config: RunConfig) -> dict[str, Any]:
@@ -84,24 +118,28 @@ def resolve_hyperparameters(config: RunConfig) -> dict[str, Any]:
     """
     algorithm = find_algorithm(config.algo).load()
     signature = inspect.signature(algorithm.__init__).parameters
-    resolved = {
+    defaults = {
         name: parameter.default
         for name, parameter in signature.items()
-        if name not in NOT_HYPERPARAMETERS
+        if name not in NOT_HYPERPARAMETERS and parameter.default is not parameter.empty
     }
     if "action_noise" in signature:
-        resolved["exploration_noise"] = 0.0
-    unknown = [name for name in config.hyperparams if name not in resolved]
+        defaults["exploration_noise"] = 0.0
+    unknown = [name for name in config.hyperparams if name not in defaults]
     if unknown:
         raise ConfigError(
             f"unknown hyperparameters of {config.algo}: {', '.join(unknown)};"
-            f" it has {', '.join(resolved)}"
+            f" it has {', '.join(defaults)}"
         )
-    values = resolved | preset_values(config)
+    check_values(config.algo, config.hyperparams, defaults)
+    values = defaults | preset_values(config)
     # With n environments a step yields n transitions; updates per transition stay what they were.
     if config.n_envs > 1 and values.get("gradient_steps", -1) > 0:
         values["gradient_steps"] *= config.n_envs
-    return values | config.hyperparams
+    for name, value in config.hyperparams.items():
+        nested = isinstance(value, dict) and isinstance(values[name], dict)
+        values[name] = {**values[name], **value} if nested else value
+    return values
 
 
 def preset_values(config: RunConfig) -> dict[str, Any]:
@@ -134,7 +172,7 @@ def build_model(
     :param hyperparameters: from :func:`resolve_hyperparameters`
     :raises ConfigError: if SB3 refuses
     """
-    arguments = dict(hyperparameters)
+    arguments = to_arguments(hyperparameters)
     noise = arguments.pop("exploration_noise", 0.0)
     if noise > 0:
         from stable_baselines3.common.noise import NormalActionNoise
@@ -144,17 +182,19 @@ def build_model(
         arguments["action_noise"] = NormalActionNoise(np.zeros(size), np.full(size, noise))
     try:
         return find_algorithm(config.algo).load()(
-            policy_name(env), env, seed=config.seed, device=config.device, **arguments
+            policy_name(config.algo, env), env, seed=config.seed, device=config.device, **arguments
         )
     except (AssertionError, RuntimeError, TypeError, ValueError) as error:
         message = " ".join(str(error).split())
         raise ConfigError(f"{config.algo} cannot be built: {message}") from error
 
 
-def policy_name(env: "gym.Env[Any, Any] | VecEnv") -> str:
-    """SB3's name of the policy class that suits the observation space."""
+def policy_name(algo: str, env: "gym.Env[Any, Any] | VecEnv") -> str:
+    """SB3's name of the policy class that suits the algorithm and the observation space."""
     from stable_baselines3.common.preprocessing import is_image_space
 
     if isinstance(env.observation_space, gym.spaces.Dict):
-        return "MultiInputPolicy"
-    return "CnnPolicy" if is_image_space(env.observation_space) else "MlpPolicy"
+        kind = "MultiInput"
+    else:
+        kind = "Cnn" if is_image_space(env.observation_space) else "Mlp"
+    return f"{kind}{'Lstm' if algo == 'recurrent_ppo' else ''}Policy"

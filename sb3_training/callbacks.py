@@ -1,31 +1,140 @@
-"""What happens during SB3's ``learn()``: evaluation and progress."""
+"""What happens during SB3's ``learn()``: evaluation, checkpoints, progress, early ends."""
 
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecNormalize
 
+from envs.rollout import Policy
+from sb3_training import continuation
+from sb3_training.config import DivergedError
 from sb3_training.evaluation import Evaluator
+from sb3_training.model_file import model_bytes
+from sb3_training.normalization import Normalization, NormalizedPolicy
 from sb3_training.run_directory import RunDirectory
+from sb3_training.stopping import RunStopped
+
+CHECKPOINT_INTERVAL = 60.0  # s
 
 
 class ProtocolCallback(BaseCallback):
-    """Evaluates by the protocol and reports progress.
+    """Evaluates by the protocol, keeps the best model, and reports progress.
 
     SB3 calls it after an environment step and before that step's update. The final evaluation
     waits until training has ended, so that it scores the very policy that is saved.
+
+    :param should_stop: whether the run has been asked to stop
+    :param can_continue: whether the run can be continued where it stops: then it stops at a
+        rollout's start, once its state is saved
+    :param saved: the state to go on from
+    :param checkpoint_freq: environment steps between checkpoints; None for one a minute
     """
 
-    def __init__(self, evaluator: Evaluator, run: RunDirectory) -> None:
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        run: RunDirectory,
+        should_stop: Callable[[], bool],
+        can_continue: bool,
+        saved: dict[str, bytes] | None = None,
+        checkpoint_freq: int | None = None,
+    ) -> None:
         super().__init__()
         self._evaluator = evaluator
         self._run = run
+        self._should_stop = should_stop
+        self._can_continue = can_continue
+        self._saved = saved
+        self._checkpoint_freq = checkpoint_freq
+        self._saved_at = time.monotonic()
+        self._saved_step = 0
 
     def _on_training_start(self) -> None:
-        self._evaluator.catch_up(self.model, step=0)
+        if self._saved is None:
+            self._evaluate(step=0)
+            return
+        continuation.put_back(self.model, self._saved)  # type: ignore[arg-type]
+        self._saved = None
+        self._evaluator.resume()
+        self._run.first_step = self._saved_step = self.model.num_timesteps
+
+    def _on_rollout_start(self) -> None:
+        self._refuse_infinite_losses()
+        if not self._can_continue:
+            return
+        step = self.model.num_timesteps
+        stop = self._should_stop()
+        if stop or self._is_checkpoint_due(step):
+            self._run.save_checkpoint(step, continuation.take_down(self.model))  # type: ignore[arg-type]
+            self._saved_at, self._saved_step = time.monotonic(), step
+        if stop:
+            raise RunStopped(f"asked to stop; saved at step {step}")
 
     def _on_step(self) -> bool:
-        self._evaluator.catch_up(self.model, self.num_timesteps)
+        self._refuse_infinite("reward", self.locals.get("rewards"))
+        self._refuse_infinite("observation", self.locals.get("new_obs"))
+        if not self._can_continue and self._should_stop():
+            raise RunStopped("asked to stop")
+        self._evaluate(self.num_timesteps)
         self._run.report(self.num_timesteps)
         return True
 
     def _on_training_end(self) -> None:
-        self._evaluator.catch_up(self.model, self.num_timesteps)
-        self._evaluator.finish(self.model)
+        self._refuse_infinite_losses()
+        self._refuse_infinite_weights()
+        self._evaluate(self.num_timesteps)
+        if self._evaluator.finish(self.policy):
+            self._keep_best()
+
+    @property
+    def policy(self) -> Policy:
+        """What plays: the model, behind the normalisation that it is trained with."""
+        normalization = self.normalization()
+        model: Policy = self.model
+        return model if normalization is None else NormalizedPolicy(model, normalization)
+
+    def normalization(self) -> Normalization | None:
+        """Statistics of the observations; None where they are not normalised."""
+        env = self.model.get_vec_normalize_env()
+        return Normalization.of(env) if isinstance(env, VecNormalize) and env.norm_obs else None
+
+    def _evaluate(self, step: int) -> None:
+        if not self._evaluator.is_due(step):
+            return
+        self._refuse_infinite_weights()
+        if self._evaluator.catch_up(self.policy, step):
+            self._keep_best()
+
+    def _keep_best(self) -> None:
+        self._run.write_bytes("best_model.zip", model_bytes(self.model))
+        normalization = self.normalization()
+        if normalization is not None:
+            self._run.write_bytes("best_normalization.npz", normalization.to_bytes())
+
+    def _is_checkpoint_due(self, step: int) -> bool:
+        if self._checkpoint_freq is not None:
+            return step - self._saved_step >= self._checkpoint_freq
+        return time.monotonic() - self._saved_at > CHECKPOINT_INTERVAL
+
+    def _refuse_infinite_losses(self) -> None:
+        for name, value in self.model.logger.name_to_value.items():
+            if "loss" in name:
+                self._refuse_infinite(name, value)
+
+    def _refuse_infinite_weights(self) -> None:
+        for name, weights in self.model.policy.named_parameters():
+            if not torch.isfinite(weights).all():
+                raise self._diverged(f"weight {name}")
+
+    def _refuse_infinite(self, source: str, values: Any) -> None:
+        parts = values.values() if isinstance(values, dict) else (values,)
+        for part in parts:
+            if part is not None and not np.isfinite(part).all():
+                raise self._diverged(source)
+
+    def _diverged(self, source: str) -> DivergedError:
+        return DivergedError(f"{source} is NaN or infinite at step {self.model.num_timesteps}")

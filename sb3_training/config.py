@@ -4,13 +4,19 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-VEC_ENVS = ("dummy", "native")
+VEC_ENVS = ("dummy", "subproc", "native")
 POSITIVE = ("total_timesteps", "eval_freq", "n_eval_episodes", "n_envs")  # whole numbers from 1
 MAX_SEED = 2**32 - 1  # the largest that NumPy's global generator takes, which SB3 seeds
 
 
 class ConfigError(ValueError):
     """A configuration that cannot be run; its message says what would be accepted."""
+
+
+class DivergedError(RuntimeError):
+    """A number that training depends on is NaN or infinite."""
+
+    run_state = "diverged"  # what the run directory is to say
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +29,9 @@ class RunConfig:
     :param env_id: Gymnasium id, optionally as ``module:Id-v0``
     :param env_kwargs: arguments for the environment's constructor
     :param n_envs: environments that training steps side by side
-    :param vec_env: dummy, SB3's DummyVecEnv, or native, the environment's own vector version
+    :param vec_env: dummy or subproc, SB3's DummyVecEnv or SubprocVecEnv, or native, the
+        environment's own vector version
+    :param normalize: whether observations and rewards are normalised (SB3's VecNormalize)
     :param seed: 0 to 2^32 - 1
     :param total_timesteps: environment steps to train for
     :param eval_freq: environment steps between evaluations
@@ -40,6 +48,7 @@ class RunConfig:
     env_kwargs: dict[str, Any] = field(default_factory=dict)
     n_envs: int = 1
     vec_env: str = "dummy"
+    normalize: bool = False
     seed: int = 0
     total_timesteps: int
     eval_freq: int = 1_000
@@ -49,7 +58,7 @@ class RunConfig:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "label", self.label or self.algo.lower())
+        object.__setattr__(self, "label", self.label or self.algo.split(":")[-1].lower())
         if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", self.label):
             raise ConfigError(
                 "label must be lower-case letters, digits, '_', '.' and '-',"

@@ -1,6 +1,8 @@
 """Making the environment that a configuration names."""
 
 import difflib
+import logging
+import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,21 +16,46 @@ from sb3_training.config import ConfigError, RunConfig
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
 
+logger = logging.getLogger(__name__)
+
+NO_TIME_LIMIT = "%s has no time limit: an evaluation may never end."
 SAME_STEP = "SameStep"  # the autoreset mode that SB3 knows
 
 
-def make_env(config: RunConfig) -> Env:
+def make_env(config: RunConfig, **arguments: Any) -> Env:
     """Make the environment of a run, with its registered wrappers and time limit.
 
+    :param arguments: on top of the configuration's
     :raises ConfigError: if there is no such environment or it refuses its arguments
     """
     try:
-        return gym.make(config.env_id, **config.env_kwargs)
+        return gym.make(config.env_id, **{**config.env_kwargs, **arguments})
     except gym.error.UnregisteredEnv:
         raise ConfigError(_unknown_environment(config.env_id)) from None
     except (gym.error.Error, ImportError, TypeError, ValueError) as error:
         message = " ".join(str(error).split())
         raise ConfigError(f"cannot make environment {config.env_id!r}: {message}") from error
+
+
+def check_environment(config: RunConfig, env: Env) -> None:
+    """Let SB3's checker look at an environment before time is spent on training.
+
+    :raises ConfigError: saying what the checker found
+    """
+    from stable_baselines3.common.env_checker import check_env
+
+    if env.spec is not None and env.spec.max_episode_steps is None:
+        logger.info(NO_TIME_LIMIT, config.env_id)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            check_env(env, skip_render_check=True)
+        except Exception as error:  # whatever a stranger's environment may raise
+            message = " ".join(str(error).split())
+            raise ConfigError(
+                f"SB3's checker refuses {config.env_id}: {type(error).__name__}: {message};"
+                " python -m envs.checks says more, --no-check goes on all the same"
+            ) from error
 
 
 def make_batch_env(config: RunConfig, n: int) -> BatchEnv | None:
@@ -66,22 +93,51 @@ def make_native_env(config: RunConfig, n: int, **arguments: Any) -> BatchEnv:
         ) from error
 
 
-def make_training_env(config: RunConfig, monitor_file: str | None = None) -> "Env | VecEnv":
+def make_training_env(
+    config: RunConfig,
+    gamma: float = 0.99,
+    monitor_file: str | None = None,
+    append: bool = False,
+) -> "VecEnv":
     """What SB3 trains on, its episodes recorded in a Monitor file.
 
+    :param gamma: discount, for the normalisation of rewards
+    :param append: whether to go on in the Monitor file that is there
     :raises ConfigError: if the environment cannot be made
     """
-    from stable_baselines3.common.monitor import Monitor
-    from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
+    from stable_baselines3.common.monitor import Monitor, ResultsWriter
+    from stable_baselines3.common.vec_env import (
+        DummyVecEnv,
+        SubprocVecEnv,
+        VecEnv,
+        VecMonitor,
+        VecNormalize,
+    )
 
     from sb3_training.vector_environment import NativeVecEnv
 
-    if config.vec_env == "native":
-        native = make_native_env(config, config.n_envs, autoreset_mode=SAME_STEP)
-        return VecMonitor(NativeVecEnv(native), monitor_file)
-    if config.n_envs == 1:
-        return Monitor(make_env(config), monitor_file)
-    return VecMonitor(DummyVecEnv([partial(make_env, config)] * config.n_envs), monitor_file)
+    env: VecEnv
+    if config.n_envs == 1 and config.vec_env == "dummy":
+        single = Monitor(make_env(config), monitor_file, override_existing=not append)
+        env = DummyVecEnv([lambda: single])
+    else:
+        if config.vec_env == "native":
+            native = make_native_env(config, config.n_envs, autoreset_mode=SAME_STEP)
+            bare: VecEnv = NativeVecEnv(native)
+        else:
+            kind = SubprocVecEnv if config.vec_env == "subproc" else DummyVecEnv
+            bare = kind([partial(make_env, config)] * config.n_envs)
+        env = monitored = VecMonitor(bare)
+        if monitor_file is not None:
+            header: dict[str, float | str] = {"t_start": monitored.t_start, "env_id": config.env_id}
+            writer = ResultsWriter(monitor_file, header=header, override_existing=not append)
+            monitored.results_writer = writer
+    try:
+        return VecNormalize(env, gamma=gamma) if config.normalize else env
+    except ValueError as error:
+        raise ConfigError(
+            f"observations of {config.env_id} cannot be normalised: {error}"
+        ) from error
 
 
 def _unknown_environment(env_id: str) -> str:

@@ -48,31 +48,47 @@ class Evaluator:
         self._pending = self._pending[len(self._timesteps) :]
         self._run.last_return = float(self._evaluations[-1].returns.mean())
 
-    def catch_up(self, policy: Policy, step: int) -> None:
-        """Evaluate if a grid point is due, the last one excepted.
-
-        With several environments a step may pass the grid point: it is recorded as that point.
+    def is_due(self, step: int) -> bool:
+        """Whether a grid point has come, the last one excepted.
 
         :param step: environment steps so far
         """
-        while len(self._pending) > 1 and self._pending[0] <= step:
-            self._evaluate(policy, self._pending.pop(0))
+        return len(self._pending) > 1 and self._pending[0] <= step
 
-    def finish(self, policy: Policy) -> None:
-        """Evaluate the final policy, as the last grid point and on the further start states."""
+    def catch_up(self, policy: Policy, step: int) -> bool:
+        """Evaluate if a grid point is due.
+
+        With several environments a step may pass grid points: it is recorded as those points.
+
+        :param step: environment steps so far
+        :return: whether the policy is the best so far
+        """
+        is_best = False
+        while self.is_due(step):
+            is_best |= self._evaluate(policy, self._pending.pop(0))
+        return is_best
+
+    def finish(self, policy: Policy) -> bool:
+        """Evaluate the final policy, as the last grid point and on the further start states.
+
+        :return: whether the policy is the best so far
+        """
         (last_step,) = self._pending
-        self._evaluate(policy, last_step)
+        is_best = self._evaluate(policy, last_step)
         final = self._play(policy, FINAL_FIRST_SEED, N_FINAL_EPISODES)
         self._run.log(f"{N_FINAL_EPISODES} further starts: mean return {final.returns.mean():.2f}")
         self._save(final)
+        return is_best
 
-    def _evaluate(self, policy: Policy, step: int) -> None:
+    def _evaluate(self, policy: Policy, step: int) -> bool:
         evaluation = self._play(policy, FIRST_SEED, self._config.n_eval_episodes)
         self._timesteps.append(step)
         self._evaluations.append(evaluation)
         self._run.last_return = float(evaluation.returns.mean())
         self._run.log(f"step {step}: mean return {self._run.last_return:.2f}")
         self._save()
+        means = [each.returns.mean() for each in self._evaluations]
+        return bool(means[-1] > max(means[:-1], default=-np.inf))
 
     def _play(self, policy: Policy, first_seed: int, n_episodes: int) -> Evaluation:
         """Score the policy on start states of consecutive seeds, in environments of their own."""

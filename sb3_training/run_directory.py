@@ -19,7 +19,8 @@ Progress = Callable[[int, float | None], None]  # environment step, last mean ev
 EVALUATIONS = "evaluations.npz"
 MONITOR = "train.monitor.csv"
 LOG = "log.txt"
-GROWING = (EVALUATIONS, MONITOR, LOG)  # written to throughout a run
+BEST = ("best_model.zip", "best_normalization.npz")
+GROWING = (EVALUATIONS, MONITOR, LOG, *BEST)  # written to throughout a run
 LOCK_TIMEOUT = 1.0  # s
 STATUS_INTERVAL = 1.0  # s between two writings of a running run's step
 
@@ -95,7 +96,7 @@ class RunDirectory:
     def write_status(self, state: str, step: int, message: str = "", **details: Any) -> None:
         """Write status.json.
 
-        :param state: running, done, failed or interrupted
+        :param state: running, done, failed, diverged or interrupted
         """
         status = {"state": state, "step": step, "last_return": self.last_return}
         self.write_json("status.json", {**status, "message": message, **details})
@@ -141,7 +142,8 @@ class RunDirectory:
         """Mark the run as done, with the digests of its files (of those without times in them)."""
         timed = {"status.json", "provenance.json", MONITOR, ".lock"}
         shutil.rmtree(self.path / "checkpoint", ignore_errors=True)
-        names = sorted(file.name for file in self.path.iterdir() if file.name not in timed)
+        files = (path for path in self.path.iterdir() if path.is_file())
+        names = sorted(file.name for file in files if file.name not in timed)
         self.write_status("done", step, digests=self._digests(names))
 
 
@@ -222,7 +224,9 @@ def _carry_out(run: RunDirectory, config: RunConfig, body: Callable[[RunDirector
     try:
         body(run)
     except BaseException as error:
-        state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        state = getattr(error, "run_state", "failed")
+        if isinstance(error, KeyboardInterrupt):
+            state = "interrupted"
         step = (run.read_json("status.json") or {"step": 0})["step"]
         with suppress(OSError):  # a full disk must not hide the error itself
             run.log(traceback.format_exc())

@@ -1,47 +1,84 @@
 """Training one SB3 model into one run directory."""
 
+import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from stable_baselines3.common.logger import configure
 
 from sb3_training.algorithms import build_model, check_spaces, resolve_hyperparameters
 from sb3_training.callbacks import ProtocolCallback
 from sb3_training.config import ConfigError, RunConfig
-from sb3_training.environments import make_env, make_training_env
+from sb3_training.continuation import obstacle, prepare
+from sb3_training.environments import check_environment, make_env, make_training_env
 from sb3_training.evaluation import Evaluator
 from sb3_training.model_file import model_bytes
 from sb3_training.run_directory import MONITOR, Progress, RunDirectory, execute
 
+logger = logging.getLogger(__name__)
+
 
 def train(
-    config: RunConfig, root: str | Path = "runs", on_progress: Progress | None = None
+    config: RunConfig,
+    root: str | Path = "runs",
+    on_progress: Progress | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+    checkpoint_freq: int | None = None,
+    check: bool = True,
 ) -> Path:
     """Train as configured; a run that is already complete is left as it is.
+
+    A run that was stopped goes on from its last checkpoint, exactly as if it had not been
+    stopped; where the algorithm or the environment does not allow that, it begins anew.
 
     Seeds the global generators of Python, NumPy and torch, from which SB3 draws, and sets torch
     to one thread: a second one slows networks of this size down.
 
     :param root: folder that holds the run directories
     :param on_progress: called with the environment step and the last mean evaluation return
+    :param should_stop: asked at every step; once it says yes, the run is saved and stops
+    :param checkpoint_freq: environment steps between checkpoints; None for one a minute
+    :param check: whether SB3's checker is to look at the environment first
     :return: the run directory
     :raises ConfigError: if the configuration cannot be run, before anything is written
+    :raises sb3_training.config.DivergedError: if a number is NaN or infinite
+    :raises sb3_training.stopping.RunStopped: if it was asked to stop
     """
     torch.set_num_threads(1)
     check_device(config.device)
+    if checkpoint_freq is not None and checkpoint_freq < 1:
+        raise ConfigError(f"checkpoint_freq must be 1 or more, got {checkpoint_freq}")
     env = make_env(config)
     check_spaces(config, env)
-    hyperparameters = resolve_hyperparameters(config)
+    if check:
+        check_environment(config, env)
     env.close()
-    trial = make_training_env(config)  # whatever it or SB3 refuses, they refuse now
-    build_model(config, hyperparameters, trial)
-    trial.close()
+    hyperparameters = resolve_hyperparameters(config)
+    gamma = hyperparameters.get("gamma", 0.99)
+    trial_env = make_training_env(config, gamma)  # whatever it or SB3 refuses, they refuse now
+    trial = build_model(config, hyperparameters, trial_env)
+    reason = obstacle(config.algo, trial)
+    trial_env.close()
 
     def body(run: RunDirectory) -> None:
-        env = make_training_env(config, str(run.path / MONITOR))
+        saved = run.load_checkpoint() if reason is None else None
+        if reason is not None:
+            logger.info("If stopped, this run will begin anew: %s.", reason)
+        env = make_training_env(config, gamma, str(run.path / MONITOR), append=saved is not None)
         model = build_model(config, hyperparameters, env)
-        evaluator = Evaluator(config, run)
-        model.learn(config.total_timesteps, ProtocolCallback(evaluator, run))
+        model.set_logger(configure(str(run.path / "tensorboard"), ["tensorboard"]))
+        callback = ProtocolCallback(
+            Evaluator(config, run), run, should_stop, reason is None, saved, checkpoint_freq
+        )
+        if saved is not None:
+            prepare(model, saved)  # type: ignore[arg-type]
+        steps_left = config.total_timesteps - model.num_timesteps
+        model.learn(steps_left, callback, reset_num_timesteps=saved is None)
         run.write_bytes("model.zip", model_bytes(model))
+        normalization = callback.normalization()
+        if normalization is not None:
+            run.write_bytes("normalization.npz", normalization.to_bytes())
         env.close()
 
     return execute(config, hyperparameters, root, body, on_progress)

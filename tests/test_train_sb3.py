@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from stable_baselines3 import TD3
 from stable_baselines3.common.monitor import Monitor, load_results
+from stable_baselines3.common.vec_env import DummyVecEnv
 
 import train_sb3
 from envs.rollout import evaluate, play_side_by_side
@@ -100,8 +101,8 @@ def test_only_the_first_training_episode_is_seeded(
             starts.append(tuple(observation))
             return observation, info
 
-    def make(config: RunConfig, file: str | None = None) -> Monitor[Any, Any]:
-        return Monitor(Recorder(make_env(config)), file)
+    def make(config: RunConfig, gamma: float, file: str | None = None, append: bool = False) -> Any:
+        return DummyVecEnv([lambda: Monitor(Recorder(make_env(config)), file)])
 
     monkeypatch.setattr(training, "make_training_env", make)
     short_run(tmp_path, env_id="Pendulum-v1", total_timesteps=800, seed=6)
@@ -117,20 +118,23 @@ def test_the_monitor_file_is_read_by_sb3s_own_tools(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--algo", "nope"], "must be one of a2c, ddpg, dqn, ppo, sac, td3"),
+        (["--algo", "nope"], "must be one of a2c, ars, crossq, ddpg,"),
         (["--env-id", "nope-v0"], "must be a registered Gymnasium id"),
         (["--env-id", "roket-v0"], "did you mean rocket-v0?"),
         (["--env-id", "rocket-v7"], "rocket-v0"),
         (["--env-id", "no_such_module:Thing-v0"], "no_such_module"),
-        (["--env-id", "CartPole-v1"], "algorithms that do: a2c, dqn, ppo"),
-        (["--algo", "dqn"], "algorithms that do: a2c, ddpg, ppo, sac, td3"),
+        (
+            ["--env-id", "CartPole-v1"],
+            "algorithms that do: a2c, ars, dqn, maskable_ppo, ppo, qrdqn",
+        ),
+        (["--algo", "dqn"], "algorithms that do: a2c, ars, crossq, ddpg, ppo, recurrent_ppo, sac"),
         (["--total-timesteps", "-1"], "total_timesteps must be 1 or more"),
         (["--total-timesteps", "0"], "total_timesteps must be 1 or more"),
         (["--seed", "-1"], "seed must be from 0 to 4294967295"),
         (["--eval-freq", "0"], "eval_freq must be 1 or more"),
         (["--n-eval-episodes", "-3"], "n_eval_episodes must be 1 or more"),
         (["--preset", "nope"], "must be one of released, sb3_default"),
-        (["--algo", "SAC"], "must be one of a2c, ddpg, dqn, ppo, sac, td3"),
+        (["--algo", "SAC"], "must be one of a2c, ars, crossq, ddpg,"),
         (["--device", "nope"], "Expected one of cpu, cuda"),
         (["--device", "cuda:99"], "device 'cuda:99' cannot be used, cpu always can"),
         (["--label", "A b"], "label must be lower-case"),
