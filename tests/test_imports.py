@@ -16,6 +16,7 @@ ALLOWED = {
     "benchmarks": {"envs", "td3_reference", "sb3_training", "train_sb3"},
 }
 REPORTING = ("results", "statistics", "tables", "plots", "report")
+REPORTING += ("grids", "dynamic_programming", "optimal_control", "trajectories")
 TRAINING = {
     "benchmarks.run",
     "benchmarks.reference",

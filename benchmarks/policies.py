@@ -1,0 +1,111 @@
+"""Policies by name or path: controllers, run directories, saved models."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.run import REFERENCE
+from envs.controllers import CONTROLLERS, make_controller
+from envs.rollout import Env, Policy
+from sb3_training.config import ConfigError, RunConfig
+from sb3_training.run_directory import RunDirectory
+
+
+class LoadedPolicy(NamedTuple):
+    """A policy, what to call it, and the discount that it was trained for, if any."""
+
+    name: str
+    policy: Policy
+    gamma: float | None
+
+
+def load_policy(source: str, env: Env, algo: str | None = None) -> LoadedPolicy:
+    """The policy that a user names.
+
+    :param source: a controller's name, a run directory, or a model.zip of SB3's
+    :param env: what it is to act in
+    :param algo: the algorithm of a model.zip that lies in no run directory
+    :raises ConfigError: if there is no such policy, or it is not one for that environment
+    """
+    path = Path(source)
+    if source in CONTROLLERS:
+        try:
+            return LoadedPolicy(source, make_controller(source, env), None)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+    if path.is_dir():
+        loaded = _from_run(path, env)
+    elif path.is_file():
+        loaded = _from_model_file(path, algo)
+    else:
+        raise ConfigError(
+            f"no policy {source!r}: it must be a run directory, a model.zip, or one of the"
+            f" controllers {', '.join(CONTROLLERS)}"
+        )
+    observation, _ = env.reset()
+    try:
+        action, _ = loaded.policy.predict(np.array([observation]), deterministic=True)
+    except (ValueError, RuntimeError) as error:
+        message = " ".join(str(error).split())
+        raise ConfigError(
+            f"{source} cannot act in {env.spec and env.spec.id}: {message}"
+        ) from error
+    if np.shape(action)[1:] != env.action_space.shape:
+        raise ConfigError(f"{source} has actions of another shape than {env.spec and env.spec.id}")
+    return loaded
+
+
+def recorded_run(path: Path) -> RunConfig | None:
+    """The configuration of a run directory; None for anything else."""
+    settings = RunDirectory(path).read_json("config.json") if path.is_dir() else None
+    return RunConfig.from_json(settings["config"]) if settings else None
+
+
+def _from_run(path: Path, env: Env) -> LoadedPolicy:
+    settings = RunDirectory(path).read_json("config.json")
+    if settings is None:
+        raise ConfigError(f"{path} is not a run directory: it has no config.json")
+    hyperparameters = settings["hyperparameters"]
+    config = RunConfig.from_json(settings["config"])
+    name = f"{config.label} {config.seed}"
+    if config.algo != REFERENCE:
+        model = _sb3_model(path / "model.zip", config.algo)
+        return LoadedPolicy(name, model, hyperparameters.get("gamma"))
+    from safetensors.torch import load_file
+
+    from benchmarks.reference import build_agent
+
+    agent = build_agent(config, hyperparameters, env, np.random.default_rng(0))
+    weights = path / "policy.safetensors"
+    if not weights.is_file():
+        raise ConfigError(f"{path} holds no {weights.name}: the run is not complete")
+    try:
+        agent.actor.load_state_dict(load_file(weights))
+    except RuntimeError as error:
+        message = " ".join(str(error).split())
+        raise ConfigError(
+            f"{path} was not trained on {env.spec and env.spec.id}: {message}"
+        ) from error
+    return LoadedPolicy(name, agent, hyperparameters["gamma"])
+
+
+def _from_model_file(path: Path, algo: str | None) -> LoadedPolicy:
+    run = recorded_run(path.parent)
+    algo = algo or (run.algo if run else None)
+    if algo is None:
+        raise ConfigError(f"the algorithm of {path} is not known: give it, as in --algo td3")
+    model = _sb3_model(path, algo)
+    return LoadedPolicy(path.stem, model, getattr(model, "gamma", None))
+
+
+def _sb3_model(path: Path, algo: str) -> Any:
+    from sb3_training.algorithms import find_algorithm
+
+    if not path.is_file():
+        raise ConfigError(f"{path.parent} holds no {path.name}: the run is not complete")
+    try:
+        return find_algorithm(algo).load().load(path, device="cpu")
+    except (KeyError, ValueError, OSError) as error:
+        message = " ".join(str(error).split())
+        raise ConfigError(f"{path} is not a saved {algo} model: {message}") from error

@@ -1,0 +1,112 @@
+"""Policies side by side on many starts: return, regret and its two gaps, success, steady state."""
+
+from collections.abc import Sequence
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+
+from benchmarks import trajectories
+from benchmarks.optimal_control import (
+    gamma_optimal_return,
+    has_optimum,
+    optimal_value,
+    start_state,
+)
+from benchmarks.policies import LoadedPolicy, load_policy
+from benchmarks.tables import markdown
+from envs.controllers import CONTROLLERS
+from envs.dynamics import RocketParameters
+from envs.rollout import Env, Episode, play_in_batch, play_side_by_side
+from sb3_training.config import ConfigError, RunConfig
+from sb3_training.environments import make_batch_env, make_env
+
+FIRST_SEED = 20_000  # of the further starts of the evaluation protocol
+HEADER = [
+    "policy", "return", "regret", "objective gap", "learning gap", "success",
+    "steady-state error in m", "jitter in m/s²",
+]  # fmt: skip
+Values = NDArray[np.float64]
+
+
+def scores_page(sources: Sequence[str], env_ids: Sequence[str], n_episodes: int) -> str:
+    """A table for each environment, as Markdown.
+
+    :param sources: what :func:`benchmarks.policies.load_policy` takes; none for all controllers
+    :param n_episodes: episode k starts from ``reset(seed=20_000 + k)``
+    :raises ConfigError: if a policy is not one for an environment
+    """
+    if n_episodes < 2:
+        raise ConfigError(f"episodes must be 2 or more, got {n_episodes}")
+    parts = []
+    for env_id in env_ids:
+        config = RunConfig(algo="any", env_id=env_id, total_timesteps=1)
+        env = make_env(config)
+        if not sources and not isinstance(_parameters(env), RocketParameters):
+            raise ConfigError(f"name the policies for {env_id}: the controllers are for rockets")
+        policies = [load_policy(source, env) for source in sources or CONTROLLERS]
+        starts = _start_states(env, n_episodes) if has_optimum(env_id) else None
+        rows, goals = [], 0
+        for loaded in track(policies, env_id, transient=True):
+            episodes = play(loaded, config, n_episodes)
+            rows.append(_row(loaded, env_id, env, episodes, starts))
+            goals += sum(episode.success or False for episode in episodes)
+        note = f"{n_episodes} starts, mean ± standard deviation over them."
+        if env_id.split(":")[-1] == "rocket-v0":
+            note += f" Episodes that ended on the goal of 1e-8, with its 500 extra: {goals}."
+        parts.append(f"## {env_id}\n\n{markdown(HEADER, rows)}\n{note}\n")
+        env.close()
+    return "\n".join(parts)
+
+
+def play(loaded: LoadedPolicy, config: RunConfig, n_episodes: int) -> list[Episode]:
+    """Noise-free episodes from the starts."""
+    seeds = range(FIRST_SEED, FIRST_SEED + n_episodes)
+    batch = make_batch_env(config, n_episodes)
+    if batch is not None:
+        return play_in_batch(loaded.policy, batch, seeds)
+    return play_side_by_side(loaded.policy, [make_env(config) for _ in seeds], seeds)
+
+
+def _row(
+    loaded: LoadedPolicy, env_id: str, env: Env, episodes: list[Episode], starts: Values | None
+) -> list[str]:
+    returns = np.array([episode.episode_return for episode in episodes])
+    row = [loaded.name, _spread(returns)]
+    if starts is None:
+        row += ["", "", ""]
+    else:
+        best = optimal_value(env_id, starts)
+        row.append(_spread(best - returns))
+        if loaded.gamma is None:
+            row += ["", ""]
+        else:
+            reachable = gamma_optimal_return(env_id, starts, loaded.gamma)
+            row += [f"{(best - reachable).mean():.1f}", f"{(reachable - returns).mean():.1f}"]
+    successes = [episode.success for episode in episodes if episode.success is not None]
+    row.append(f"{np.mean(successes):.0%}" if successes else "")
+    if not isinstance(_parameters(env), RocketParameters):
+        return [*row, "", ""]
+    for measure in (trajectories.steady_state_error, trajectories.jitter):
+        values = np.array([measure(episode) for episode in episodes])
+        resting = values[np.isfinite(values)]  # of the episodes that came to the time limit
+        row.append(f"{resting.mean():.4f}" if len(resting) else "")
+    return row
+
+
+def _spread(values: Values) -> str:
+    return f"{values.mean():.1f} ± {values.std(ddof=1):.1f}"
+
+
+def _start_states(env: Env, n: int) -> Values:
+    """Shape (n, 2)."""
+    states = []
+    for seed in range(FIRST_SEED, FIRST_SEED + n):
+        env.reset(seed=seed)
+        states.append(start_state(env))
+    return np.array(states)
+
+
+def _parameters(env: gym.Env[object, object]) -> object:
+    return getattr(env.unwrapped, "parameters", None)
