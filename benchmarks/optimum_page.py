@@ -76,8 +76,8 @@ def convergence_table(env_id: str, fineness: tuple[float, ...] = FINENESS) -> pd
 def gamma_table(env_id: str, gammas: tuple[float, ...] = GAMMAS, starts: int = 100) -> pd.DataFrame:
     """The best policy for each discount, judged without one; 1 is the optimum.
 
-    Columns: gamma; mean return, objective gap and steady-state |x| (m or rad, over the last
-    STEADY_STEPS steps); landed, the fraction of episodes that ended at the goal.
+    Columns: gamma; mean return and objective gap; steady-state distance, the mean |x| (m or rad)
+    of the last STEADY_STEPS steps; landed, the fraction of episodes that ended at the goal.
     """
     states, rows = protocol_starts(env_id, starts), []
     optimum = optimal_value(env_id, states).mean()
@@ -88,7 +88,7 @@ def gamma_table(env_id: str, gammas: tuple[float, ...] = GAMMAS, starts: int = 1
                 "gamma": gamma,
                 "return": played.returns.mean(),
                 "objective gap": optimum - played.returns.mean(),
-                "steady |x|": _distance(env_id, played.states[-STEADY_STEPS:]).mean(),
+                "steady-state distance": _distance(env_id, played.states[-STEADY_STEPS:]).mean(),
                 "landed": _landed(env_id, played.states[-1]),
             }
         )
@@ -106,16 +106,18 @@ def plot_gamma_tables(tables: dict[str, pd.DataFrame], file: Path) -> None:
     for axes, (env_id, table) in zip(grid.T, tables.items(), strict=True):
         discounted, optimum = table[table["gamma"] < 1.0], table[table["gamma"] == 1.0]
         axes[0].set_title(env_id, fontsize="medium")
-        for panel, column, colour in zip(axes, ("return", "steady |x|"), COLOURS, strict=False):
+        for panel, column, colour in zip(
+            axes, ("return", "steady-state distance"), COLOURS, strict=False
+        ):
             panel.plot(1.0 / (1.0 - discounted["gamma"]), discounted[column], "o-", color=colour)
             for level in optimum[column]:
-                panel.axhline(level, color="black", linestyle="--", label="undiscounted optimum")
+                panel.axhline(level, color="black", linestyle="--", label="optimum")
             panel.grid(alpha=0.3)
         axes[1].set_yscale("log")
         axes[1].set_xscale("log")
         axes[1].set_xlabel("1 / (1 - gamma), steps")
-    grid[0, 0].set_ylabel("return of the gamma-optimal policy")
-    grid[1, 0].set_ylabel(f"mean |x| over the last {STEADY_STEPS} steps")
+    grid[0, 0].set_ylabel("return")
+    grid[1, 0].set_ylabel(f"mean |x|, last {STEADY_STEPS} steps")
     grid[0, 0].legend()
     figure.savefig(file, dpi=150)
     plt.close(figure)
@@ -127,7 +129,7 @@ class EndsOnTheGoal(OptimalPolicy):
     Over the last ``braking_steps`` it applies the thrusts of least energy that lead there.
     """
 
-    braking_steps = 50
+    braking_steps = 150
 
     def predict(
         self,

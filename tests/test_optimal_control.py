@@ -5,6 +5,7 @@ from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmarks import optimal_control, optimum_page
@@ -80,7 +81,7 @@ def test_staying_at_the_origin_pays_two_at_every_step(rocket: Solution) -> None:
 
 
 def test_after_an_unavoidable_crash_nothing_more_is_paid() -> None:
-    values = swept(COARSE_ROCKET, 500)
+    values = swept(COARSE_ROCKET, 3)
     # at the limit and moving outwards, the first step crosses it, braking as hard as may be
     x, v = 2.0 + 0.5 * 0.01 - 0.5e-4, 0.49
     expected = dynamics.reward(x, v, NO_GOAL)
@@ -193,7 +194,7 @@ def test_a_discount_near_zero_is_myopic() -> None:
         assert here == pytest.approx(rewards.max(), abs=0.01)
 
 
-@pytest.mark.parametrize("gamma", [0.9, 0.999])
+@pytest.mark.parametrize("gamma", [0.5, 0.99])
 def test_a_discounted_value_solves_its_equation(gamma: float) -> None:
     (values,) = solve(COARSE_ROCKET, gamma).values
     at_rest = COARSE_ROCKET.value(values, np.zeros(2))
@@ -205,10 +206,10 @@ def test_a_discounted_value_solves_its_equation(gamma: float) -> None:
 
 def test_the_two_gaps_add_up_to_the_regret() -> None:
     states, returns = starts(5), np.array([0.0, 100.0, 200.0, 300.0, -50.0])
-    gaps = optimal_control.objective_gap("rocket-v0", states, 0.9)
-    gaps = gaps + optimal_control.learning_gap("rocket-v0", states, returns, 0.9)
+    gaps = optimal_control.objective_gap("rocket-v0", states, 0.5)
+    gaps = gaps + optimal_control.learning_gap("rocket-v0", states, returns, 0.5)
     assert gaps == pytest.approx(optimal_control.regret("rocket-v0", states, returns))
-    assert (optimal_control.objective_gap("rocket-v0", states, 0.9) > 0.0).all()
+    assert (optimal_control.objective_gap("rocket-v0", states, 0.5) > 0.0).all()
     assert (optimal_control.objective_gap("rocket-v0", states, 1.0) == 0.0).all()
 
 
@@ -239,20 +240,20 @@ def test_tables_come_from_the_cache_and_a_damaged_one_is_made_anew(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     cache, states = tmp_path / "td3-rocket-benchmark", starts(3)
-    first = optimal_control.gamma_optimal_return("envs:rocket-v0", states, 0.9)
+    first = optimal_control.gamma_optimal_return("envs:rocket-v0", states, 0.5)
     (file,) = cache.iterdir()
     intact = file.read_bytes()
 
     for damaged in (b"", intact[:1000], b"not a table"):
         file.write_bytes(damaged)
         solution.cache_clear()
-        again = optimal_control.gamma_optimal_return("rocket-v0", states, 0.9)
+        again = optimal_control.gamma_optimal_return("rocket-v0", states, 0.5)
         assert np.array_equal(again, first)
     assert [file] == list(cache.iterdir())
 
     monkeypatch.setattr(optimal_control, "solve", None)
     solution.cache_clear()
-    again = optimal_control.gamma_optimal_return("rocket-v0", states, 0.9)
+    again = optimal_control.gamma_optimal_return("rocket-v0", states, 0.5)
     assert np.array_equal(again, first)
 
 
@@ -287,11 +288,9 @@ def test_angles_are_wrapped_to_a_turn() -> None:
 
 
 def test_the_figure_shows_every_task(tmp_path: Path) -> None:
-    tables = {
-        env_id: optimum_page.gamma_table(env_id, (0.9, 0.95, 1.0), starts=5)
-        for env_id in ("rocket-v0", "Pendulum-v1")
-    }
-    optimum_page.plot_gamma_tables(tables, tmp_path / "gamma.png")
+    rows = {"gamma": [0.9, 0.99, 1.0], "return": [1.0, 2.0, 3.0]}
+    table = pd.DataFrame({**rows, "steady-state distance": [0.3, 0.1, 0.05]})
+    optimum_page.plot_gamma_tables({"a": table, "b": table}, tmp_path / "gamma.png")
     assert (tmp_path / "gamma.png").stat().st_size > 10_000
 
 
