@@ -51,10 +51,8 @@ class RocketGrid(Grid):
         return np.asarray(dynamics.reward(after[..., 0], after[..., 1], self.parameters))
 
     def _goes_on(self, after: Array) -> Flags:
-        x, v = after[..., 0], after[..., 1]
-        at_goal = dynamics.is_at_goal(x, v, self.parameters.goal_tolerance)
-        ends_there = at_goal & (self.parameters.goal_reward > 0.0)
-        goes_on: Flags = ~(dynamics.is_crashed(x, v, self.parameters) | ends_there)
+        _, crashed, at_goal = dynamics.outcome(after[..., 0], after[..., 1], self.parameters)
+        goes_on: Flags = ~(crashed | (at_goal & (self.parameters.goal_reward > 0.0)))
         return goes_on
 
     def _low_row(self, row: Array) -> Index:

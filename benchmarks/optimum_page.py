@@ -196,8 +196,7 @@ def _landed(env_id: str, states: Array) -> float:
     grid = solution(env_id).grid
     if not isinstance(grid, RocketGrid):
         return np.nan
-    x, v = states.T
-    return float(dynamics.is_at_goal(x, v, grid.parameters.goal_tolerance).mean())
+    return float(dynamics.outcome(states[:, 0], states[:, 1], grid.parameters)[2].mean())
 
 
 def _text(table: pd.DataFrame) -> str:

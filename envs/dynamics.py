@@ -123,16 +123,6 @@ def advance(x: Number, v: Number, u: Number, dt: float) -> tuple[Number, Number]
     return next_x, next_v
 
 
-def is_crashed(x: Number, v: Number, parameters: RocketParameters) -> Number:
-    """Whether |x| (m) or |v| (m/s) is beyond its limit."""
-    return (abs(x) > parameters.position_limit) | (abs(v) > parameters.velocity_limit)
-
-
-def is_at_goal(x: Number, v: Number, goal_tolerance: float) -> Number:
-    """Whether both |x| (m) and |v| (m/s) are within the tolerance of zero."""
-    return (abs(x) <= goal_tolerance) & (abs(v) <= goal_tolerance)
-
-
 def reward(x: Number, v: Number, parameters: RocketParameters) -> Number:
     """Reward for arriving in state (x, v).
 

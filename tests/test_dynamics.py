@@ -52,15 +52,14 @@ def test_arrays_give_the_same_bits_as_single_numbers() -> None:
     x[:10] = v[:10] = 0.0
     next_x, next_v = dynamics.advance(x, v, u, 0.01)
     rewards = dynamics.reward(x, v, PARAMETERS)
-    crashed = dynamics.is_crashed(x, v, PARAMETERS)
-    at_goal = dynamics.is_at_goal(x, v, 1e-8)
+    same_rewards, crashed, at_goal = dynamics.outcome(x, v, PARAMETERS)
+    assert np.array_equal(rewards, same_rewards)
     assert crashed.any()
     assert at_goal.any()
     for i, (xi, vi, ui) in enumerate(zip(x.tolist(), v.tolist(), u.tolist(), strict=True)):
         assert dynamics.advance(xi, vi, ui, 0.01) == (next_x[i], next_v[i])
         assert dynamics.reward(xi, vi, PARAMETERS) == rewards[i]
-        assert dynamics.is_crashed(xi, vi, PARAMETERS) == crashed[i]
-        assert dynamics.is_at_goal(xi, vi, 1e-8) == at_goal[i]
+        assert dynamics.outcome(xi, vi, PARAMETERS) == (rewards[i], crashed[i], at_goal[i])
 
 
 @pytest.mark.parametrize(
