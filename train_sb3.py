@@ -128,10 +128,11 @@ def configured(arguments: Arguments) -> tuple[RunConfig, Path]:
     """
     if arguments.resume is not None:
         path = arguments.resume.resolve()
-        settings = RunDirectory(path).read_json("config.json") if path.is_dir() else None
-        if settings is None:
-            raise ConfigError(f"{arguments.resume} is not a run directory: it has no config.json")
-        config = RunConfig.from_json(settings["config"])
+        try:
+            settings = RunDirectory(path).read_json("config.json") or {}
+            config = RunConfig.from_json(settings.get("config", {}))
+        except ConfigError as error:
+            raise ConfigError(f"{arguments.resume} is not a run directory: {error}") from error
         root = path.parents[1]
         if root / config.directory != path:
             raise ConfigError(f"{arguments.resume} must be named {config.directory}, as it began")

@@ -77,8 +77,9 @@ def find_algorithm(name: str) -> Algorithm:
         )
     try:
         found = getattr(importlib.import_module(module), class_name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"cannot import algorithm {name!r}: {error}") from error
+    except Exception as error:  # whatever a stranger's module may raise
+        message = " ".join(str(error).split())
+        raise ConfigError(f"cannot import algorithm {name!r}: {message}") from error
     from stable_baselines3.common.base_class import BaseAlgorithm
 
     if not (isinstance(found, type) and issubclass(found, BaseAlgorithm)):
@@ -184,7 +185,7 @@ def build_model(
         return find_algorithm(config.algo).load()(
             policy_name(config.algo, env), env, seed=config.seed, device=config.device, **arguments
         )
-    except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+    except Exception as error:  # whatever SB3, or a stranger's algorithm, may raise
         message = " ".join(str(error).split())
         raise ConfigError(f"{config.algo} cannot be built: {message}") from error
 

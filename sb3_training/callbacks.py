@@ -77,6 +77,8 @@ class ProtocolCallback(BaseCallback):
     def _on_step(self) -> bool:
         self._refuse_infinite("reward", self.locals.get("rewards"))
         self._refuse_infinite("observation", self.locals.get("new_obs"))
+        for info in self.locals.get("infos", ()):
+            self._refuse_infinite("observation", info.get("terminal_observation"))
         if not self._can_continue and self._should_stop():
             raise RunStopped("asked to stop")
         self._evaluate(self.num_timesteps)

@@ -58,10 +58,12 @@ class RunConfig:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
+        if not self.algo:
+            raise ConfigError("algo must name an algorithm, got ''")
         object.__setattr__(self, "label", self.label or self.algo.split(":")[-1].lower())
-        if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", self.label):
+        if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,99}", self.label):
             raise ConfigError(
-                "label must be lower-case letters, digits, '_', '.' and '-',"
+                "label must be lower-case letters, digits, '_', '.' and '-', at most 100,"
                 f" beginning with a letter or digit; got {self.label!r}"
             )
         if self.vec_env not in VEC_ENVS:
@@ -87,5 +89,11 @@ class RunConfig:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "RunConfig":
-        """The inverse of :meth:`to_json`."""
-        return cls(**values)
+        """The inverse of :meth:`to_json`.
+
+        :raises ConfigError: if something is missing, unknown or out of range
+        """
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise ConfigError(f"not the configuration of a run: {error}") from error

@@ -1,7 +1,6 @@
 """Making the environment that a configuration names."""
 
 import difflib
-import logging
 import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,9 +15,6 @@ from sb3_training.config import ConfigError, RunConfig
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
 
-logger = logging.getLogger(__name__)
-
-NO_TIME_LIMIT = "%s has no time limit: an evaluation may never end."
 SAME_STEP = "SameStep"  # the autoreset mode that SB3 knows
 
 
@@ -29,10 +25,12 @@ def make_env(config: RunConfig, **arguments: Any) -> Env:
     :raises ConfigError: if there is no such environment or it refuses its arguments
     """
     try:
-        return gym.make(config.env_id, **{**config.env_kwargs, **arguments})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Gymnasium warns of old versions at each making
+            return gym.make(config.env_id, **{**config.env_kwargs, **arguments})
     except gym.error.UnregisteredEnv:
         raise ConfigError(_unknown_environment(config.env_id)) from None
-    except (gym.error.Error, ImportError, TypeError, ValueError) as error:
+    except Exception as error:  # whatever a stranger's environment may raise
         message = " ".join(str(error).split())
         raise ConfigError(f"cannot make environment {config.env_id!r}: {message}") from error
 
@@ -44,8 +42,6 @@ def check_environment(config: RunConfig, env: Env) -> None:
     """
     from stable_baselines3.common.env_checker import check_env
 
-    if env.spec is not None and env.spec.max_episode_steps is None:
-        logger.info(NO_TIME_LIMIT, config.env_id)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -132,12 +128,12 @@ def make_training_env(
             header: dict[str, float | str] = {"t_start": monitored.t_start, "env_id": config.env_id}
             writer = ResultsWriter(monitor_file, header=header, override_existing=not append)
             monitored.results_writer = writer
-    try:
-        return VecNormalize(env, gamma=gamma) if config.normalize else env
-    except ValueError as error:
+    if config.normalize and not isinstance(env.observation_space, gym.spaces.Box):
         raise ConfigError(
-            f"observations of {config.env_id} cannot be normalised: {error}"
-        ) from error
+            f"observations of {config.env_id} cannot be normalised: they must be a Box,"
+            f" not {env.observation_space}"
+        )
+    return VecNormalize(env, gamma=gamma) if config.normalize else env
 
 
 def _unknown_environment(env_id: str) -> str:

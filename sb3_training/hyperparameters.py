@@ -33,6 +33,8 @@ class Range(NamedTuple):
     def __contains__(self, value: Any) -> bool:
         if type(value) is not int and (self.whole or type(value) is not float):
             return False
+        if isinstance(value, float) and not math.isfinite(value):
+            return False
         return (value > self.low if self.above else value >= self.low) and value <= self.high
 
 
@@ -101,7 +103,7 @@ def parse_overrides(texts: list[str]) -> dict[str, Any]:
             raise ConfigError(f"{text!r} must be name=value, such as learning_rate=1e-3")
         place = overrides
         for part in parts[:-1]:
-            place = place.setdefault(part, {})
+            place = place.setdefault(part, {}) if isinstance(place, dict) else place
         if not isinstance(place, dict) or parts[-1] in place:
             raise ConfigError(f"{name} is given twice")
         place[parts[-1]] = _literal(value)
@@ -112,7 +114,7 @@ def _literal(text: str) -> Any:
     """The value of a Python literal; any other text as it is."""
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text
 
 
@@ -135,6 +137,9 @@ def _accepted(name: str, value: Any, default: Any) -> str | None:
         return None
     if isinstance(default, bool):
         return None if isinstance(value, bool) else "True or False"
+    if name == "policy_kwargs" and isinstance(value, dict):
+        sizes = value.get("net_arch") or []
+        return None if _are_sizes(sizes) else f"given with {COUNT} for each layer of net_arch"
     if name.endswith("_kwargs"):
         return None if isinstance(value, dict) else f"given by its parts, as in {name}.name=value"
     if name.endswith("_class"):
@@ -143,7 +148,7 @@ def _accepted(name: str, value: Any, default: Any) -> str | None:
         fits = default is None or isinstance(value, type(default)) or type(value) is int
         return None if fits else f"of type {type(default).__name__}"
     texts = [str(RANGES[name])]
-    fits = value in RANGES[name] and (not isinstance(value, float) or math.isfinite(value))
+    fits = value in RANGES[name]
     if default is None:
         texts.append("None")
         fits = fits or value is None
@@ -160,6 +165,13 @@ def _accepted(name: str, value: Any, default: Any) -> str | None:
         texts.append("[COUNT, 'step' or 'episode']")
         fits = fits or _is_frequency(value)
     return None if fits else " or ".join(texts)
+
+
+def _are_sizes(value: Any) -> bool:
+    """Whether ``net_arch`` lists sizes of layers, or does so by the networks' names."""
+    if isinstance(value, dict):
+        return all(_are_sizes(part) for part in value.values())
+    return isinstance(value, list | tuple) and all(size in COUNT for size in value)
 
 
 def _linear_start(value: Any) -> float | None:
@@ -197,7 +209,7 @@ def to_arguments(values: dict[str, Any]) -> dict[str, Any]:
     if isinstance(arguments.get("train_freq"), list):
         arguments["train_freq"] = tuple(arguments["train_freq"])
     policy = arguments.get("policy_kwargs") or {}
-    if isinstance(policy.get("activation_fn"), str):
+    if "activation_fn" in policy:
         arguments["policy_kwargs"] = {
             **policy,
             "activation_fn": _activation(policy["activation_fn"]),
@@ -213,10 +225,11 @@ def linear_schedule(start: float) -> Callable[[float], float]:
     return lambda left: left * start
 
 
-def _activation(name: str) -> Any:
-    from torch import nn
+def _activation(name: Any) -> Any:
+    from torch.nn.modules import activation
 
-    found = getattr(nn, name, None)
-    if not (isinstance(found, type) and issubclass(found, nn.Module)):
-        raise ConfigError(f"activation_fn must be a class of torch.nn such as ReLU, got {name!r}")
-    return found
+    if name not in activation.__all__:
+        raise ConfigError(
+            f"activation_fn must be an activation of torch.nn such as ReLU, got {name!r}"
+        )
+    return getattr(activation, name)

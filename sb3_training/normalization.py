@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import astuple, dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,8 @@ class NormalizedPolicy:
         self.policy = policy
         self.normalization = normalization
 
-    def predict(self, observation: Any, *arguments: Any, **options: Any) -> tuple[Any, Any]:
-        """As :meth:`envs.rollout.Policy.predict`, from the environment's own observations."""
-        return self.policy.predict(self.normalization.apply(observation), *arguments, **options)
+        @wraps(policy.predict)  # which shows whether it takes action masks
+        def predict(observation: Any, *arguments: Any, **options: Any) -> tuple[Any, Any]:
+            return policy.predict(normalization.apply(observation), *arguments, **options)
+
+        self.predict = predict

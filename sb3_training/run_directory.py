@@ -54,11 +54,16 @@ class RunDirectory:
         self.write_bytes(name, (json.dumps(content, indent=2) + "\n").encode())
 
     def read_json(self, name: str) -> dict[str, Any] | None:
-        """The content of a JSON file; None where there is none."""
+        """The content of a JSON file; None where there is none.
+
+        :raises ConfigError: if the file is damaged
+        """
         try:
             content: dict[str, Any] = json.loads((self.path / name).read_text())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except ValueError as error:
+            raise ConfigError(f"{self.path / name} is damaged: {error}; remove the run") from error
         return content
 
     def log(self, line: str) -> None:
@@ -179,6 +184,8 @@ def execute(
                 _carry_out(run, config, body)
     except Timeout:
         raise RunBusyError(f"another process is writing to {run.path}") from None
+    except (IsADirectoryError, PermissionError) as error:
+        raise ConfigError(f"cannot write to {run.path}: {error.strerror}") from error
     return run.path
 
 

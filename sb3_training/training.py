@@ -1,20 +1,25 @@
 """Training one SB3 model into one run directory."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from stable_baselines3.common.logger import configure
 
 from sb3_training.algorithms import build_model, check_spaces, resolve_hyperparameters
 from sb3_training.callbacks import ProtocolCallback
-from sb3_training.config import ConfigError, RunConfig
+from sb3_training.config import ConfigError, DivergedError, RunConfig
 from sb3_training.continuation import obstacle, prepare
 from sb3_training.environments import check_environment, make_env, make_training_env
 from sb3_training.evaluation import Evaluator
 from sb3_training.model_file import model_bytes
 from sb3_training.run_directory import MONITOR, Progress, RunDirectory, execute
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +58,7 @@ def train(
     check_spaces(config, env)
     if check:
         check_environment(config, env)
+    has_limit = env.spec is None or env.spec.max_episode_steps is not None
     env.close()
     hyperparameters = resolve_hyperparameters(config)
     gamma = hyperparameters.get("gamma", 0.99)
@@ -63,6 +69,8 @@ def train(
 
     def body(run: RunDirectory) -> None:
         saved = run.load_checkpoint() if reason is None else None
+        if not has_limit:
+            logger.info("%s has no time limit: an evaluation may never end.", config.env_id)
         if reason is not None:
             logger.info("If stopped, this run will begin anew: %s.", reason)
         env = make_training_env(config, gamma, str(run.path / MONITOR), append=saved is not None)
@@ -74,7 +82,8 @@ def train(
         if saved is not None:
             prepare(model, saved)  # type: ignore[arg-type]
         steps_left = config.total_timesteps - model.num_timesteps
-        model.learn(steps_left, callback, reset_num_timesteps=saved is None)
+        with divergence_noticed(model):
+            model.learn(steps_left, callback, reset_num_timesteps=saved is None)
         run.write_bytes("model.zip", model_bytes(model))
         normalization = callback.normalization()
         if normalization is not None:
@@ -84,13 +93,30 @@ def train(
     return execute(config, hyperparameters, root, body, on_progress)
 
 
+@contextmanager
+def divergence_noticed(model: "BaseAlgorithm") -> Iterator[None]:
+    """Call by its name what torch refuses: an action distribution of impossible parameters.
+
+    :raises sb3_training.config.DivergedError: then
+    """
+    try:
+        yield
+    except ValueError as error:
+        if "of distribution" not in str(error):
+            raise
+        source = "the action distribution's parameters are"
+        raise DivergedError(
+            f"{source} NaN or out of range at step {model.num_timesteps}"
+        ) from error
+
+
 def check_device(name: str) -> None:
     """Refuse a device that is not there; SB3 would take the CPU without a word.
 
     :raises ConfigError: if torch does not know it or cannot use it
     """
     try:
-        torch.empty(0, device=name)
+        torch.zeros(1, device=name).item()
     except (AssertionError, RuntimeError) as error:
         message = str(error).splitlines()[0]
         raise ConfigError(f"device {name!r} cannot be used, cpu always can: {message}") from error

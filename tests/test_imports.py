@@ -15,8 +15,10 @@ ALLOWED = {
     "train_sb3": {"envs", "sb3_training"},
     "benchmarks": {"envs", "td3_reference", "sb3_training", "train_sb3"},
 }
-REPORTING = ("results", "statistics", "tables", "plots", "report")
-REPORTING += ("grids", "dynamic_programming", "optimal_control", "trajectories")
+REPORTING = [
+    *("results", "statistics", "tables", "plots", "report"),
+    *("grids", "dynamic_programming", "optimal_control", "trajectories"),
+]
 TRAINING = {
     "benchmarks.run",
     "benchmarks.reference",
