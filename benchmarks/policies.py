@@ -9,6 +9,7 @@ from benchmarks.run import REFERENCE
 from envs.controllers import CONTROLLERS, make_controller
 from envs.rollout import Env, Policy
 from sb3_training.config import ConfigError, RunConfig
+from sb3_training.normalization import Normalization, NormalizedPolicy
 from sb3_training.run_directory import RunDirectory
 
 
@@ -71,6 +72,8 @@ def _from_run(path: Path, env: Env) -> LoadedPolicy:
     name = f"{config.label} {config.seed}"
     if config.algo != REFERENCE:
         model = _sb3_model(path / "model.zip", config.algo)
+        if config.normalize:
+            model = NormalizedPolicy(model, Normalization.load(path / "normalization.npz"))
         return LoadedPolicy(name, model, hyperparameters.get("gamma"))
     from safetensors.torch import load_file
 
@@ -96,7 +99,11 @@ def _from_model_file(path: Path, algo: str | None) -> LoadedPolicy:
     if algo is None:
         raise ConfigError(f"the algorithm of {path} is not known: give it, as in --algo td3")
     model = _sb3_model(path, algo)
-    return LoadedPolicy(path.stem, model, getattr(model, "gamma", None))
+    gamma = getattr(model, "gamma", None)
+    statistics = path.with_name(path.name.replace("model.zip", "normalization.npz"))
+    if statistics.suffix == ".npz" and statistics.is_file():
+        model = NormalizedPolicy(model, Normalization.load(statistics))
+    return LoadedPolicy(path.stem, model, gamma)
 
 
 def _sb3_model(path: Path, algo: str) -> Any:

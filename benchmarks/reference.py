@@ -36,7 +36,8 @@ def train_reference(
     """Train as configured; a run that is already complete is left as it is.
 
     :param root: folder that holds the run directories
-    :param on_progress: called with the environment step and the last mean evaluation return
+    :param on_progress: called with the environment step, the last mean evaluation return and
+        the return of the last training episode
     :return: the run directory
     :raises ConfigError: if the configuration cannot be run, before anything is written
     """
@@ -95,6 +96,8 @@ class ReferenceRun:
             # The paper's code evaluates at the ends of episodes, the author's later code anywhere.
             if not self.loop.config.update_after_episode or self.loop.episode_steps == 0:
                 self.evaluator.catch_up(self.agent, step)
+            if self.env.episode_returns:
+                self.run.last_training_return = self.env.episode_returns[-1]
             self.run.report(step)
             if can_save and time.monotonic() - saved_at > CHECKPOINT_INTERVAL:
                 self.run.save_checkpoint(step, self._state())

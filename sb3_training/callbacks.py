@@ -82,6 +82,8 @@ class ProtocolCallback(BaseCallback):
         if not self._can_continue and self._should_stop():
             raise RunStopped("asked to stop")
         self._evaluate(self.num_timesteps)
+        if self.model.ep_info_buffer:
+            self._run.last_training_return = self.model.ep_info_buffer[-1]["r"]
         self._run.report(self.num_timesteps)
         return True
 

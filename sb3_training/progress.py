@@ -24,12 +24,14 @@ def progress_bar(config: RunConfig) -> Iterator[OnProgress]:
         MofNCompleteColumn(),
         TextColumn("{task.fields[speed]} steps/s"),
         TimeRemainingColumn(),
-        TextColumn("return {task.fields[last_return]}"),
+        TextColumn("return {task.fields[last_return]}, training {task.fields[training]}"),
     )
     description = f"{config.label} on {config.env_id}, seed {config.seed}"
-    task = bar.add_task(description, total=config.total_timesteps, speed="-", last_return="-")
+    task = bar.add_task(
+        description, total=config.total_timesteps, speed="-", last_return="-", training="-"
+    )
 
-    def on_progress(step: int, last_return: float | None) -> None:
+    def on_progress(step: int, last_return: float | None, training: float | None) -> None:
         bar.start()  # at the first step only, so that a refused run shows no bar; later no effect
         speed = bar.tasks[task].speed
         bar.update(
@@ -37,6 +39,7 @@ def progress_bar(config: RunConfig) -> Iterator[OnProgress]:
             completed=min(step, config.total_timesteps),
             speed="-" if speed is None else f"{speed:.0f}",
             last_return="-" if last_return is None else f"{last_return:.1f}",
+            training="-" if training is None else f"{training:.1f}",
         )
 
     try:

@@ -15,7 +15,8 @@ from sb3_training.checkpoint import digest, load_checkpoint, save_checkpoint, wr
 from sb3_training.config import ConfigError, RunConfig
 from sb3_training.provenance import describe_software
 
-Progress = Callable[[int, float | None], None]  # environment step, last mean evaluation return
+# Environment step, last mean evaluation return, return of the last training episode.
+Progress = Callable[[int, float | None, float | None], None]
 EVALUATIONS = "evaluations.npz"
 MONITOR = "train.monitor.csv"
 LOG = "log.txt"
@@ -39,6 +40,7 @@ class RunDirectory:
     def __init__(self, path: Path, on_progress: Progress | None = None) -> None:
         self.path = path
         self.last_return: float | None = None
+        self.last_training_return: float | None = None
         self.first_step = 0  # where this process took the run up
         self._on_progress = on_progress
         self._status_written = 0.0
@@ -74,7 +76,7 @@ class RunDirectory:
     def report(self, step: int) -> None:
         """Tell that the run has come to an environment step."""
         if self._on_progress is not None:
-            self._on_progress(step, self.last_return)
+            self._on_progress(step, self.last_return, self.last_training_return)
         if time.monotonic() - self._status_written > STATUS_INTERVAL:
             self.write_status("running", step)
             self._status_written = time.monotonic()

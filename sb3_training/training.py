@@ -41,7 +41,8 @@ def train(
     to one thread: a second one slows networks of this size down.
 
     :param root: folder that holds the run directories
-    :param on_progress: called with the environment step and the last mean evaluation return
+    :param on_progress: called with the environment step, the last mean evaluation return and
+        the return of the last training episode
     :param should_stop: asked at every step; once it says yes, the run is saved and stops
     :param checkpoint_freq: environment steps between checkpoints; None for one a minute
     :param check: whether SB3's checker is to look at the environment first

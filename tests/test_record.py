@@ -14,7 +14,7 @@ from benchmarks.policies import load_policy
 from benchmarks.record import Noisy, record, save_gif
 from benchmarks.run import run
 from envs.controllers import make_controller
-from envs.rollout import rollout
+from envs.rollout import play_side_by_side, rollout
 from sb3_training.config import ConfigError, RunConfig
 
 
@@ -96,6 +96,34 @@ def test_a_saved_model_needs_its_algorithm_unless_it_lies_in_a_run_directory(
     assert np.array_equal(actions[0], actions[2])
     with pytest.raises(ConfigError, match="--algo"):
         load_policy(str(alone), env)
+
+
+def test_a_normalised_run_plays_behind_its_normalisation(tmp_path: Path) -> None:
+    path = run(
+        RunConfig(
+            algo="ppo",
+            env_id="rocket-v0",
+            normalize=True,
+            total_timesteps=200,
+            eval_freq=100,
+            n_eval_episodes=2,
+            hyperparams={"n_steps": 50, "batch_size": 50},
+        ),
+        tmp_path,
+    )
+    with np.load(path / "evaluations.npz") as evaluations:
+        results, means = evaluations["results"], evaluations["results"].mean(axis=1)
+    # From 100 steps on, since at step 0 there are no statistics yet.
+    for source, expected in (
+        (path, results[-1]),
+        (path / "model.zip", results[-1]),
+        (path / "best_model.zip", results[means.argmax()]),
+    ):
+        env = gym.make("rocket-v0")
+        policy = load_policy(str(source), env).policy
+        rockets = [gym.make("rocket-v0") for _ in range(2)]
+        episodes = play_side_by_side(policy, rockets, [10_000, 10_001])
+        assert [episode.episode_return for episode in episodes] == expected.tolist()
 
 
 def test_steps_beyond_the_time_limit_are_played_on_request(tmp_path: Path) -> None:

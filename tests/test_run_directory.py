@@ -105,11 +105,11 @@ def test_settings_are_written_as_resolved(tmp_path: Path) -> None:
     }
 
 
-def test_progress_is_passed_on_with_the_last_return() -> None:
-    seen = []
-    run = RunDirectory(Path("unused"), lambda step, last_return: seen.append((step, last_return)))
+def test_progress_is_passed_on_with_the_last_returns() -> None:
+    seen: list[tuple[float | None, ...]] = []
+    run = RunDirectory(Path("unused"), lambda *values: seen.append(values))
     run._status_written = float("inf")  # write nothing
     run.report(1)
-    run.last_return = -3.0
+    run.last_return, run.last_training_return = -3.0, -5.0
     run.report(2)
-    assert seen == [(1, None), (2, -3.0)]
+    assert seen == [(1, None, None), (2, -3.0, -5.0)]
