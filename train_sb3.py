@@ -95,14 +95,14 @@ def main() -> None:
     arguments = tyro.cli(Arguments)
     logging.basicConfig(format="%(message)s")
     logging.getLogger("sb3_training").setLevel(logging.INFO)
-    try:
-        if arguments.list_algos:
-            from sb3_training.algorithms import list_algorithms
+    with stop_on_signals() as stop:
+        try:
+            if arguments.list_algos:
+                from sb3_training.algorithms import list_algorithms
 
-            print(list_algorithms())
-            return
-        config, root = configured(arguments)
-        with stop_on_signals() as stop:
+                print(list_algorithms())
+                return
+            config, root = configured(arguments)
             train_with_progress_bar(
                 config,
                 root,
@@ -110,15 +110,15 @@ def main() -> None:
                 checkpoint_freq=arguments.checkpoint_freq,
                 check=arguments.check,
             )
-    except (ConfigError, RunBusyError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except DivergedError as error:
-        print(f"diverged: {error}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt as error:
-        print(f"interrupted {error}; the same command goes on with the run", file=sys.stderr)
-        sys.exit(stop.exit_status)
+        except (ConfigError, RunBusyError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(2)
+        except DivergedError as error:
+            print(f"diverged: {error}", file=sys.stderr)
+            sys.exit(1)
+        except KeyboardInterrupt as error:
+            print(f"interrupted {error}; the same command goes on with the run", file=sys.stderr)
+            sys.exit(stop.exit_status)
 
 
 def configured(arguments: Arguments) -> tuple[RunConfig, Path]:

@@ -448,7 +448,7 @@ class UnboundedActions(Healthy):
 
 
 class SpecWithAFunction(Healthy):
-    spec = EnvSpec("Healthy-v0", entry_point=lambda **arguments: Healthy(**arguments))
+    spec = EnvSpec("Ball-v0", entry_point=lambda **arguments: Healthy(**arguments))
 
 
 class HealthyVector(SyncVectorEnv):
@@ -552,9 +552,9 @@ BROKEN = {
 
 
 for name, single, vector in (
-    ("Healthy-v0", "Healthy", "HealthyVector"),
-    ("Broken-v0", "NanAfterManySteps", None),
-    ("BrokenVector-v0", "Healthy", "VectorPaysMore"),
+    ("Ball-v0", "Healthy", "HealthyVector"),
+    ("NanBall-v0", "NanAfterManySteps", None),
+    ("UnlikeBall-v0", "Healthy", "VectorPaysMore"),
 ):
     gym.register(
         name,

@@ -151,9 +151,9 @@ def command_line(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 @pytest.mark.parametrize(
     ("env_id", "status", "summary"),
     [
-        ("Healthy-v0", 0, "0 errors, 0 warnings, 0 notes"),
-        ("Broken-v0", 1, "1 error, 0 warnings, 0 notes"),
-        ("BrokenVector-v0", 1, "1 error, 0 warnings, 0 notes"),
+        ("Ball-v0", 0, "0 errors, 0 warnings, 0 notes"),
+        ("NanBall-v0", 1, "1 error, 0 warnings, 0 notes"),
+        ("UnlikeBall-v0", 1, "1 error, 0 warnings, 0 notes"),
     ],
 )
 def test_the_exit_status_tells_of_errors(
