@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PRESETS = Path(__file__).parent / "presets"
 SB3_DEFAULT = "sb3_default"
+VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 # Constructor arguments that are not hyperparameters: they are set from the configuration, or
 # concern what is printed. Exploration noise is given by its size, as `exploration_noise`.
 NOT_HYPERPARAMETERS = {
@@ -118,7 +119,7 @@ def resolve_hyperparameters(config: RunConfig) -> dict[str, Any]:
     :raises ConfigError: if the preset or an overridden name does not exist
     """
     algorithm = find_algorithm(config.algo).load()
-    signature = inspect.signature(algorithm.__init__).parameters
+    signature = constructor_parameters(algorithm)
     defaults = {
         name: parameter.default
         for name, parameter in signature.items()
@@ -141,6 +142,20 @@ def resolve_hyperparameters(config: RunConfig) -> dict[str, Any]:
         nested = isinstance(value, dict) and isinstance(values[name], dict)
         values[name] = {**values[name], **value} if nested else value
     return values
+
+
+def constructor_parameters(algorithm: type) -> dict[str, inspect.Parameter]:
+    """Parameters of a class's constructor, and of those to which it passes ``**kwargs`` on."""
+    parameters: dict[str, inspect.Parameter] = {}
+    for base in algorithm.__mro__:
+        if "__init__" not in vars(base):
+            continue
+        own = inspect.signature(vars(base)["__init__"]).parameters
+        named = {name: one for name, one in own.items() if one.kind not in VARIABLE}
+        parameters = {**named, **parameters}
+        if all(one.kind is not inspect.Parameter.VAR_KEYWORD for one in own.values()):
+            break
+    return parameters
 
 
 def preset_values(config: RunConfig) -> dict[str, Any]:

@@ -156,3 +156,23 @@ def test_the_policy_class_follows_the_observation_space() -> None:
     assert names == ["MlpPolicy", "CnnPolicy", "MultiInputPolicy"]
     recurrent = [policy_name("recurrent_ppo", env) for env in envs]
     assert recurrent == ["MlpLstmPolicy", "CnnLstmPolicy", "MultiInputLstmPolicy"]
+
+
+class PassesOn(TD3):
+    """A user's algorithm with a hyperparameter of its own and all of TD3's."""
+
+    def __init__(self, *arguments: Any, patience: float = 2.0, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.patience = patience
+
+
+def test_an_algorithm_that_passes_its_arguments_on_has_those_of_its_base_too() -> None:
+    overrides = {"patience": 3.0, "gamma": 0.5, "buffer_size": 10}
+    run = config(f"{__name__}:PassesOn", hyperparams=overrides)
+    hyperparameters = resolve_hyperparameters(run)
+    assert hyperparameters["tau"] == 0.005
+    model: Any = build_model(run, hyperparameters, make_env(run))
+    assert (model.patience, model.gamma) == (3.0, 0.5)
+    assert run.label == "passeson"
+    with pytest.raises(ConfigError, match=r"gamma of .* must be a number from 0 up to 1"):
+        resolve_hyperparameters(config(f"{__name__}:PassesOn", hyperparams={"gamma": 2}))
