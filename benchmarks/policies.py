@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from gymnasium.vector.utils import concatenate, create_empty_array
 
 from benchmarks.run import REFERENCE
 from envs.controllers import CONTROLLERS, make_controller
@@ -45,9 +46,12 @@ def load_policy(source: str, env: Env, algo: str | None = None) -> LoadedPolicy:
             f" controllers {', '.join(CONTROLLERS)}"
         )
     observation, _ = env.reset()
+    space = env.observation_space
+    empty: Any = create_empty_array(space, 1)
+    batch: Any = concatenate(space, [observation], empty)
     try:
-        action, _ = loaded.policy.predict(np.array([observation]), deterministic=True)
-    except (ValueError, RuntimeError) as error:
+        action, _ = loaded.policy.predict(batch, deterministic=True)
+    except (ValueError, RuntimeError, AttributeError) as error:
         message = " ".join(str(error).split())
         raise ConfigError(
             f"{source} cannot act in {env.spec and env.spec.id}: {message}"
@@ -60,13 +64,13 @@ def load_policy(source: str, env: Env, algo: str | None = None) -> LoadedPolicy:
 def recorded_run(path: Path) -> RunConfig | None:
     """The configuration of a run directory; None for anything else."""
     settings = RunDirectory(path).read_json("config.json") if path.is_dir() else None
-    return RunConfig.from_json(settings["config"]) if settings else None
+    return RunConfig.from_json(settings["config"]) if settings and "config" in settings else None
 
 
 def _from_run(path: Path, env: Env) -> LoadedPolicy:
     settings = RunDirectory(path).read_json("config.json")
-    if settings is None:
-        raise ConfigError(f"{path} is not a run directory: it has no config.json")
+    if settings is None or "config" not in settings:
+        raise ConfigError(f"{path} is not a run directory: it has no config.json of a run")
     hyperparameters = settings["hyperparameters"]
     config = RunConfig.from_json(settings["config"])
     name = f"{config.label} {config.seed}"

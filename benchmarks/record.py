@@ -20,6 +20,7 @@ from envs.rollout import Env, Episode, Policy, rollout
 from sb3_training.config import ConfigError, RunConfig
 from sb3_training.environments import make_env
 
+DEFAULT_FPS = 30  # where an environment does not say
 GIF_FPS = 25  # many viewers show a GIF of more than 50 frames/s at 10
 GIF_TICK = 10  # ms; a GIF's frames last whole hundredths of a second
 
@@ -104,7 +105,7 @@ def record(
     output.parent.mkdir(parents=True, exist_ok=True)
     animation, figure = (output.with_name(output.name + suffix) for suffix in (".gif", ".png"))
     images: Any = frames.render()
-    save_gif(images, animation, speed * env.metadata["render_fps"])
+    save_gif(images, animation, speed * env.metadata.get("render_fps", DEFAULT_FPS))
     lines = [title, *achievements(episode, best), f"animation: {animation}"]
     if isinstance(parameters, RocketParameters):
         lines[-1:-1] = rest_achieved(episode, parameters)

@@ -44,6 +44,8 @@ def train_reference(
     torch.set_num_threads(1)
     if config.device != "cpu":
         raise ConfigError(f"{config.algo} runs on device cpu alone, got {config.device!r}")
+    if config.n_envs > 1 or config.normalize or config.vec_env != "dummy":
+        raise ConfigError(f"{config.algo} takes one environment, which is not normalised")
     hyperparameters = resolve_hyperparameters(config)
     env = make_env(config)
     build_agent(config, hyperparameters, env)  # a trial: what is refused is refused now

@@ -57,6 +57,7 @@ class RocketParameters:
         self._require("position_limit", self.position_limit > 0.0, "above 0 m")
         self._require("velocity_limit", self.velocity_limit > 0.0, "above 0 m/s")
         longest = math.sqrt(self.velocity_limit**2 + 2.0 * OBSERVATION_MARGIN) - self.velocity_limit
+        longest = min(longest, OBSERVATION_MARGIN / THRUST_LIMIT)
         # Within the margin, so that no step leaves the observation space.
         in_range = 0.0 < self.dt <= longest
         self._require("dt", in_range, f"in (0, {longest:.3f}] s at this velocity_limit")

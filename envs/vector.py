@@ -105,11 +105,14 @@ class RocketVectorEnv(VectorEnv[Observations, Actions, NDArray[Any]]):
             ``{"reset_mask": mask}`` of shape (n,), bool: only these rockets start anew
         :raises ValueError: for states out of bounds, an empty mask, or arrays of wrong shape
         :raises TypeError: if the mask is not an array of bool
+        :raises gymnasium.error.ResetNeeded: if the first reset leaves rockets out
         """
         options = options or {}
         mask = np.ones(self.num_envs, dtype=bool)
         if "reset_mask" in options:
             mask = _validated_mask(options["reset_mask"], self.num_envs)
+        if np.isnan(self._x[~mask]).any():
+            raise ResetNeeded("the first reset must start all rockets")
         starts = self._seed(seed)
         if "initial_state" in options:
             shape = (self.num_envs, 2)
@@ -184,9 +187,9 @@ class RocketVectorEnv(VectorEnv[Observations, Actions, NDArray[Any]]):
         if seed is None or isinstance(seed, int | np.integer):
             super().reset(seed=None if seed is None else int(seed))
             return None
-        seeds = [int(each) for each in seed]
-        if len(seeds) != self.num_envs:
-            raise ValueError(f"{self.num_envs} seeds are needed, one for each, got {len(seeds)}")
+        seeds = list(seed)
+        if len(seeds) != self.num_envs or None in seeds:
+            raise ValueError(f"seed must be {self.num_envs} whole numbers, one for each: {seed!r}")
         self.np_random = np.random.default_rng(seeds)
         starts = [dynamics.draw_starts(np_random(each)[0], 1, self.parameters) for each in seeds]
         return np.concatenate(starts)
@@ -211,7 +214,7 @@ class RocketVectorEnv(VectorEnv[Observations, Actions, NDArray[Any]]):
                 f"actions must have shape ({self.num_envs}, 1), got {np.shape(actions)}"
             )
         thrusts = np.asarray(actions, dtype=np.float64)[:, 0]
-        if np.isnan(thrusts).any():
+        if (np.isnan(thrusts) & ~self._is_over).any():  # where it is over, it is ignored
             raise ValueError("an action is NaN; thrusts in [-1, 1] are needed")
         # Half the time of np.clip.
         return np.minimum(np.maximum(thrusts, -dynamics.THRUST_LIMIT), dynamics.THRUST_LIMIT)

@@ -141,6 +141,9 @@ def resolve_hyperparameters(config: RunConfig) -> dict[str, Any]:
     for name, value in config.hyperparams.items():
         nested = isinstance(value, dict) and isinstance(values[name], dict)
         values[name] = {**values[name], **value} if nested else value
+    frequency = values.get("train_freq")
+    if config.n_envs > 1 and isinstance(frequency, list | tuple) and frequency[1] == "episode":
+        raise ConfigError(f"train_freq in episodes needs n_envs 1, got {config.n_envs}")
     return values
 
 

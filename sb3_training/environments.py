@@ -1,6 +1,7 @@
 """Making the environment that a configuration names."""
 
 import difflib
+import signal
 import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -59,7 +60,8 @@ def make_batch_env(config: RunConfig, n: int) -> BatchEnv | None:
 
     :return: None unless :func:`envs.rollout.play_in_batch` could play in it
     """
-    entry_point: Any = gym.spec(config.env_id.split(":")[-1]).vector_entry_point
+    spec = gym.registry.get(config.env_id.split(":")[-1])  # None for an id without a version
+    entry_point: Any = spec and spec.vector_entry_point
     if isinstance(entry_point, str):
         entry_point = load_env_creator(entry_point)
     if not getattr(entry_point, "metadata", {}).get("seed_per_env"):
@@ -122,7 +124,8 @@ def make_training_env(
             bare: VecEnv = NativeVecEnv(native)
         else:
             kind = SubprocVecEnv if config.vec_env == "subproc" else DummyVecEnv
-            bare = kind([partial(make_env, config)] * config.n_envs)
+            maker = _make_in_worker if config.vec_env == "subproc" else make_env
+            bare = kind([partial(maker, config)] * config.n_envs)
         env = monitored = VecMonitor(bare)
         if monitor_file is not None:
             header: dict[str, float | str] = {"t_start": monitored.t_start, "env_id": config.env_id}
@@ -134,6 +137,12 @@ def make_training_env(
             f" not {env.observation_space}"
         )
     return VecNormalize(env, gamma=gamma) if config.normalize else env
+
+
+def _make_in_worker(config: RunConfig) -> Env:
+    """Make an environment in a process of its own, which leaves it to its parent when to stop."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all processes
+    return make_env(config)
 
 
 def _unknown_environment(env_id: str) -> str:

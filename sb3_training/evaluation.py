@@ -112,7 +112,8 @@ class Evaluator:
             "results": np.array([each.returns for each in self._evaluations]),
             "ep_lengths": np.array([each.lengths for each in self._evaluations]),
         }
-        if self._evaluations[0].successes is not None:
+        # All or none: an environment may report success at some endings only.
+        if all(each.successes is not None for each in self._evaluations):
             arrays["successes"] = np.array([each.successes for each in self._evaluations])
         if final is not None:
             arrays["final_results"] = final.returns

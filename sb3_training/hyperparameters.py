@@ -1,6 +1,7 @@
 """Hyperparameters as typed on a command line: read, checked, and turned into SB3's arguments."""
 
 import ast
+import json
 import math
 from collections.abc import Callable
 from copy import deepcopy
@@ -107,7 +108,13 @@ def parse_overrides(texts: list[str]) -> dict[str, Any]:
         if not isinstance(place, dict) or parts[-1] in place:
             raise ConfigError(f"{name} is given twice")
         place[parts[-1]] = _literal(value)
-    return overrides
+    try:
+        values: dict[str, Any] = json.loads(json.dumps(overrides))  # as config.json will hold them
+    except TypeError as error:
+        raise ConfigError(
+            f"values must be numbers, text, lists or dictionaries: {error}"
+        ) from error
+    return values
 
 
 def _literal(text: str) -> Any:
@@ -220,9 +227,13 @@ def to_arguments(values: dict[str, Any]) -> dict[str, Any]:
 def linear_schedule(start: float) -> Callable[[float], float]:
     """A value that falls linearly from ``start`` to 0 over the run.
 
+    SB3's own class: a function of ours would be saved in the model as code.
+
     :return: function of the part of the run that is left, 1 to 0
     """
-    return lambda left: left * start
+    from stable_baselines3.common.utils import LinearSchedule
+
+    return LinearSchedule(start, 0.0, 1.0)
 
 
 def _activation(name: Any) -> Any:

@@ -148,10 +148,10 @@ class RunDirectory:
     def finish(self, step: int) -> None:
         """Mark the run as done, with the digests of its files (of those without times in them)."""
         timed = {"status.json", "provenance.json", MONITOR, ".lock"}
-        shutil.rmtree(self.path / "checkpoint", ignore_errors=True)
         files = (path for path in self.path.iterdir() if path.is_file())
         names = sorted(file.name for file in files if file.name not in timed)
         self.write_status("done", step, digests=self._digests(names))
+        shutil.rmtree(self.path / "checkpoint", ignore_errors=True)
 
 
 def execute(
@@ -179,15 +179,16 @@ def execute(
         raise ConfigError(f"cannot write to {run.path}: {error.strerror}") from error
     try:
         # Longer than a reader of the status holds the lock to see whether a run is alive.
-        with run.lock().acquire(timeout=LOCK_TIMEOUT):
-            refuse_other_settings(run, settings)
-            if not run.is_done():
-                _start_afresh(run, settings)
-                _carry_out(run, config, body)
+        lock = run.lock().acquire(timeout=LOCK_TIMEOUT)
     except Timeout:
         raise RunBusyError(f"another process is writing to {run.path}") from None
-    except (IsADirectoryError, PermissionError) as error:
+    except OSError as error:
         raise ConfigError(f"cannot write to {run.path}: {error.strerror}") from error
+    with lock:
+        refuse_other_settings(run, settings)
+        if not run.is_done():
+            _start_afresh(run, settings)
+            _carry_out(run, config, body)
     return run.path
 
 
@@ -220,8 +221,12 @@ def refuse_other_settings(run: RunDirectory, settings: dict[str, Any]) -> None:
 
 def _start_afresh(run: RunDirectory, settings: dict[str, Any]) -> None:
     """Remove what a stopped run left, checkpoints excepted, and write down what is to run."""
+    if run.read_json("config.json") is None:  # whose checkpoints these are, nobody knows
+        shutil.rmtree(run.path / "checkpoint", ignore_errors=True)
+    if not (run.path / "checkpoint").exists():
+        shutil.rmtree(run.path / "tensorboard", ignore_errors=True)
     for file in run.path.iterdir():
-        if file.name != ".lock" and file.is_file():
+        if file.name not in (".lock", "config.json") and file.is_file():
             file.unlink()
     run.write_json("config.json", settings)
     run.write_status("running", 0)

@@ -83,13 +83,15 @@ def train(
         if saved is not None:
             prepare(model, saved)  # type: ignore[arg-type]
         steps_left = config.total_timesteps - model.num_timesteps
-        with divergence_noticed(model):
-            model.learn(steps_left, callback, reset_num_timesteps=saved is None)
+        try:
+            with divergence_noticed(model):
+                model.learn(steps_left, callback, reset_num_timesteps=saved is None)
+        finally:
+            env.close()
         run.write_bytes("model.zip", model_bytes(model))
         normalization = callback.normalization()
         if normalization is not None:
             run.write_bytes("normalization.npz", normalization.to_bytes())
-        env.close()
 
     return execute(config, hyperparameters, root, body, on_progress)
 

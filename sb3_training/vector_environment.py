@@ -81,10 +81,17 @@ class NativeVecEnv(VecEnv):
         """One frame of each environment."""
         return list(self.env.render() or [None] * self.num_envs)  # type: ignore[arg-type]
 
+    def _column(self, values: Any) -> list[Any]:
+        """One value for each environment: Python's own numbers, arrays or, nested, infos."""
+        if isinstance(values, dict):
+            return self._split(values)
+        column: list[Any] = values.tolist() if values.ndim == 1 else list(values)
+        return column
+
     def _split(self, infos: dict[str, Any]) -> list[dict[str, Any]]:
         """Infos of each environment, from Gymnasium's arrays and the masks beside them."""
         columns = {
-            name: (values.tolist(), infos[f"_{name}"])
+            name: (self._column(values), infos[f"_{name}"])
             for name, values in infos.items()
             if f"_{name}" in infos and not name.startswith("final_")
         }

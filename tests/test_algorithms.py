@@ -22,6 +22,7 @@ from sb3_training.algorithms import (
 )
 from sb3_training.config import ConfigError, RunConfig
 from sb3_training.environments import make_env
+from sb3_training.hyperparameters import linear_schedule
 
 SPACES = {
     "Box": spaces.Box(-1.0, 1.0, (2,)),
@@ -176,3 +177,14 @@ def test_an_algorithm_that_passes_its_arguments_on_has_those_of_its_base_too() -
     assert run.label == "passeson"
     with pytest.raises(ConfigError, match=r"gamma of .* must be a number from 0 up to 1"):
         resolve_hyperparameters(config(f"{__name__}:PassesOn", hyperparams={"gamma": 2}))
+
+
+def test_a_linear_schedule_falls_to_zero_and_is_saved_without_code_of_ours() -> None:
+    schedule = linear_schedule(0.4)
+    assert [schedule(left) for left in (1.0, 0.5, 0.0)] == pytest.approx([0.4, 0.2, 0.0])
+    assert type(schedule).__module__.startswith("stable_baselines3.")
+
+
+def test_updates_once_an_episode_need_a_single_environment() -> None:
+    with pytest.raises(ConfigError, match="n_envs 1"):
+        resolve_hyperparameters(config(n_envs=2, hyperparams={"train_freq": [1, "episode"]}))

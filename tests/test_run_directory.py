@@ -113,3 +113,31 @@ def test_progress_is_passed_on_with_the_last_returns() -> None:
     run.last_return, run.last_training_return = -3.0, -5.0
     run.report(2)
     assert seen == [(1, None, None), (2, -3.0, -5.0)]
+
+
+def test_checkpoints_without_a_configuration_are_nobodys(tmp_path: Path) -> None:
+    config = RunConfig(algo="td3", env_id="rocket-v0", total_timesteps=10)
+    found = []
+
+    def stop_early(run: RunDirectory) -> None:
+        run.save_checkpoint(5, {"state.json": b"{}"})
+        raise KeyboardInterrupt
+
+    def look(run: RunDirectory) -> None:
+        found.append(run.load_checkpoint())
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(config, {"gamma": 0.9}, tmp_path, stop_early)
+    (tmp_path / config.directory / "config.json").unlink()
+    execute(config, {"gamma": 0.5}, tmp_path, look)
+    assert found == [None]
+
+
+def test_an_error_of_the_run_itself_is_not_taken_for_one_of_the_directory(tmp_path: Path) -> None:
+    config = RunConfig(algo="td3", env_id="rocket-v0", total_timesteps=10)
+
+    def fail(run: RunDirectory) -> None:
+        raise PermissionError("the user's own file")
+
+    with pytest.raises(PermissionError, match="own file"):
+        execute(config, {}, tmp_path, fail)

@@ -143,7 +143,7 @@ def test_a_seed_for_each_rocket_starts_it_as_a_single_environment() -> None:
     observations, _ = make(4).reset(seed=seeds)
     single = gym.make("envs:rocket-v0")
     assert np.array_equal(observations, [single.reset(seed=seed)[0] for seed in seeds])
-    with pytest.raises(ValueError, match="4 seeds"):
+    with pytest.raises(ValueError, match="4 whole numbers"):
         make(4).reset(seed=[1, 2])
 
 
@@ -247,3 +247,21 @@ def test_frames_show_each_rocket_as_a_single_environment_would() -> None:
         single.step(np.array([thrust], np.float32))
         assert np.array_equal(frame, np.asarray(single.render()))
     assert make(2).render() is None
+
+
+def test_a_first_reset_must_start_all_rockets() -> None:
+    with pytest.raises(ResetNeeded, match="all rockets"):
+        make(2).reset(options={"reset_mask": np.array([True, False])})
+
+
+def test_the_action_of_a_rocket_that_starts_anew_is_ignored_whatever_it_is() -> None:
+    env = make(2)
+    env.reset(options={"initial_state": [(1.99, 1.99), (0.5, 0.0)]})
+    env.step(np.ones((2, 1), np.float32))
+    _, rewards, *_ = env.step(np.array([[np.nan], [0.0]], np.float32))
+    assert rewards[0] == 0.0
+
+
+def test_seeds_must_be_whole_numbers() -> None:
+    with pytest.raises(ValueError, match="2 whole numbers"):
+        make(2).reset(seed=[1, None])  # type: ignore[list-item]
