@@ -38,17 +38,16 @@ def stop_on_signals() -> Iterator[StopRequest]:
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def put_back() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
     def ask(number: int, frame: FrameType | None) -> None:
         request.received = signal.Signals(number)
-        put_back()
+        # Not the handlers from before: a shell starts background jobs with SIGINT ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     for number in before:
         signal.signal(number, ask)
     try:
         yield request
     finally:
-        put_back()
+        for number, handler in before.items():
+            signal.signal(number, handler)
