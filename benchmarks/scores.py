@@ -1,6 +1,7 @@
 """Policies side by side on many starts: return, regret and its two gaps, success, steady state."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -14,7 +15,7 @@ from benchmarks.optimal_control import (
     optimal_value,
     start_state,
 )
-from benchmarks.policies import LoadedPolicy, load_policy
+from benchmarks.policies import LoadedPolicy, load_policy, recorded_run
 from benchmarks.tables import markdown
 from envs.controllers import CONTROLLERS
 from envs.dynamics import RocketParameters
@@ -39,6 +40,13 @@ def scores_page(sources: Sequence[str], env_ids: Sequence[str], n_episodes: int)
     """
     if n_episodes < 2:
         raise ConfigError(f"episodes must be 2 or more, got {n_episodes}")
+    for source in sources:
+        run = recorded_run(Path(source))
+        if run is not None and run.env_kwargs:
+            raise ConfigError(
+                f"{source} was trained with {run.env_kwargs}, but scores are those of the"
+                " registered environment; python -m benchmarks record plays it in its own"
+            )
     parts = []
     for env_id in env_ids:
         config = RunConfig(algo="any", env_id=env_id, total_timesteps=1)
