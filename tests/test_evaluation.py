@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from envs.rollout import rollout
+from envs.rollout import Evaluation, rollout
 from sb3_training.config import RunConfig
 from sb3_training.evaluation import Evaluator
 from sb3_training.run_directory import RunDirectory
@@ -89,3 +89,17 @@ def test_an_evaluation_leaves_the_global_generators_as_they_were(tmp_path: Path)
     seed()
     evaluations(tmp_path, [0, 100, 200])
     assert draws() == pytest.approx(expected, abs=0)
+
+
+def test_successes_that_are_reported_at_some_endings_only_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored = iter([np.array([True, False]), None, np.array([True, True]), None, None])
+
+    def play(self: Evaluator, policy: Any, first_seed: int, n_episodes: int) -> Evaluation:
+        return Evaluation(np.zeros(n_episodes), np.ones(n_episodes, np.int64), next(scored))
+
+    monkeypatch.setattr(Evaluator, "_play", play)
+    found = evaluations(tmp_path, list(range(251)))
+    assert found["results"].shape == (4, 2)
+    assert "successes" not in found
