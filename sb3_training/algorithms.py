@@ -134,12 +134,15 @@ def resolve_hyperparameters(config: RunConfig) -> dict[str, Any]:
             f" it has {', '.join(defaults)}"
         )
     check_values(config.algo, config.hyperparams, defaults)
-    values = defaults | preset_values(config)
+    # What a class passes on to its base it may set itself, so that default is left to it.
+    own = inspect.signature(algorithm).parameters.keys() | {"exploration_noise"}
+    values = {name: value for name, value in defaults.items() if name in own}
+    values |= preset_values(config)
     # With n environments a step yields n transitions; updates per transition stay what they were.
     if config.n_envs > 1 and values.get("gradient_steps", -1) > 0:
         values["gradient_steps"] *= config.n_envs
     for name, value in config.hyperparams.items():
-        nested = isinstance(value, dict) and isinstance(values[name], dict)
+        nested = isinstance(value, dict) and isinstance(values.get(name), dict)
         values[name] = {**values[name], **value} if nested else value
     frequency = values.get("train_freq")
     if config.n_envs > 1 and isinstance(frequency, list | tuple) and frequency[1] == "episode":
