@@ -24,6 +24,7 @@ import envs  # noqa: F401  (registers the rockets)
 from benchmarks.dynamic_programming import STRIDE, TOLERANCE, Array, Grid, Solution, solve
 from benchmarks.grids import PendulumGrid, RocketGrid
 
+FIRST_SEED = 20_000  # of the further starts of the evaluation protocol
 CACHE_VERSION = 1  # to be raised when what is computed changes
 
 
@@ -79,6 +80,16 @@ def task_grid(env_id: str, fineness: float = 1.0) -> Grid:
 def start_state(env: gym.Env[Any, Any]) -> Array:
     """The state (2,) of a reset environment, in double precision."""
     return np.array(env.unwrapped.state, dtype=np.float64)  # type: ignore[attr-defined]
+
+
+def protocol_starts(env_id: str, n: int = 100) -> Array:
+    """Start states (n, 2) of the evaluation protocol's further starts."""
+    env = gym.make(env_id)
+    states = []
+    for seed in range(FIRST_SEED, FIRST_SEED + n):
+        env.reset(seed=seed)
+        states.append(start_state(env))
+    return np.array(states)
 
 
 def optimal_value(env_id: str, states: ArrayLike) -> Array:

@@ -11,33 +11,23 @@ import pandas as pd
 from benchmarks.dynamic_programming import Array, solve
 from benchmarks.grids import RocketGrid, wrapped
 from benchmarks.optimal_control import (
+    FIRST_SEED,
     TASKS,
     OptimalPolicy,
     optimal_value,
+    protocol_starts,
     solution,
-    start_state,
     task_grid,
 )
 from benchmarks.plots import COLOURS
 from benchmarks.tables import markdown
+from benchmarks.trajectories import STEADY_STEPS
 from envs import dynamics
 from envs.rollout import Evaluation, Policy, evaluate, play_side_by_side
 
-FIRST_SEED = 20_000  # of the further starts of the evaluation protocol
 GAMMAS = (0.95, 0.98, 0.99, 0.995, 0.999, 1.0)
 FINENESS = (0.5, 1.0, 2.0)
-STEADY_STEPS = 100  # at the end of an episode, over which |x| is averaged
 LANDING = "rocket-landing-v0"
-
-
-def protocol_starts(env_id: str, n: int = 100) -> Array:
-    """Start states (n, 2) of the protocol's further starts."""
-    env = gym.make(env_id)
-    states = []
-    for seed in range(FIRST_SEED, FIRST_SEED + n):
-        env.reset(seed=seed)
-        states.append(start_state(env))
-    return np.array(states)
 
 
 def real_episodes(env_id: str, policy: Policy, n: int = 100) -> Evaluation:

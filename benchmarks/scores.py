@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -10,25 +11,26 @@ from rich.progress import track
 
 from benchmarks import trajectories
 from benchmarks.optimal_control import (
+    FIRST_SEED,
     gamma_optimal_return,
     has_optimum,
     optimal_value,
-    start_state,
+    protocol_starts,
 )
 from benchmarks.policies import LoadedPolicy, load_policy, recorded_run
 from benchmarks.tables import markdown
 from envs.controllers import CONTROLLERS
 from envs.dynamics import RocketParameters
-from envs.rollout import Env, Episode, play_in_batch, play_side_by_side
+from envs.rollout import Env, Episode
 from sb3_training.config import ConfigError, RunConfig
-from sb3_training.environments import make_batch_env, make_env
+from sb3_training.environments import make_env, play_from_seeds
 
-FIRST_SEED = 20_000  # of the further starts of the evaluation protocol
 HEADER = [
     "policy", "return", "regret", "objective gap", "learning gap", "success",
     "steady-state error in m", "jitter in m/s²",
 ]  # fmt: skip
-Values = NDArray[np.float64]
+Values = NDArray[np.floating[Any]]
+Reachable = dict[float | None, Values]
 
 
 def scores_page(sources: Sequence[str], env_ids: Sequence[str], n_episodes: int) -> str:
@@ -54,11 +56,12 @@ def scores_page(sources: Sequence[str], env_ids: Sequence[str], n_episodes: int)
         if not sources and not isinstance(_parameters(env), RocketParameters):
             raise ConfigError(f"name the policies for {env_id}: the controllers are for rockets")
         policies = [load_policy(source, env) for source in sources or CONTROLLERS]
-        starts = _start_states(env, n_episodes) if has_optimum(env_id) else None
+        reachable = _reachable(env_id, n_episodes, {loaded.gamma for loaded in policies})
+        seeds = range(FIRST_SEED, FIRST_SEED + n_episodes)
         rows, goals = [], 0
         for loaded in track(policies, env_id, transient=True):
-            episodes = play(loaded, config, n_episodes)
-            rows.append(_row(loaded, env_id, env, episodes, starts))
+            episodes = play_from_seeds(loaded.policy, config, seeds)
+            rows.append(_row(loaded, env, episodes, reachable))
             goals += sum(episode.success or False for episode in episodes)
         note = f"{n_episodes} starts, mean ± standard deviation over them."
         if env_id.split(":")[-1] == "rocket-v0":
@@ -68,30 +71,33 @@ def scores_page(sources: Sequence[str], env_ids: Sequence[str], n_episodes: int)
     return "\n".join(parts)
 
 
-def play(loaded: LoadedPolicy, config: RunConfig, n_episodes: int) -> list[Episode]:
-    """Noise-free episodes from the starts."""
-    seeds = range(FIRST_SEED, FIRST_SEED + n_episodes)
-    batch = make_batch_env(config, n_episodes)
-    if batch is not None:
-        return play_in_batch(loaded.policy, batch, seeds)
-    return play_side_by_side(loaded.policy, [make_env(config) for _ in seeds], seeds)
+def _reachable(env_id: str, n: int, gammas: set[float | None]) -> Reachable:
+    """The optimal returns (n,), under None, and those that each gamma's best policy earns."""
+    if not has_optimum(env_id):
+        return {}
+    starts = protocol_starts(env_id, n)
+    returns: Reachable = {None: optimal_value(env_id, starts)}
+    for gamma in gammas - {None}:
+        assert gamma is not None
+        returns[gamma] = gamma_optimal_return(env_id, starts, gamma)
+    return returns
 
 
 def _row(
-    loaded: LoadedPolicy, env_id: str, env: Env, episodes: list[Episode], starts: Values | None
+    loaded: LoadedPolicy, env: Env, episodes: list[Episode], reachable: Reachable
 ) -> list[str]:
     returns = np.array([episode.episode_return for episode in episodes])
     row = [loaded.name, _spread(returns)]
-    if starts is None:
+    if not reachable:
         row += ["", "", ""]
     else:
-        best = optimal_value(env_id, starts)
+        best = reachable[None]
         row.append(_spread(best - returns))
         if loaded.gamma is None:
             row += ["", ""]
         else:
-            reachable = gamma_optimal_return(env_id, starts, loaded.gamma)
-            row += [f"{(best - reachable).mean():.1f}", f"{(reachable - returns).mean():.1f}"]
+            discounted = reachable[loaded.gamma]
+            row += [f"{(best - discounted).mean():.1f}", f"{(discounted - returns).mean():.1f}"]
     successes = [episode.success for episode in episodes if episode.success is not None]
     row.append(f"{np.mean(successes):.0%}" if successes else "")
     if not isinstance(_parameters(env), RocketParameters):
@@ -105,15 +111,6 @@ def _row(
 
 def _spread(values: Values) -> str:
     return f"{values.mean():.1f} ± {values.std(ddof=1):.1f}"
-
-
-def _start_states(env: Env, n: int) -> Values:
-    """Shape (n, 2)."""
-    states = []
-    for seed in range(FIRST_SEED, FIRST_SEED + n):
-        env.reset(seed=seed)
-        states.append(start_state(env))
-    return np.array(states)
 
 
 def _parameters(env: gym.Env[object, object]) -> object:

@@ -3,6 +3,7 @@
 import difflib
 import signal
 import warnings
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,15 @@ import gymnasium as gym
 from gymnasium.envs.registration import load_env_creator
 
 import envs  # noqa: F401  (registers this project's tasks)
-from envs.rollout import BatchEnv, Env, can_play_in_batch
+from envs.rollout import (
+    BatchEnv,
+    Env,
+    Episode,
+    Policy,
+    can_play_in_batch,
+    play_in_batch,
+    play_side_by_side,
+)
 from sb3_training.config import ConfigError, RunConfig
 
 if TYPE_CHECKING:
@@ -68,6 +77,20 @@ def make_batch_env(config: RunConfig, n: int) -> BatchEnv | None:
         return None
     env = make_native_env(config, n)
     return env if can_play_in_batch(env) else None
+
+
+def play_from_seeds(policy: Policy, config: RunConfig, seeds: Sequence[int]) -> list[Episode]:
+    """Play noise-free episodes in environments of their own, episode k from ``seeds[k]``."""
+    batch = make_batch_env(config, len(seeds))
+    if batch is not None:
+        episodes = play_in_batch(policy, batch, seeds)
+        batch.close()
+        return episodes
+    singles = [make_env(config) for _ in seeds]
+    episodes = play_side_by_side(policy, singles, seeds)
+    for env in singles:
+        env.close()
+    return episodes
 
 
 def make_native_env(config: RunConfig, n: int, **arguments: Any) -> BatchEnv:

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from envs.rollout import Evaluation, Policy, evaluate, play_in_batch, play_side_by_side
+from envs.rollout import Evaluation, Policy, evaluate
 from sb3_training.config import RunConfig
-from sb3_training.environments import make_batch_env, make_env
+from sb3_training.environments import play_from_seeds
 from sb3_training.run_directory import EVALUATIONS, RunDirectory
 
 FIRST_SEED = 10_000  # episode k of a checkpoint starts from reset(seed=FIRST_SEED + k)
@@ -94,16 +94,7 @@ class Evaluator:
         """Score the policy on start states of consecutive seeds, in environments of their own."""
         seeds = range(first_seed, first_seed + n_episodes)
         with global_generators_untouched():
-            batch = make_batch_env(self._config, n_episodes)
-            if batch is not None:
-                episodes = play_in_batch(policy, batch, seeds)
-                batch.close()
-            else:
-                envs = [make_env(self._config) for _ in seeds]
-                episodes = play_side_by_side(policy, envs, seeds)
-                for env in envs:
-                    env.close()
-        return evaluate(episodes)
+            return evaluate(play_from_seeds(policy, self._config, seeds))
 
     def _save(self, final: Evaluation | None = None) -> None:
         """Write evaluations.npz in the format of SB3's EvalCallback, plus the final scoring."""

@@ -154,7 +154,7 @@ def test_steps_are_those_of_the_real_pendulum() -> None:
 
 @pytest.mark.parametrize("env_id", optimal_control.TASKS)
 def test_the_greedy_policy_earns_its_value_in_the_real_environment(env_id: str) -> None:
-    states = optimum_page.protocol_starts(env_id, 10)
+    states = optimal_control.protocol_starts(env_id, 10)
     earned = optimum_page.real_episodes(env_id, OptimalPolicy(solution(env_id)), 10).returns
     tolerance = 5.0 if env_id == "Pendulum-v1" else 0.5
     known = optimal_control.optimal_value(env_id, states)
@@ -169,7 +169,7 @@ def test_no_controller_beats_the_optimum() -> None:
         def predict(self, observation, state=None, episode_start=None, deterministic=False):  # type: ignore[no-untyped-def]
             return np.clip(-observation[:, 1:] / 0.01, -1.0, 1.0), None
 
-    states = optimum_page.protocol_starts("rocket-v0", 20)
+    states = optimal_control.protocol_starts("rocket-v0", 20)
     envs, seeds = [gym.make("rocket-v0") for _ in states], range(20_000, 20_020)
     returns = evaluate(play_side_by_side(Brakes(), envs, seeds)).returns
     assert (optimal_control.regret("rocket-v0", states, returns) > 0.0).all()
