@@ -24,7 +24,7 @@ def sweep(
     """Carry out an experiment's runs, side by side; those already complete are not repeated.
 
     Args:
-        experiment: quick, pendulum or smoke
+        experiment: quick, pendulum_verdict or smoke
         workers: worker processes; default: one for each processor
         root: the runs go to <root>/<experiment>/
         compile: compile the reference TD3: faster, equal up to rounding; needs a C++ compiler
@@ -49,7 +49,7 @@ def report(
     """Make tables and figures of an experiment's runs, and print the tables.
 
     Args:
-        experiment: quick, pendulum or smoke
+        experiment: quick, pendulum_verdict or smoke
         root: the runs are read from <root>/<experiment>/
         output: tables and figures go to <output>/<experiment>/
     """

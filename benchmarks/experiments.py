@@ -42,11 +42,11 @@ EXPERIMENTS = {
         total_timesteps={"Pendulum-v1": 10_000, "rocket-v0": 20_000},
         seeds=(0, 1, 2),
     ),
-    "pendulum": Experiment(
-        description="the same two on Pendulum-v1 with enough seeds for an interval, half an hour",
+    "pendulum_verdict": Experiment(
+        description="the same two on Pendulum-v1 with enough seeds for a verdict, within an hour",
         algos=("td3", "td3_reference"),
         total_timesteps={"Pendulum-v1": 15_000},
-        seeds=tuple(range(10)),
+        seeds=tuple(range(20)),
     ),
     "smoke": Experiment(
         description="the same path in seconds: shows that everything works, not how well it learns",

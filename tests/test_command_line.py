@@ -12,8 +12,8 @@ from sb3_training.config import ConfigError, RunConfig
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["sweep", "nope"], "must be one of quick, pendulum, smoke"),
-        (["report", "nope"], "must be one of quick, pendulum, smoke"),
+        (["sweep", "nope"], "must be one of quick, pendulum_verdict, smoke"),
+        (["report", "nope"], "must be one of quick, pendulum_verdict, smoke"),
         (["sweep", "smoke", "--workers", "0"], "workers must be 1 or more"),
         (["report", "smoke"], "run: python -m benchmarks sweep smoke"),
     ],

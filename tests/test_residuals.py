@@ -183,7 +183,7 @@ def test_sb3s_evaluations_differ_in_their_starts_and_begin_after_step_0(
         made.append(Recorder(gym.make("Pendulum-v1", max_episode_steps=3)))
         return made[-1]
 
-    monkeypatch.setattr("sb3_training.evaluation.make_env", make_recorder)
+    monkeypatch.setattr("sb3_training.environments.make_env", make_recorder)
     config = RunConfig(
         algo="td3", env_id="Pendulum-v1", total_timesteps=10, eval_freq=5, n_eval_episodes=2
     )
