@@ -73,6 +73,9 @@ class Arguments:
     """environment steps between evaluations"""
     n_eval_episodes: int = 10
     """episodes in each evaluation"""
+    evaluation: str = "fixed"
+    """fixed (the same start states for every run) or published (the TD3 author's protocol: an
+    environment seeded once, with seed + 100)"""
     checkpoint_freq: int | None = None
     """environment steps between checkpoints; default: one a minute"""
     label: str = ""
@@ -149,6 +152,7 @@ def configured(arguments: Arguments) -> tuple[RunConfig, Path]:
         total_timesteps=arguments.total_timesteps,
         eval_freq=arguments.eval_freq,
         n_eval_episodes=arguments.n_eval_episodes,
+        evaluation=arguments.evaluation,
         preset=arguments.preset,
         hyperparams=parse_overrides(arguments.hyperparams),
         device=arguments.device,

@@ -11,10 +11,10 @@ from gymnasium.wrappers import RenderCollection
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks import trajectories
 from benchmarks.optimal_control import has_optimum, optimal_value, start_state
 from benchmarks.plots import plot_trajectory
 from benchmarks.policies import load_policy, recorded_run
+from envs import trajectories
 from envs.dynamics import RocketParameters
 from envs.rollout import Env, Episode, Policy, rollout
 from sb3_training.config import ConfigError, RunConfig

@@ -1,7 +1,8 @@
 """The one-dimensional rocket as a Gymnasium environment."""
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from envs.dynamics import THRUST_LIMIT, RocketParameters, draw_starts, transition
 from envs.rendering import Window, draw_rocket
+from envs.rollout import Episode
+from envs.trajectories import jitter, steady_state_error
 
 Observation = NDArray[np.float32]
 Action = NDArray[np.float32]
@@ -63,6 +66,11 @@ class RocketEnv(gym.Env[Observation, Action]):
     metadata: dict[str, Any] = {  # noqa: RUF012
         "render_modes": ["human", "rgb_array"],
         "render_fps": 100,
+    }
+    # What the final evaluation tells of each episode besides its return, by name.
+    episode_measures: ClassVar[dict[str, Callable[[Episode], float]]] = {
+        "steady_state_error": steady_state_error,  # m
+        "jitter": jitter,  # m/s^2
     }
 
     def __init__(self, render_mode: str | None = None, **parameters: Any) -> None:

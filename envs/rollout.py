@@ -64,11 +64,13 @@ class Evaluation(NamedTuple):
     successes: NDArray[np.bool_] | None
 
 
-def rollout(policy: Policy, env: Env, seed: int, options: dict[str, Any] | None = None) -> Episode:
+def rollout(
+    policy: Policy, env: Env, seed: int | None, options: dict[str, Any] | None = None
+) -> Episode:
     """Play one noise-free episode.
 
     :param env: must end its episodes, by termination or by a time limit
-    :param seed: for ``reset``
+    :param seed: for ``reset``; None goes on with the environment's generator
     :param options: for ``reset``
     """
     (episode,) = play_side_by_side(policy, [env], [seed], options)
@@ -88,7 +90,7 @@ def evaluate(episodes: Sequence[Episode]) -> Evaluation:
 def play_side_by_side(
     policy: Policy,
     envs: Sequence[Env],
-    seeds: Sequence[int],
+    seeds: Sequence[int | None],
     options: dict[str, Any] | None = None,
 ) -> list[Episode]:
     """Play one noise-free episode in each environment, with one prediction for all at each step.
@@ -96,7 +98,7 @@ def play_side_by_side(
     Episodes that are over stay in the batch with their last observation: its size never changes,
     so neither do the last bits of the policy's matrix products.
 
-    :param seeds: one for each environment
+    :param seeds: one for each environment, or None, as for :func:`rollout`
     :param options: for every ``reset``
     """
     records = [_Record(env, seed, options) for env, seed in zip(envs, seeds, strict=True)]
@@ -177,7 +179,7 @@ def _episode(batches: list[NDArray[Any]], k: int, length: int) -> Episode:
 class _Record:
     """An environment together with what its present episode has yielded so far."""
 
-    def __init__(self, env: Env, seed: int, options: dict[str, Any] | None) -> None:
+    def __init__(self, env: Env, seed: int | None, options: dict[str, Any] | None) -> None:
         observation, self.info = env.reset(seed=seed, options=options)
         self.env = env
         self.observations: list[Any] = [observation]

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 VEC_ENVS = ("dummy", "subproc", "native")
+PROTOCOLS = ("fixed", "published")
 POSITIVE = ("total_timesteps", "eval_freq", "n_eval_episodes", "n_envs")  # whole numbers from 1
 MAX_SEED = 2**32 - 1  # the largest that NumPy's global generator takes, which SB3 seeds
 
@@ -36,6 +37,9 @@ class RunConfig:
     :param total_timesteps: environment steps to train for
     :param eval_freq: environment steps between evaluations
     :param n_eval_episodes: episodes in each evaluation
+    :param evaluation: fixed, the project's start states, the same for every run, or published,
+        the TD3 author's protocol: episodes one after another in an environment that is seeded
+        once, with seed + 100, for the final policy 100 of them
     :param preset: name of a set of hyperparameters; None for the algorithm's first one
     :param hyperparams: overrides on top of the preset
     :param device: torch device
@@ -53,6 +57,7 @@ class RunConfig:
     total_timesteps: int
     eval_freq: int = 1_000
     n_eval_episodes: int = 10
+    evaluation: str = "fixed"
     preset: str | None = None
     hyperparams: dict[str, Any] = field(default_factory=dict)
     device: str = "cpu"
@@ -66,8 +71,10 @@ class RunConfig:
                 "label must be lower-case letters, digits, '_', '.' and '-', at most 100,"
                 f" beginning with a letter or digit; got {self.label!r}"
             )
-        if self.vec_env not in VEC_ENVS:
-            raise ConfigError(f"vec_env must be {' or '.join(VEC_ENVS)}, got {self.vec_env!r}")
+        for name, accepted in (("vec_env", VEC_ENVS), ("evaluation", PROTOCOLS)):
+            value = getattr(self, name)
+            if value not in accepted:
+                raise ConfigError(f"{name} must be {' or '.join(accepted)}, got {value!r}")
         for name in ("seed", *POSITIVE):
             if type(getattr(self, name)) is not int:
                 raise ConfigError(f"{name} must be a whole number, got {getattr(self, name)!r}")

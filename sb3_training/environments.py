@@ -19,12 +19,14 @@ from envs.rollout import (
     can_play_in_batch,
     play_in_batch,
     play_side_by_side,
+    rollout,
 )
 from sb3_training.config import ConfigError, RunConfig
 
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
 
+PUBLISHED_SEED_OFFSET = 100
 SAME_STEP = "SameStep"  # the autoreset mode that SB3 knows
 
 
@@ -90,6 +92,21 @@ def play_from_seeds(policy: Policy, config: RunConfig, seeds: Sequence[int]) -> 
     episodes = play_side_by_side(policy, singles, seeds)
     for env in singles:
         env.close()
+    return episodes
+
+
+def play_as_published(policy: Policy, config: RunConfig, n: int) -> list[Episode]:
+    """Play noise-free episodes one after another in one environment, which is seeded once.
+
+    So the TD3 author's code evaluates (``eval_policy`` in https://github.com/sfujim/TD3): the
+    starts are other ones for each run, and come again at each of its evaluations.
+
+    :param n: number of episodes
+    """
+    env = make_env(config)
+    seeds = [config.seed + PUBLISHED_SEED_OFFSET, *[None] * (n - 1)]
+    episodes = [rollout(policy, env, seed) for seed in seeds]
+    env.close()
     return episodes
 
 

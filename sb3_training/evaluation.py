@@ -2,15 +2,15 @@
 
 import io
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 
-from envs.rollout import Evaluation, Policy, evaluate
+from envs.rollout import Episode, Evaluation, Policy, evaluate
 from sb3_training.config import RunConfig
-from sb3_training.environments import play_from_seeds
+from sb3_training.environments import make_env, play_as_published, play_from_seeds
 from sb3_training.run_directory import EVALUATIONS, RunDirectory
 
 FIRST_SEED = 10_000  # episode k of a checkpoint starts from reset(seed=FIRST_SEED + k)
@@ -69,19 +69,22 @@ class Evaluator:
         return is_best
 
     def finish(self, policy: Policy) -> bool:
-        """Evaluate the final policy, as the last grid point and on the further start states.
+        """Evaluate the final policy, as the last grid point and on 100 start states.
+
+        On these, also what the environment's ``episode_measures`` say, if it has any.
 
         :return: whether the policy is the best so far
         """
         (last_step,) = self._pending
         is_best = self._evaluate(policy, last_step)
-        final = self._play(policy, FINAL_FIRST_SEED, N_FINAL_EPISODES)
-        self._run.log(f"{N_FINAL_EPISODES} further starts: mean return {final.returns.mean():.2f}")
-        self._save(final)
+        episodes = self._play(policy, FINAL_FIRST_SEED, N_FINAL_EPISODES)
+        mean_return = np.mean([episode.episode_return for episode in episodes])
+        self._run.log(f"final policy, {N_FINAL_EPISODES} starts: mean return {mean_return:.2f}")
+        self._save(episodes)
         return is_best
 
     def _evaluate(self, policy: Policy, step: int) -> bool:
-        evaluation = self._play(policy, FIRST_SEED, self._config.n_eval_episodes)
+        evaluation = evaluate(self._play(policy, FIRST_SEED, self._config.n_eval_episodes))
         self._timesteps.append(step)
         self._evaluations.append(evaluation)
         self._run.last_return = float(evaluation.returns.mean())
@@ -90,13 +93,22 @@ class Evaluator:
         means = [each.returns.mean() for each in self._evaluations]
         return bool(means[-1] > max(means[:-1], default=-np.inf))
 
-    def _play(self, policy: Policy, first_seed: int, n_episodes: int) -> Evaluation:
-        """Score the policy on start states of consecutive seeds, in environments of their own."""
+    def _play(self, policy: Policy, first_seed: int, n_episodes: int) -> list[Episode]:
+        """Play from start states of consecutive seeds, or as published, if the run asks for it."""
         seeds = range(first_seed, first_seed + n_episodes)
         with global_generators_untouched():
-            return evaluate(play_from_seeds(policy, self._config, seeds))
+            if self._config.evaluation == "published":
+                return play_as_published(policy, self._config, n_episodes)
+            return play_from_seeds(policy, self._config, seeds)
 
-    def _save(self, final: Evaluation | None = None) -> None:
+    def _measures(self) -> dict[str, Callable[[Episode], float]]:
+        """What the environment itself measures of an episode, by name."""
+        with global_generators_untouched():
+            env = make_env(self._config)
+            env.close()
+        return getattr(env.unwrapped, "episode_measures", {})
+
+    def _save(self, final: Sequence[Episode] = ()) -> None:
         """Write evaluations.npz in the format of SB3's EvalCallback, plus the final scoring."""
         arrays = {
             "timesteps": np.array(self._timesteps),
@@ -106,11 +118,14 @@ class Evaluator:
         # All or none: an environment may report success at some endings only.
         if all(each.successes is not None for each in self._evaluations):
             arrays["successes"] = np.array([each.successes for each in self._evaluations])
-        if final is not None:
-            arrays["final_results"] = final.returns
-            arrays["final_ep_lengths"] = final.lengths
-            if final.successes is not None:
-                arrays["final_successes"] = final.successes
+        if final:
+            scores = evaluate(final)
+            arrays["final_results"] = scores.returns
+            arrays["final_ep_lengths"] = scores.lengths
+            if scores.successes is not None:
+                arrays["final_successes"] = scores.successes
+            for name, measure in self._measures().items():
+                arrays[f"final_{name}"] = np.array([measure(episode) for episode in final])
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)  # type: ignore[arg-type]
         self._run.write_bytes(EVALUATIONS, buffer.getvalue())

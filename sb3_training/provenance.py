@@ -17,7 +17,7 @@ def describe_software(device: str) -> dict[str, Any]:
     """
     import torch
 
-    commit = _git("rev-parse", "HEAD")
+    commit = git_commit()
     return {
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},
@@ -29,6 +29,11 @@ def describe_software(device: str) -> dict[str, Any]:
         "torch_threads": torch.get_num_threads(),
         "command": sys.argv,
     }
+
+
+def git_commit() -> str | None:
+    """The commit of this project that is checked out; None where there is no repository."""
+    return _git("rev-parse", "HEAD")
 
 
 def _git(*arguments: str) -> str | None:

@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +206,12 @@ def refuse_other_settings(run: RunDirectory, settings: dict[str, Any]) -> None:
     :raises ConfigError: saying what differs
     """
     existing = run.read_json("config.json")
-    if existing is None or existing == settings:
+    if existing is None:
+        return
+    # A run from before a setting existed was made with what is now its default.
+    defaults = {f.name: f.default for f in fields(RunConfig) if f.default is not MISSING}
+    existing["config"] = {**defaults, **existing["config"]}
+    if existing == settings:
         return
     differences = [
         f"{name} is {existing[part].get(name)!r} there and {settings[part].get(name)!r} here"

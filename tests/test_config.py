@@ -31,6 +31,12 @@ def test_the_directory_is_named_after_label_environment_and_seed(
     assert config(env_id=env_id, seed=7).directory == directory
 
 
+def test_a_configuration_from_before_a_setting_existed_has_its_default() -> None:
+    values = config().to_json()
+    del values["evaluation"]
+    assert RunConfig.from_json(values).evaluation == "fixed"
+
+
 def test_the_label_is_the_algorithm_unless_given() -> None:
     assert config().label == "td3"
     assert config(label="td3-wide").directory.startswith("td3-wide/")
@@ -47,6 +53,7 @@ def test_the_label_is_the_algorithm_unless_given() -> None:
         ("seed", True),
         ("eval_freq", 0),
         ("n_eval_episodes", 0),
+        ("evaluation", "live"),
         ("label", "TD3"),
         ("label", "../elsewhere"),
         ("label", "a/b"),

@@ -1,6 +1,7 @@
 """The run directory: when a run counts as done, and what happens when it does not end well."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,19 @@ def test_other_settings_in_the_same_place_are_refused_with_the_difference(tmp_pa
         carry_out(tmp_path, body, {**SETTINGS, "gamma": 0.5})
     assert body.calls == 0
     assert {file: file.read_bytes() for file in run.path.iterdir()} == before
+
+
+def test_a_run_from_before_a_setting_existed_was_made_with_its_default(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(tmp_path, Body(KeyboardInterrupt()))
+    run = RunDirectory(tmp_path / CONFIG.directory)
+    settings = json.loads((run.path / "config.json").read_text())
+    del settings["config"]["evaluation"]
+    run.write_json("config.json", settings)
+    with pytest.raises(ConfigError, match=r"\(evaluation is 'fixed' there and 'published' here\)"):
+        execute(replace(CONFIG, evaluation="published"), SETTINGS, tmp_path, Body())
+    carry_out(tmp_path, Body())
+    assert run.is_done()
 
 
 @pytest.mark.parametrize(

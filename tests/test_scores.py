@@ -9,9 +9,9 @@ import pytest
 
 from benchmarks.optimal_control import gamma_optimal_return, optimal_value, start_state
 from benchmarks.scores import scores_page
-from benchmarks.trajectories import jitter, steady_state_error
 from envs.controllers import make_controller
 from envs.rollout import play_side_by_side
+from envs.trajectories import jitter, steady_state_error
 from sb3_training.config import ConfigError, RunConfig
 from train_sb3 import train
 

@@ -51,6 +51,18 @@ def test_every_algorithm_for_continuous_actions_leaves_a_complete_run(
     assert (path / "model.zip").exists()
 
 
+def test_the_command_line_takes_the_published_evaluation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = ["--total-timesteps", "10", "--n-eval-episodes", "1", "--env-id", "CartPole-v1"]
+    options = ["--algo", "dqn", "--evaluation", "published"]
+    assert command(monkeypatch, tmp_path, *short, *options) == 0
+    settings = RunDirectory(tmp_path / "dqn/CartPole-v1_0").read_json("config.json")
+    assert settings is not None
+    assert settings["config"]["evaluation"] == "published"
+    assert command(monkeypatch, tmp_path, *short, "--evaluation", "live") == 2
+
+
 def test_dqn_trains_on_discrete_actions(tmp_path: Path) -> None:
     hyperparams = {"learning_starts": 50}
     path = train(

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.trajectories import jitter, overshoot, steady_state_error, time_to_goal
 from envs.rollout import Episode
+from envs.trajectories import jitter, overshoot, steady_state_error, time_to_goal
 
 
 def episode(positions: np.ndarray, thrusts: np.ndarray, terminated: bool = False) -> Episode:
