@@ -1,67 +1,139 @@
 """The command line: ``python -m benchmarks COMMAND``."""
 
-import logging
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
-from benchmarks.experiments import EXPERIMENTS, Experiment
-from sb3_training.config import ConfigError, RunConfig
+from benchmarks.choice import CUSTOM, choose, compiled, find_experiment, recorded_experiment
+from benchmarks.experiments import Experiment
+from sb3_training.config import ConfigError
 
 ExperimentName = Annotated[str, tyro.conf.Positional]
 
 
 def sweep(
-    experiment: ExperimentName,
+    experiment: ExperimentName = CUSTOM,
+    algos: tuple[str, ...] = (),
+    envs: tuple[str, ...] = (),
+    seeds: int | None = None,
+    total_timesteps: int | None = None,
     workers: int | None = None,
+    scheduler: str | None = None,
     root: Path = Path("runs"),
     compile: bool = False,
+    dry_run: bool = False,
 ) -> None:
     """Carry out an experiment's runs, side by side; those already complete are not repeated.
 
+    Without --algos, EXPERIMENT is one of: quick, pendulum_verdict, standard, algorithms,
+    sb3_defaults, warmup, gamma, paper, smoke. With --algos and --envs it is a new name.
+
     Args:
-        experiment: quick, pendulum_verdict or smoke
-        workers: worker processes; default: one for each processor
-        root: the runs go to <root>/<experiment>/
+        experiment: which one; with --algos, what to call it
+        algos: algorithms to compare, such as td3 td3_reference sac my.module:Algo; the first is
+            what the others are compared with, unless td3_reference is among them
+        envs: environments, such as rocket-v0 my_module:My-v0
+        seeds: how many, from 0 on; of a named experiment: its first ones
+        total_timesteps: environment steps of each run, also of a named experiment
+        workers: worker processes on this machine; default: one for each processor
+        scheduler: tcp://host:port of an existing Dask cluster to use instead
+        root: the runs go to <root>/<experiment>/, shortened ones of a named experiment to
+            <root>/<experiment>_<seeds>x<steps>/
         compile: compile the reference TD3: faster, equal up to rounding; needs a C++ compiler
+        dry_run: only show what would be done, and how long it would take
     """
-    runs = find_experiment(experiment).runs()
+    chosen, name = choose(experiment, algos, envs, seeds, total_timesteps)
     if compile:
-        runs = [compiled(run) for run in runs]
+        chosen = compiled(chosen)
     if workers is not None and workers < 1:
         raise ConfigError(f"workers must be 1 or more, got {workers}")
+    if dry_run:
+        show_overview(chosen, root / name, workers)
+        return
     from benchmarks.sweep import sweep as carry_out
 
-    logging.getLogger("distributed").setLevel(logging.ERROR)
-    failures = carry_out(runs, root / experiment, workers)
+    failures = carry_out(chosen, root / name, workers, scheduler)
     if failures:
-        print(f"{len(failures)} of {len(runs)} runs failed:", *failures, sep="\n  ")
+        print(f"{len(failures)} of {len(chosen.runs())} runs failed; log.txt in each has more:")
+        print(*failures, sep="\n")
         sys.exit(1)
 
 
-def report(
-    experiment: ExperimentName, root: Path = Path("runs"), output: Path = Path("reports")
-) -> None:
-    """Make tables and figures of an experiment's runs, and print the tables.
+def status(experiment: ExperimentName, root: Path = Path("runs")) -> None:
+    """Show what an experiment's runs have come to, and how long the missing ones will take.
 
     Args:
-        experiment: quick, pendulum_verdict or smoke
-        root: the runs are read from <root>/<experiment>/
-        output: tables and figures go to <output>/<experiment>/
+        experiment: its name, the folder below root
+        root: the runs are in <root>/<experiment>/
     """
-    find_experiment(experiment)
+    show_overview(recorded_experiment(root / experiment) or find_experiment(experiment),
+                  root / experiment)  # fmt: skip
+
+
+def show_overview(experiment: Experiment, root: Path, workers: int | None = None) -> None:
+    """Print what is there, what is missing, and how long that will take."""
+    from benchmarks.overview import overview
+    from benchmarks.sweep import refuse_mismatch, refuse_unworkable
+
+    refuse_mismatch(experiment, root)
+    refuse_unworkable(experiment.runs(), root)
+    print(overview(experiment.runs(), root, workers))
+
+
+def report(
+    experiment: ExperimentName,
+    root: Path = Path("runs"),
+    output: Path = Path("reports"),
+    compare_to: Literal["paper"] | None = None,
+    half_std: bool = False,
+) -> None:
+    """Make tables, figures and a page of an experiment's runs, and print the main tables.
+
+    Args:
+        experiment: its name, the folder below root
+        root: the runs are read from <root>/<experiment>/
+        output: everything goes to <output>/<experiment>/; open report.html there
+        compare_to: paper puts Table 1 of the TD3 paper beside the MuJoCo results
+        half_std: shade half a standard deviation, as the TD3 paper does, not the 95% interval
+    """
     from benchmarks.report import write_report
 
     try:
-        text = write_report(root / experiment, output / experiment)
-    except (FileNotFoundError, ValueError) as error:
+        text = write_report(root / experiment, output / experiment, compare_to == "paper", half_std)
+    except FileNotFoundError as error:
         raise ConfigError(f"{error}; run: python -m benchmarks sweep {experiment}") from error
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     print(text)
     print(f"Tables and figures: {output / experiment}")
+
+
+def compare(
+    directory: Annotated[Path, tyro.conf.Positional],
+    against: str = "td3_reference",
+    env_id: str | None = None,
+    root: Path = Path("runs/pendulum_verdict"),
+    margin: float | None = None,
+    output: Path = Path("reports"),
+) -> None:
+    """Compare results that were made elsewhere with ours: the same verdict for any learning curves.
+
+    Args:
+        directory: holds evaluations.npz files of SB3's EvalCallback, CSV files with the columns
+            seed, step, return, or TensorBoard event files as CleanRL writes them; one run a file
+            or many
+        against: the label of runs in --root, or another such directory
+        env_id: on which environment; default: the only one that the files name
+        root: the folder of the experiment that --against is taken from
+        margin: the difference of returns too small to matter; default: the declared one
+        output: the page goes to <output>/compare.md too
+    """
+    from benchmarks.compare import compare_page
+
+    write_page(compare_page(directory, against, env_id, root, margin), output / "compare.md")
 
 
 def fidelity(output: Path = Path("reports")) -> None:
@@ -81,20 +153,25 @@ def fidelity(output: Path = Path("reports")) -> None:
     sys.exit(0 if passed else 1)
 
 
-def speed(what: Annotated[Literal["td3", "envs", "training"], tyro.conf.Positional]) -> None:
+def speed(
+    what: Annotated[Literal["td3", "envs", "training", "sweep"], tyro.conf.Positional],
+) -> None:
     """Measure speeds side by side, in alternation, and print their medians and ratios.
 
     Args:
         what: td3, updates and whole loops of SB3 and the reference, eager and compiled; or envs,
             steps and frames of the rocket, single and in a batch, beside Pendulum; or training,
-            whole runs of train() beside SB3's plain learn()
+            whole runs of train() beside SB3's plain learn(); or sweep, whole commands of many
+            runs side by side and one after the other
     """
     if what == "td3":
         from benchmarks.speed import speed_table
     elif what == "envs":
         from benchmarks.speed_envs import speed_table
-    else:
+    elif what == "training":
         from benchmarks.speed_training import speed_table
+    else:
+        from benchmarks.speed_sweep import speed_table
     print(speed_table())
 
 
@@ -179,40 +256,14 @@ def write_page(page: str, file: Path) -> None:
     print(f"{page}\nThis page: {file}")
 
 
-def compiled(run: RunConfig) -> RunConfig:
-    """The run with a compiled reference, under a label of its own; SB3's runs as they are.
-
-    :raises ConfigError: if there is no compiler
-    """
-    from benchmarks.run import REFERENCE
-    from td3_reference.layers import require_compiler
-
-    if run.algo != REFERENCE:
-        return run
-    try:
-        require_compiler()
-    except RuntimeError as error:
-        raise ConfigError(str(error)) from error
-    return replace(run, label=f"{run.label}_compiled", hyperparams={"compile": True})
-
-
-def find_experiment(name: str) -> Experiment:
-    """The experiment of that name.
-
-    :raises ConfigError: if there is none
-    """
-    if name not in EXPERIMENTS:
-        known = ", ".join(EXPERIMENTS)
-        raise ConfigError(f"unknown experiment {name!r}: it must be one of {known}")
-    return EXPERIMENTS[name]
-
-
 def main() -> None:
     """The command line."""
     try:
         commands: dict[str, Callable[..., None]] = {
             "sweep": sweep,
+            "status": status,
             "report": report,
+            "compare": compare,
             "fidelity": fidelity,
             "speed": speed,
             "record": record,

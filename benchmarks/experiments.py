@@ -1,25 +1,50 @@
-"""Experiments as data: a name and the runs it consists of."""
+"""Experiments as data: a name, the runs it consists of, and what will decide its comparisons."""
 
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from sb3_training.config import RunConfig
 
+EXPERIMENT_FILE = "experiment.json"  # beside the runs: what was declared before them
+# Differences of mean return that are too small to matter. On Pendulum-v1 ten degrees of mean
+# angle error or so; on rocket-v0 two steps in a hundred lost of the optimum's 740.
+MARGINS = {"Pendulum-v1": 10.0, "rocket-v0": 20.0, "rocket-landing-v0": 20.0}
+ROCKETS = ("rocket-v0", "rocket-landing-v0")
+MUJOCO = (
+    "HalfCheetah-v4", "Hopper-v4", "Walker2d-v4", "Ant-v4",
+    "Reacher-v4", "InvertedPendulum-v4", "InvertedDoublePendulum-v4",
+)  # fmt: skip
+METRIC = "mean return of the final policy on 100 further starts, reset(seed=20000 + k)"
+PUBLISHED_METRIC = "mean return of the final policy on 100 starts, after reset(seed=seed + 100)"
+BOTH = {"td3": {"algo": "td3"}, "td3_reference": {"algo": "td3_reference"}}
+Settings = Mapping[str, Any]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """A named set of runs.
+    """A named set of runs, and the rule that will compare them.
 
     :param description: one line for people
-    :param algos: the implementations to compare
+    :param implementations: by label, the fields of :class:`RunConfig` that make it what it is
     :param total_timesteps: the environments, and how long to train on each
     :param seeds: of each run
+    :param against: label of the implementation that all others are compared with
+    :param margins: for each environment, the difference of mean returns too small to matter
+    :param baselines: controllers that the report draws beside the runs, where they can act
+    :param settings: fields of :class:`RunConfig` that all runs share
     """
 
     description: str
-    algos: tuple[str, ...]
+    implementations: Mapping[str, Settings]
     total_timesteps: Mapping[str, int]
     seeds: tuple[int, ...]
+    against: str = "td3_reference"
+    margins: Mapping[str, float] = field(default_factory=lambda: MARGINS)
+    baselines: tuple[str, ...] = ()
+    settings: Settings = field(default_factory=dict)
 
     def runs(self) -> list[RunConfig]:
         """One configuration for each implementation, environment and seed, long runs first.
@@ -27,30 +52,113 @@ class Experiment:
         The order keeps all workers busy to the end; results do not depend on it.
         """
         runs = [
-            RunConfig(algo=algo, env_id=env_id, seed=seed, total_timesteps=steps)
+            RunConfig(
+                label=label,
+                env_id=env_id,
+                seed=seed,
+                total_timesteps=steps,
+                **{**self.settings, **settings},
+            )
             for env_id, steps in self.total_timesteps.items()
             for seed in self.seeds
-            for algo in self.algos
+            for label, settings in self.implementations.items()
         ]
         return sorted(runs, key=lambda run: -run.total_timesteps)
+
+    def to_json(self) -> dict[str, Any]:
+        """Content of ``experiment.json``: all of the above, the metric, and the declaration's hash.
+
+        The hash is over what decides the comparisons: metric, margins, seeds and opponent.
+        """
+        published = self.settings.get("evaluation") == "published"
+        envs = {env_id: self.margins.get(env_id) for env_id in self.total_timesteps}
+        declaration = {
+            "metric": PUBLISHED_METRIC if published else METRIC,
+            "margins": envs,
+            "seeds": list(self.seeds),
+            "against": self.against,
+        }
+        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return {**values, "declaration": declaration, "sha256": declaration_hash(declaration)}
+
+
+def declaration_hash(declaration: Mapping[str, Any]) -> str:
+    """SHA-256 of a declaration, whatever the order of its entries."""
+    return hashlib.sha256(json.dumps(declaration, sort_keys=True).encode()).hexdigest()
 
 
 EXPERIMENTS = {
     "quick": Experiment(
         description="SB3's TD3 against the reference TD3, a quarter of an hour on two cores",
-        algos=("td3", "td3_reference"),
+        implementations=BOTH,
         total_timesteps={"Pendulum-v1": 10_000, "rocket-v0": 20_000},
         seeds=(0, 1, 2),
+        baselines=("random", "brake", "pd"),
     ),
     "pendulum_verdict": Experiment(
         description="the same two on Pendulum-v1 with enough seeds for a verdict, within an hour",
-        algos=("td3", "td3_reference"),
+        implementations=BOTH,
         total_timesteps={"Pendulum-v1": 15_000},
         seeds=tuple(range(20)),
     ),
+    "standard": Experiment(
+        description="the same two on all three tasks, long enough to learn them",
+        implementations=BOTH,
+        total_timesteps=dict.fromkeys(("Pendulum-v1", *ROCKETS), 100_000),
+        seeds=tuple(range(10)),
+        baselines=("random", "brake", "pd", "lqr"),
+    ),
+    "algorithms": Experiment(
+        description="seven algorithms and the classical controllers on all three tasks",
+        implementations={
+            name: {"algo": name}
+            for name in ("td3", "td3_reference", "sac", "tqc", "ddpg", "ppo", "crossq")
+        },
+        total_timesteps=dict.fromkeys(("Pendulum-v1", *ROCKETS), 100_000),
+        seeds=tuple(range(10)),
+        baselines=("random", "zero", "brake", "pd", "pid", "lqr", "bang-bang"),
+    ),
+    "sb3_defaults": Experiment(
+        description="does SB3's own default of TD3 differ from the released settings?",
+        implementations={
+            "td3": {"algo": "td3"},
+            "td3_sb3_default": {"algo": "td3", "preset": "sb3_default"},
+        },
+        total_timesteps={"Pendulum-v1": 20_000, "rocket-v0": 100_000},
+        seeds=tuple(range(10)),
+        against="td3",
+    ),
+    "warmup": Experiment(
+        description="how many random steps at the start: 100, 1,000 or 10,000",
+        implementations={
+            f"td3_warmup_{steps}": {"algo": "td3", "hyperparams": {"learning_starts": steps}}
+            for steps in (100, 1_000, 10_000)
+        },
+        total_timesteps={"Pendulum-v1": 20_000, "rocket-v0": 50_000},
+        seeds=tuple(range(10)),
+        against="td3_warmup_1000",
+    ),
+    "gamma": Experiment(
+        description="what the discount costs, beside what dynamic programming predicts",
+        implementations={
+            f"td3_gamma_{gamma}": {"algo": "td3", "hyperparams": {"gamma": gamma}}
+            for gamma in (0.99, 0.995, 0.999)
+        },
+        total_timesteps={"rocket-v0": 100_000},
+        seeds=tuple(range(10)),
+        against="td3_gamma_0.99",
+        baselines=("pd",),
+    ),
+    "paper": Experiment(
+        description="the TD3 paper's seven MuJoCo tasks by its evaluation protocol; takes days",
+        implementations=BOTH,
+        total_timesteps=dict.fromkeys(MUJOCO, 1_000_000),
+        seeds=tuple(range(10)),
+        settings={"evaluation": "published", "eval_freq": 5_000},
+    ),
     "smoke": Experiment(
         description="the same path in seconds: shows that everything works, not how well it learns",
-        algos=("td3", "td3_reference"),
+        implementations=BOTH,
         total_timesteps={"Pendulum-v1": 1_200, "rocket-v0": 1_200},
         seeds=(0,),
     ),

@@ -4,10 +4,10 @@ import time
 from typing import Any
 
 from benchmarks.fidelity import Check, Reference, all_checks
+from benchmarks.markup import markdown
 from benchmarks.reference import COMPILE
 from benchmarks.reference import resolve_hyperparameters as resolve_reference
 from benchmarks.seeded_bugs import SEEDED_BUGS, Bug, patched
-from benchmarks.tables import markdown
 from sb3_training.algorithms import resolve_hyperparameters as resolve_sb3
 from sb3_training.config import RunConfig
 

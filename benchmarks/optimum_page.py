@@ -10,6 +10,7 @@ import pandas as pd
 
 from benchmarks.dynamic_programming import Array, solve
 from benchmarks.grids import RocketGrid, wrapped
+from benchmarks.markup import markdown
 from benchmarks.optimal_control import (
     FIRST_SEED,
     TASKS,
@@ -20,10 +21,9 @@ from benchmarks.optimal_control import (
     task_grid,
 )
 from benchmarks.plots import COLOURS
-from benchmarks.tables import markdown
-from benchmarks.trajectories import STEADY_STEPS
 from envs import dynamics
 from envs.rollout import Evaluation, Policy, evaluate, play_side_by_side
+from envs.trajectories import STEADY_STEPS
 
 GAMMAS = (0.95, 0.98, 0.99, 0.995, 0.999, 1.0)
 FINENESS = (0.5, 1.0, 2.0)

@@ -3,6 +3,7 @@
 import io
 import json
 import time
+from collections.abc import Callable
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from sb3_training.config import ConfigError, RunConfig
 from sb3_training.environments import make_env
 from sb3_training.evaluation import Evaluator
 from sb3_training.run_directory import MONITOR, Progress, RunDirectory, execute
+from sb3_training.stopping import RunStopped
 from td3_reference.config import LoopConfig, TD3Config, published_settings
 from td3_reference.run_loop import RunLoop
 from td3_reference.td3 import TD3
@@ -31,15 +33,20 @@ LOOP_SETTINGS = {f.name: f.default for f in fields(LoopConfig)}
 
 
 def train_reference(
-    config: RunConfig, root: str | Path = "runs", on_progress: Progress | None = None
+    config: RunConfig,
+    root: str | Path = "runs",
+    on_progress: Progress | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> Path:
     """Train as configured; a run that is already complete is left as it is.
 
     :param root: folder that holds the run directories
     :param on_progress: called with the environment step, the last mean evaluation return and
         the return of the last training episode
+    :param should_stop: asked at every step; once it says yes, the run is saved and stops
     :return: the run directory
     :raises ConfigError: if the configuration cannot be run, before anything is written
+    :raises sb3_training.stopping.RunStopped: if it was asked to stop
     """
     torch.set_num_threads(1)
     if config.device != "cpu":
@@ -53,7 +60,7 @@ def train_reference(
 
     def body(run: RunDirectory) -> None:
         reference_run = ReferenceRun(config, hyperparameters, run)
-        reference_run.learn()
+        reference_run.learn(should_stop)
         weights = reference_run.agent.actor.state_dict()
         copies = {name: tensor.clone() for name, tensor in weights.items()}
         run.write_bytes("policy.safetensors", save(copies))
@@ -90,8 +97,11 @@ class ReferenceRun:
         else:
             self._restore(saved)
 
-    def learn(self) -> None:
-        """Take all steps that are left, evaluating and saving on the way."""
+    def learn(self, should_stop: Callable[[], bool]) -> None:
+        """Take all steps that are left, evaluating and saving on the way.
+
+        :raises sb3_training.stopping.RunStopped: once it should stop
+        """
         can_save = can_be_saved(self.env.env)
         saved_at = time.monotonic()
         for step in self.loop:
@@ -101,9 +111,12 @@ class ReferenceRun:
             if self.env.episode_returns:
                 self.run.last_training_return = self.env.episode_returns[-1]
             self.run.report(step)
-            if can_save and time.monotonic() - saved_at > CHECKPOINT_INTERVAL:
+            stop = should_stop()
+            if can_save and (stop or time.monotonic() - saved_at > CHECKPOINT_INTERVAL):
                 self.run.save_checkpoint(step, self._state())
                 saved_at = time.monotonic()
+            if stop:
+                raise RunStopped(f"asked to stop at step {step}")
         self.evaluator.catch_up(self.agent, self.loop.timestep)
         self.evaluator.finish(self.agent)
         self.env.close()

@@ -1,65 +1,117 @@
-"""A folder of runs -> a folder of tables and figures."""
+"""A folder of runs -> a folder of tables and figures, and a page that shows them all."""
 
+import base64
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
+from jinja2 import Environment, PackageLoader
 
 from benchmarks import tables
-from benchmarks.plots import plot_learning_curves
-from benchmarks.results import load_results
+from benchmarks.latex import to_latex
+from benchmarks.markup import Table, to_markdown
+from benchmarks.plots import Picture, plot_all
+from benchmarks.results import Results, load_results
 
 FIDELITY_PAGE = "fidelity.md"  # beside the reports, where python -m benchmarks fidelity leaves it
+PRINTED = ("verdicts", "summary", "learning_curves", "paper")  # tables for the terminal
+PAGE = "report.html"
+# What an earlier report may have left that this one no longer makes.
+OURS = ("*.csv", "*.tex", "learning_curve_*", "regret_*", "final_returns_*", "showcase_*",
+        "trajectories_*", "performance_profile.*", "interquartile_means.*", PAGE)  # fmt: skip
 
 
-def write_report(root: Path, output: Path) -> str:
-    """Write tables (CSV, Markdown) and figures (PNG), and return the tables as text.
+def write_report(root: Path, output: Path, paper: bool = False, half_std: bool = False) -> str:
+    """Write tables (CSV, Markdown, LaTeX), figures (PNG, SVG) and the page; nothing is trained.
 
     :param root: folder that holds the run directories
     :param output: folder for the report, made if need be
+    :param paper: whether to put Table 1 of the TD3 paper beside the results
+    :param half_std: whether learning curves are shaded by half a standard deviation
+    :return: the verdicts and main tables as text
     :raises FileNotFoundError: if there is no complete run
+    :raises ConfigError: if the runs do not go together, or have nothing in common with the paper
     """
+    from benchmarks.showcase import showcase  # which needs torch
+
     results = load_results(root)
+    made = tables.all_tables(results, paper)
     output.mkdir(parents=True, exist_ok=True)
-    curves = tables.learning_curve_table(results)
-    summary = tables.summary_table(results)
-    flat = curves.copy()
-    flat.columns = [" ".join(names) for names in curves.columns]
-    flat.to_csv(output / "learning_curves.csv")
-    summary.to_csv(output / "summary.csv", index=False)
-    comparison = tables.comparison_table(results)
-    comparison.to_csv(output / "comparison.csv", index=False)
-    texts = {
-        "learning_curves.md": "Mean return ± standard deviation over seeds at each evaluation.\n\n"
-        + tables.learning_curve_markdown(curves),
-        "summary.md": _summary_text(summary, results.unfinished),
-        "comparison.md": _comparison_text(comparison),
-    }
-    for name, text in texts.items():
-        (output / name).write_text(text, encoding="utf-8")
-    plot_learning_curves(results, output)
-    fidelity_page = output.parent / FIDELITY_PAGE
-    if fidelity_page.exists():
-        shutil.copy(fidelity_page, output / FIDELITY_PAGE)
-    return "\n".join(texts.values())
+    for pattern in OURS:
+        for file in output.glob(pattern):
+            file.unlink()
+    pictures = plot_all(results, next((t for t in made if t.name == "aggregate"), None), output,
+                        half_std)  # fmt: skip
+    shown = showcase(results, root, output)
+    made += [shown.table] if shown.table else []
+    for table in made:
+        table.data.to_csv(output / f"{table.name}.csv", index=False)
+        (output / f"{table.name}.md").write_text(to_markdown(table), encoding="utf-8")
+        (output / f"{table.name}.tex").write_text(to_latex(table), encoding="utf-8")
+    fidelity = output.parent / FIDELITY_PAGE
+    if fidelity.exists():
+        shutil.copy(fidelity, output / FIDELITY_PAGE)
+    page = Environment(
+        loader=PackageLoader("benchmarks"), autoescape=True, trim_blocks=True
+    ).get_template("report.html.j2")
+    experiment = results.experiment or {}
+    html = page.render(
+        name=root.name,
+        description=experiment.get("description"),
+        sentences=sentences(made),
+        unfinished=results.unfinished,
+        pictures=[embedded(picture, output) for picture in [*pictures, *shown.pictures]],
+        tables=made,
+        animations=[(title, uri(output / f"{name}.gif", "image/gif"))
+                    for name, title in shown.animations],
+        missing=shown.missing,
+        fidelity=fidelity.read_text(encoding="utf-8") if fidelity.exists() else None,
+        sha256=experiment.get("sha256"),
+        declaration=json.dumps(experiment.get("declaration"), indent=2),
+        provenance=[json.dumps(each, indent=2) for each in results.provenance],
+    )  # fmt: skip
+    (output / PAGE).write_text(html, encoding="utf-8")
+    return terminal_text(results, made)
 
 
-def _comparison_text(comparison: pd.DataFrame) -> str:
-    if comparison.empty:
-        return "No comparison: it needs at least three seeds of two implementations.\n"
-    return (
-        "Difference of the mean returns on the 100 further starts, with Welch's interval over"
-        " seeds.\nAn interval that holds zero does not show that there is no difference.\n\n"
-        + tables.comparison_markdown(comparison)
-    )
+def sentences(made: list[Table]) -> list[str]:
+    """Each verdict as a sentence."""
+    verdicts = next((table for table in made if table.name == "verdicts"), None)
+    lines = []
+    for row in verdicts.rows if verdicts else []:
+        cells = dict(zip(verdicts.header, row, strict=True)) if verdicts else {}
+        pair = cells["comparison"].replace(" - ", " against ")
+        line = f"{cells['environment']}, {pair}: {cells['verdict']}."
+        if cells["difference"] != "-":
+            line += (
+                f" The difference of mean returns is {cells['difference']}, 90% interval"
+                f" {cells['90% interval']}, 95% interval {cells['95% interval']}; the margin is"
+                f" {cells['margin']} (seeds: {cells['seeds']})."
+            )
+        if cells["seeds for 80% power"] != "-":
+            line += (
+                f" To show equivalence, if there is none to see, would take"
+                f" {cells['seeds for 80% power']} seeds of each."
+            )
+        lines.append(line)
+    return lines
 
 
-def _summary_text(summary: pd.DataFrame, unfinished: list[str]) -> str:
-    text = (
-        "Mean ± standard deviation over seeds of each score of a run. 'max of mean' and"
-        " 'mean of max'\nare biased upwards; '100 further starts' scores the final policy on"
-        " start states that no\ncheckpoint was scored on.\n\n" + tables.summary_markdown(summary)
-    )
-    if unfinished:
-        text += f"\nLeft out, being incomplete: {', '.join(unfinished)}\n"
-    return text
+def embedded(picture: Picture, folder: Path) -> dict[str, Any]:
+    """A figure with its content, for the page."""
+    content = uri(folder / f"{picture.name}.svg", "image/svg+xml")
+    return {"title": picture.title, "caption": picture.caption, "uri": content}
+
+
+def uri(file: Path, kind: str) -> str:
+    """A file's content as a data URI."""
+    return f"data:{kind};base64,{base64.b64encode(file.read_bytes()).decode()}"
+
+
+def terminal_text(results: Results, made: list[Table]) -> str:
+    """The main tables, and what was left out."""
+    parts = [to_markdown(table) for table in made if table.name in PRINTED]
+    if results.unfinished:
+        parts.append(f"Left out, being incomplete: {', '.join(results.unfinished)}\n")
+    return "\n".join(parts)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from benchmarks import trajectories
+from benchmarks.markup import markdown
 from benchmarks.optimal_control import (
     FIRST_SEED,
     gamma_optimal_return,
@@ -18,7 +18,7 @@ from benchmarks.optimal_control import (
     protocol_starts,
 )
 from benchmarks.policies import LoadedPolicy, load_policy, recorded_run
-from benchmarks.tables import markdown
+from envs import trajectories
 from envs.controllers import CONTROLLERS
 from envs.dynamics import RocketParameters
 from envs.rollout import Env, Episode

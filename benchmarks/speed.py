@@ -5,7 +5,7 @@ and ratios are what counts. One torch thread, Pendulum-v1, batches of 256, layer
 """
 
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, TypeVar
 
 import gymnasium as gym
@@ -16,7 +16,7 @@ from rich.progress import track
 from stable_baselines3 import TD3 as SB3TD3
 from stable_baselines3.common.noise import NormalActionNoise
 
-from benchmarks.tables import markdown
+from benchmarks.markup import markdown
 from td3_reference import TD3, LoopConfig, RunLoop, TD3Config
 
 ROUNDS = 15
@@ -74,15 +74,16 @@ def relative(rates: dict[Name, NDArray[np.float64]], name: str, what: str) -> tu
 
 
 def measure(
-    works: dict[Key, Work], rounds: int = ROUNDS, units: int = UNITS
+    works: Mapping[Key, Work], rounds: int = ROUNDS, units: int = UNITS, warm_up: int = 10
 ) -> dict[Key, NDArray[np.float64]]:
     """Units of work per second of each, shape (rounds,), in alternating rounds.
 
     :param units: of work in each round
+    :param warm_up: units of each before that: compiles, fills caches
     """
     rates: dict[Key, list[float]] = {name: [] for name in works}
     for work in works.values():
-        work(min(10, units))  # compiles, fills caches
+        work(min(warm_up, units))
     for _ in track(range(rounds), "measuring in alternation", transient=True):
         for name, work in works.items():
             began = time.perf_counter()

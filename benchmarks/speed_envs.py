@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import envs  # noqa: F401  (registers the rockets)
+from benchmarks.markup import markdown
 from benchmarks.speed import Work, measure
-from benchmarks.tables import markdown
 
 ROUNDS = 15
 N_ACTIONS = 50  # drawn beforehand, taken in turn

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from stable_baselines3.common.monitor import Monitor
 
+from benchmarks.markup import markdown
 from benchmarks.speed import measure
-from benchmarks.tables import markdown
 from sb3_training.algorithms import build_model, resolve_hyperparameters
 from sb3_training.config import RunConfig
 from sb3_training.environments import make_env

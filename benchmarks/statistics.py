@@ -1,12 +1,18 @@
-"""Scores of learning curves. Arrays of curves have the axes (num_runs, num_evaluations)."""
+"""Scores of learning curves, and how sure we are of them.
 
-from typing import NamedTuple
+Arrays of curves have the axes (num_runs, num_evaluations).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-Curves = NDArray[np.float64]
+Values = NDArray[np.float64]
+Curves = Values
+MIN_RUNS = 3  # with fewer there is no interval
 
 
 class MeanAndStd(NamedTuple):
@@ -16,23 +22,33 @@ class MeanAndStd(NamedTuple):
     std: float
 
 
-def over_runs(values: NDArray[np.float64]) -> MeanAndStd:
+def over_runs(values: Values) -> MeanAndStd:
     """Mean and standard deviation of one value per run, shape (num_runs,)."""
     std = float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
     return MeanAndStd(float(np.mean(values)), std)
 
 
 class Interval(NamedTuple):
-    """A difference of means and its confidence interval."""
+    """An estimate and its confidence interval; the ends are NaN where there are too few runs."""
 
-    difference: float
+    estimate: float
     low: float
     high: float
 
 
-def welch_interval(
-    first: NDArray[np.float64], second: NDArray[np.float64], confidence: float = 0.95
-) -> Interval:
+def student_interval(values: Values, confidence: float = 0.95) -> Interval:
+    """Mean over runs with Student's t interval; its ends are NaN for fewer than three runs.
+
+    :param values: one value per run, shape (num_runs,)
+    """
+    if len(values) < MIN_RUNS:
+        return Interval(float(np.mean(values)), np.nan, np.nan)
+    mean, error = _mean_and_squared_error(values)
+    half = float(stats.t.ppf((1.0 + confidence) / 2.0, len(values) - 1) * np.sqrt(error))
+    return Interval(float(mean), float(mean) - half, float(mean) + half)
+
+
+def welch_interval(first: Values, second: Values, confidence: float = 0.95) -> Interval:
     """Difference of two means, first minus second, with Welch's interval.
 
     The runs are independent samples, of possibly unequal variance.
@@ -40,11 +56,101 @@ def welch_interval(
     :param first: one value per run, shape (num_runs,); at least three, as in the second
     :raises ValueError: if there are fewer than three runs
     """
-    if min(len(first), len(second)) < 3:
+    if min(len(first), len(second)) < MIN_RUNS:
         raise ValueError("an interval needs at least three runs on each side")
-    result = stats.ttest_ind(first, second, equal_var=False)
-    interval = result.confidence_interval(confidence)
-    return Interval(float(first.mean() - second.mean()), float(interval.low), float(interval.high))
+    return Interval(*(float(part) for part in welch_intervals(first, second, confidence)))
+
+
+def welch_intervals(
+    first: Values, second: Values, confidence: float = 0.95
+) -> tuple[Values, Values, Values]:
+    """Many comparisons at once: differences of means, low and high ends, each of shape (...,).
+
+    The degrees of freedom are those of Welch (1947), "The generalization of 'Student's' problem
+    when several different population variances are involved". Without spread there is no width.
+
+    :param first: shape (..., num_runs), as the second, whose number of runs may be another
+    """
+    first_mean, first_error = _mean_and_squared_error(first)
+    second_mean, second_error = _mean_and_squared_error(second)
+    error = np.asarray(first_error + second_error)
+    share = np.divide(first_error, error, out=np.full(error.shape, 0.5), where=error > 0.0)
+    parts = share**2 / (first.shape[-1] - 1) + (1.0 - share) ** 2 / (second.shape[-1] - 1)
+    half = stats.t.ppf((1.0 + confidence) / 2.0, 1.0 / parts) * np.sqrt(error)
+    difference = np.asarray(first_mean - second_mean)
+    return difference, difference - half, difference + half
+
+
+def _mean_and_squared_error(values: Values) -> tuple[Values, Values]:
+    """Means (...,) and their squared standard errors (...,) of values (..., num_runs)."""
+    shifted = values - values[..., :1]  # so that equal values have no spread, not even rounding
+    mean = values[..., 0] + shifted.mean(axis=-1)
+    return mean, shifted.var(axis=-1, ddof=1) / values.shape[-1]
+
+
+def interquartile_mean(*samples: Values) -> float:
+    """Mean of the middle half of all values of all samples, whatever their shapes.
+
+    A quarter of the values, rounded down, is left out at each end (Agarwal et al. 2021, "Deep
+    reinforcement learning at the edge of the statistical precipice").
+    """
+    return float(stats.trim_mean(np.concatenate([np.ravel(part) for part in samples]), 0.25))
+
+
+def stratified_bootstrap(
+    samples: Sequence[Values],
+    statistic: Callable[..., float],
+    rng: np.random.Generator,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+) -> Interval:
+    """Percentile bootstrap interval that resamples the runs within each environment.
+
+    :param samples: one array (num_runs,) for each environment; NaN ends if one has under three
+    :param statistic: called with as many arrays, as in ``statistic(*samples)``
+    """
+    estimate = float(statistic(*samples))
+    if min(map(len, samples)) < MIN_RUNS:
+        return Interval(estimate, np.nan, np.nan)
+    settings: dict[str, Any] = {"n_resamples": resamples, "confidence_level": confidence}
+    result = stats.bootstrap(
+        tuple(samples), statistic, vectorized=False, method="percentile", rng=rng, **settings
+    )
+    low, high = result.confidence_interval
+    return Interval(estimate, float(low), float(high))
+
+
+def performance_profile(samples: Sequence[Values], thresholds: Values) -> Values:
+    """Fraction of runs that score above each threshold, shape (num_thresholds,).
+
+    Every environment weighs the same (Agarwal et al. 2021).
+
+    :param samples: one array (num_runs,) for each environment
+    :param thresholds: shape (num_thresholds,)
+    """
+    above = [(values > thresholds[:, None]).mean(axis=1) for values in samples]
+    return np.asarray(np.mean(above, axis=0))
+
+
+def probability_of_improvement(first: Sequence[Values], second: Sequence[Values]) -> float:
+    """Chance that a run of the first scores above a run of the second, mean over environments.
+
+    Within an environment it is the Mann-Whitney statistic, ties counting one half, over the
+    number of pairs (Agarwal et al. 2021).
+
+    :param first: one array (num_runs,) for each environment, as the second
+    """
+    pairs = [(x[:, None], y) for x, y in zip(first, second, strict=True)]
+    return float(np.mean([((x > y) + 0.5 * (x == y)).mean() for x, y in pairs]))
+
+
+def steps_to_threshold(curves: Curves, timesteps: NDArray[np.int64], threshold: float) -> Values:
+    """First evaluation step at which each run reaches the threshold, or NaN, shape (num_runs,).
+
+    :param timesteps: shape (num_evaluations,)
+    """
+    reached = curves >= threshold
+    return np.where(reached.any(axis=1), timesteps[reached.argmax(axis=1)], np.nan)
 
 
 def final(curves: Curves) -> NDArray[np.float64]:

@@ -1,109 +1,232 @@
-"""Many runs side by side, in worker processes of a Dask cluster."""
+"""Many runs side by side, on the workers of a Dask cluster."""
 
-import os
 import time
-from collections.abc import Sequence
+import uuid
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import dask
-from distributed import Client, Future, LocalCluster
+from distributed import Client, Future
+from filelock import FileLock, Timeout
 
+from benchmarks.cluster import Workers, available_processors, connect
+from benchmarks.experiments import EXPERIMENT_FILE, Experiment
 from benchmarks.live import Display
-from benchmarks.run import hyperparameters_of, run
-from sb3_training.config import RunConfig
+from benchmarks.run import hyperparameters_of, refuse_impossible
+from benchmarks.worker import SESSION, Outcome, carry_out
+from sb3_training.config import ConfigError, RunConfig
 from sb3_training.run_directory import RunDirectory, refuse_other_settings, settings_of
+from sb3_training.stopping import RunStopped, StopRequest, stop_on_signals
 
 POLL_INTERVAL = 0.5  # s between two looks at the runs' status files
-DASK_SETTINGS = {
-    # A run whose worker dies is tried on this many further workers.
-    "distributed.scheduler.allowed-failures": 2,
-    # Training is one long call that holds the interpreter now and then: no sign of trouble.
-    "distributed.admin.tick.limit": "1h",
-    "distributed.worker.profile.enabled": False,
-    # Dask's own environment for workers has malloc return memory to the system after every
-    # update: 2,500 page faults in each, and training at half the speed. Only its thread limits
-    # are kept here. A worker that is stopped need not complain of it.
-    "distributed.nanny.pre-spawn-environ": {
-        "DASK_LOGGING__DISTRIBUTED": "error",
-        "OMP_NUM_THREADS": 1,
-        "MKL_NUM_THREADS": 1,
-        "OPENBLAS_NUM_THREADS": 1,
-    },
-}
+MAX_RESTARTS = 5  # how often a run whose worker has died is taken up by another
+STOP_PATIENCE = 60.0  # s for the runs to save their state once they are asked to stop
 
 
 class Job(NamedTuple):
-    """A run on its way: its configuration, where it reports, and Dask's handle."""
+    """A run on its way: its configuration, the worker that it is on, and Dask's handle."""
 
     config: RunConfig
-    directory: RunDirectory
-    future: Future[Path]
+    worker: str
+    future: Future[Outcome]
 
 
-def sweep(configs: Sequence[RunConfig], root: Path, workers: int | None = None) -> list[str]:
-    """Carry out all runs that are not there yet; a failing run does not stop the others.
+def sweep(
+    experiment: Experiment, root: Path, workers: int | None = None, scheduler: str | None = None
+) -> list[str]:
+    """Carry out an experiment's runs that are not there yet; a failing one does not stop others.
 
     Each worker is a process with one thread, since SB3 draws from the process's global
-    generators. The runs report through their directories.
+    generators. The runs report through their directories. A run whose worker dies goes on from
+    its last checkpoint on another one, up to MAX_RESTARTS times.
 
     :param root: folder that holds the run directories
-    :param workers: number of processes; by default one for each processor
+    :param workers: processes on this machine; by default one for each processor
+    :param scheduler: address of an existing Dask cluster to use instead
     :return: one line for each run that failed
-    :raises ConfigError: if a directory holds a run with other settings, before anything runs
+    :raises ConfigError: before anything runs: if the directory belongs to an experiment with
+        other settings or another command is at work in it, if a run cannot work, or if a worker
+        of the cluster does not fit
+    :raises RunStopped: if Ctrl-C or SIGTERM ended it; the runs have saved their state
     """
+    configs = experiment.runs()
+    refuse_mismatch(experiment, root)
+    refuse_unworkable(configs, root)
+    root.mkdir(parents=True, exist_ok=True)
+    with exclusive(root):
+        RunDirectory(root).write_json(EXPERIMENT_FILE, experiment.to_json())
+        missing = [run for run in configs if not RunDirectory(root / run.directory).is_done()]
+        done = len(configs) - len(missing)
+        print(f"{len(configs)} runs in {root}: {done} complete, {len(missing)} to do", flush=True)
+        if not missing:
+            return []
+        count = min(workers or available_processors(), len(missing))
+        with (
+            stop_on_signals() as request,
+            session_in(root) as session,
+            connect(count, scheduler) as client,
+            Display(configs, missing) as display,
+        ):
+            return Sweep(client, root.resolve(), session, display, request).carry_out(missing)
+
+
+class Sweep:
+    """The runs under way, one on each worker, and those that wait.
+
+    :param root: folder that holds the run directories
+    :param session: the sweep's name, which stands in the folder while it goes on
+    """
+
+    def __init__(
+        self, client: Client, root: Path, session: str, display: Display, request: StopRequest
+    ) -> None:
+        self._client = client
+        self._root = root
+        self._session = session
+        self._display = display
+        self._request = request
+        self._workers = Workers(client, root, session)
+        self._waiting: deque[RunConfig] = deque()
+        self._jobs: list[Job] = []
+        self._restarts: dict[str, int] = {}
+        self._failures: list[str] = []
+
+    def carry_out(self, runs: Sequence[RunConfig]) -> list[str]:
+        """Keep every worker busy until all runs are over; returns a line for each that failed."""
+        self._waiting.extend(runs)
+        _, refused = self._workers.look()
+        if refused:
+            raise ConfigError("; ".join(refused))
+        while self._waiting or self._jobs:
+            if self._request():
+                self._stop()
+            able, refused = self._workers.look()
+            for line in refused:
+                self._display.note(line)
+            self._display.waiting_for_workers(not able)
+            self._start_runs(able)
+            for job in self._jobs.copy():
+                self._follow(job, able)
+            time.sleep(POLL_INTERVAL)
+        return self._failures
+
+    def _start_runs(self, able: set[str]) -> None:
+        """One run on each worker that has none."""
+        for worker in sorted(able - {job.worker for job in self._jobs}):
+            if self._waiting:
+                config = self._waiting.popleft()
+                future = self._client.submit(
+                    carry_out, config, self._root, self._session, workers=[worker], pure=False
+                )
+                self._jobs.append(Job(config, worker, future))
+
+    def _follow(self, job: Job, able: set[str]) -> None:
+        """Show how far a run has come, or what has become of it."""
+        status = RunDirectory(self._root / job.config.directory).status()
+        if job.future.status == "finished":
+            outcome: Outcome = job.future.result()
+            self._jobs.remove(job)
+            if outcome.state == "done":
+                self._display.complete(job.config, status)
+            else:
+                self._fail(job.config, f"{outcome.state}: {outcome.message}")
+        elif job.future.done() or job.worker not in able:
+            self._jobs.remove(job)
+            job.future.cancel(force=True)
+            self._restart(job.config)
+        elif status["state"] == "running":
+            self._display.update(job.config, status)
+
+    def _restart(self, config: RunConfig) -> None:
+        count = self._restarts[config.directory] = self._restarts.get(config.directory, 0) + 1
+        if count > MAX_RESTARTS:
+            self._fail(config, f"failed: its worker died {count} times")
+        else:
+            self._display.note(
+                f"{config.directory}: its worker died; it goes on from its last checkpoint"
+                f" (restart {count} of at most {MAX_RESTARTS})"
+            )
+            self._waiting.appendleft(config)
+
+    def _fail(self, config: RunConfig, message: str) -> None:
+        self._failures.append(f"{config.directory} {message}")
+        self._display.fail(config, self._failures[-1])
+
+    def _stop(self) -> None:
+        """Ask the runs to save their state, and wait until they have.
+
+        :raises RunStopped: always
+        """
+        (self._root / SESSION).unlink(missing_ok=True)
+        self._display.note("stopping: the runs save their state (again: stop at once)")
+        deadline = time.monotonic() + STOP_PATIENCE
+        while not all(job.future.done() for job in self._jobs) and time.monotonic() < deadline:
+            time.sleep(POLL_INTERVAL / 5)
+        raise RunStopped("asked to stop")
+
+
+def refuse_unworkable(configs: Sequence[RunConfig], root: Path) -> None:
+    """Refuse runs of which it can be seen now that they would fail.
+
+    :raises ConfigError: if a directory holds a run with other settings, or a run cannot work
+    """
+    seen = set()
     for config in configs:
+        if (config.label, config.env_id) not in seen:
+            refuse_impossible(config)
+            seen.add((config.label, config.env_id))
         settings = settings_of(config, hyperparameters_of(config))
         refuse_other_settings(RunDirectory(root / config.directory), settings)
-    directories = [RunDirectory(root / config.directory) for config in configs]
-    missing = [
-        (config, directory)
-        for config, directory in zip(configs, directories, strict=True)
-        if not directory.is_done()
-    ]
-    print(f"{len(configs)} runs in {root}: {len(configs) - len(missing)} complete", end="")
-    print(f", {len(missing)} to do" if missing else "")
-    if not missing:
-        return []
-    workers = min(workers or available_processors(), len(missing))
-    with (
-        dask.config.set(DASK_SETTINGS),
-        LocalCluster(
-            n_workers=workers, threads_per_worker=1, memory_limit=0, dashboard_address=":0"
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        jobs = [
-            Job(config, directory, client.submit(run, config, root.resolve(), pure=False))
-            for config, directory in missing
-        ]
-        return watch(jobs)
 
 
-def watch(jobs: Sequence[Job]) -> list[str]:
-    """Show progress until every job is over; returns a line for each that failed."""
-    failures = []
-    pending = list(jobs)
-    with Display(total=len(jobs)) as display:
-        while pending:
-            for job in pending.copy():
-                status = job.directory.status()
-                if not job.future.done():
-                    if status["state"] == "running":
-                        display.update(job.config, status)
-                    continue
-                pending.remove(job)
-                if job.future.status == "finished":
-                    display.complete(job.config, status)
-                else:
-                    failures.append(f"{job.config.directory}: {job.future.exception()!r}")
-                    display.fail(job.config, failures[-1])
-            time.sleep(POLL_INTERVAL)
-    return failures
+def refuse_mismatch(experiment: Experiment, root: Path) -> None:
+    """Refuse a folder in which another comparison was declared.
+
+    :raises ConfigError: saying what differs
+    """
+    there = RunDirectory(root).read_json(EXPERIMENT_FILE)
+    if there is None:
+        return
+    ours = experiment.to_json()
+    names = ("implementations", "total_timesteps", "settings")
+    pairs = {name: (there.get(name), ours[name]) for name in names}
+    pairs |= {
+        name: (there["declaration"].get(name), value) for name, value in ours["declaration"].items()
+    }
+    differences = [f"{name} is {old} there and {new} here" for name, (old, new) in pairs.items()
+                   if old != new]  # fmt: skip
+    if differences:
+        raise ConfigError(
+            f"{root} was declared for other runs ({'; '.join(differences)}):"
+            " choose another folder, or remove this one"
+        )
 
 
-def available_processors() -> int:
-    """Processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+@contextmanager
+def exclusive(root: Path) -> Iterator[None]:
+    """Keep other sweeps out of a folder.
+
+    :raises ConfigError: if one is at work there
+    """
+    lock = FileLock(root / ".lock")
+    try:
+        with lock.acquire(timeout=0):
+            yield
+    except Timeout:
+        raise ConfigError(f"another sweep is at work in {root}; wait for it, or stop it") from None
+
+
+@contextmanager
+def session_in(root: Path) -> Iterator[str]:
+    """Write the name of a new sweep into its folder: runs of an earlier one stop.
+
+    The name is removed at the end: runs that are still under way stop too.
+    """
+    name = uuid.uuid4().hex
+    RunDirectory(root).write_bytes(SESSION, name.encode())
+    try:
+        yield name
+    finally:
+        (root / SESSION).unlink(missing_ok=True)

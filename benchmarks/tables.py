@@ -1,153 +1,233 @@
-"""Results -> tables."""
+"""Results -> tables that a paper could print."""
 
-from itertools import combinations
+import json
+from collections.abc import Callable, Iterator
+from math import ceil
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from benchmarks import statistics
-from benchmarks.results import Results
-from benchmarks.statistics import MeanAndStd
+from benchmarks import optimal_returns, statistics
+from benchmarks.comparisons import SCORE, aggregate, metric, verdicts
+from benchmarks.latex import to_latex
+from benchmarks.markup import Bounds, Table, markdown, tabulate, to_markdown
+from benchmarks.optimal_control import FIRST_SEED
+from benchmarks.paper_results import paper_table
+from benchmarks.results import Results, curve_matrix, final_values, groups
+from benchmarks.statistics import MIN_RUNS, over_runs, student_interval, welch_interval
 
-SCORES = ("final", "last-10", "max of mean", "mean of max", "AUC", "100 further starts")
-
-
-def groups(results: Results) -> list[tuple[str, str]]:
-    """(env_id, label) of each implementation and environment, in alphabetical order."""
-    pairs = results.curves[["env_id", "label"]].drop_duplicates()
-    return sorted(pairs.itertuples(index=False, name=None))
-
-
-def curve_matrix(
-    results: Results, env_id: str, label: str
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Evaluation steps (num_evaluations,) and mean returns (num_runs, num_evaluations)."""
-    rows = results.curves.query("env_id == @env_id and label == @label")
-    pivot = rows.pivot(index="seed", columns="timestep", values="mean_return")
-    return pivot.columns.to_numpy(), pivot.to_numpy()
-
-
-def final_returns(results: Results, env_id: str, label: str) -> NDArray[np.float64]:
-    """Each run's mean return on the further starts, shape (num_runs,)."""
-    rows = results.finals.query("env_id == @env_id and label == @label")
-    return rows["mean_return"].to_numpy()
+__all__ = [
+    "Table", "all_tables", "curve_matrix", "groups", "markdown", "normalised_scores",
+    "to_latex", "to_markdown",
+]  # fmt: skip
+MEASURES = {  # heading -> column of finals, decimals
+    "regret": ("mean_regret", 1),
+    "success rate": ("success_rate", 2),
+    "steady-state error in m": ("steady_state_error", 4),
+    "jitter in m/s²": ("jitter", 3),
+}
+THRESHOLDS = (0.5, 0.9)
+PRINTED_STEPS = 11  # of the learning curves on an environment
+NOT_SETTINGS = ("label", "env_id", "seed", "hyperparams")  # overrides show in hyperparameters
 
 
-def learning_curve_table(results: Results) -> pd.DataFrame:
-    """Mean and standard deviation over seeds at each evaluation step.
+def all_tables(results: Results, paper: bool = False) -> list[Table]:
+    """The tables that these results allow, in the order of a report.
 
-    The index is the step; columns are (environment, implementation, mean or std). A cell is NaN
-    where a shorter experiment was no longer evaluated.
+    :param paper: also Table 1 of the TD3 paper beside ours
+    :raises ConfigError: if none of the paper's environments is among the results
     """
-    columns = {}
+    makers: list[Callable[[Results], Table | None]]
+    makers = [verdicts, summary, learning_curves, aggregate, gaps, thresholds, hyperparameters]
+    makers += [timings, *([paper_table] if paper else [])]
+    return [table for make in makers if (table := make(results)) is not None]
+
+
+def normalised_scores(results: Results, env_id: str, label: str) -> NDArray[np.float64]:
+    """Each run's score on the further starts, shape (num_runs,); see :class:`Results`."""
+    return final_values(results, env_id, label, "score")
+
+
+def _rows(results: Results) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(env_id, label, the beginning of a row) of each implementation and environment."""
+    for env_id, label in groups(results):
+        seeds = len(final_values(results, env_id, label))
+        yield env_id, label, {"environment": env_id, "implementation": label, "seeds": seeds}
+
+
+def summary(results: Results) -> Table:
+    """Every score of each implementation and environment."""
+    entries: list[dict[str, Any]] = []
+    bold = []
+    reported = [name for name in MEASURES if results.finals[MEASURES[name][0]].notna().any()]
+    for env_id, label, entry in _rows(results):
+        timesteps, curves = curve_matrix(results, env_id, label)
+        finals = final_values(results, env_id, label)
+        if _is_among_best(results, env_id, label):
+            bold.append((len(entries), "return"))
+        measures: dict[str, Any] = dict.fromkeys(reported)
+        for name in reported:
+            values = final_values(results, env_id, label, MEASURES[name][0])
+            if not np.isnan(values).all():
+                measures[name] = over_runs(values[~np.isnan(values)])
+        entries.append(
+            {
+                **entry,
+                "return": over_runs(finals),
+                "95% interval": Bounds(*student_interval(finals)[1:]),
+                "IQM": statistics.interquartile_mean(finals),
+                **measures,
+                "final": over_runs(statistics.final(curves)),
+                "last-10": over_runs(statistics.last_10(curves)),
+                "max of mean": statistics.max_of_mean(curves),
+                "mean of max": over_runs(statistics.maximum(curves)),
+                "AUC": over_runs(statistics.area_under_curve(curves, timesteps)),
+            }
+        )
+    caption = (
+        f"Mean ± standard deviation over seeds. Return: {metric(results)}; its interval is"
+        " Student's, of the mean; IQM is its interquartile mean; regret and what follows up to"
+        " 'final' are of the same episodes, the steady-state error and jitter of those that came"
+        " to the time limit. Of the learning curve: final, last-10 (mean of the"
+        " last ten evaluations), max of mean and mean of max (biased upwards), and AUC. Bold: the"
+        " best return, and returns whose 95% Welch interval of the difference to it holds zero."
+    )
+    if min(entry["seeds"] for entry in entries) < MIN_RUNS:
+        caption += " Below three seeds there is no interval, and bold is only the best."
+    decimals = {name: MEASURES[name][1] for name in reported}
+    return tabulate("summary", "Summary", caption, entries, decimals, bold)
+
+
+def _is_among_best(results: Results, env_id: str, label: str) -> bool:
+    """Whether an implementation's mean return is the best, or cannot be told from it."""
+    labels = [name for env, name in groups(results) if env == env_id]
+    returns = {name: final_values(results, env_id, name) for name in labels}
+    best = max(labels, key=lambda name: returns[name].mean())
+    if label == best or min(len(returns[label]), len(returns[best])) < MIN_RUNS:
+        return label == best
+    _, low, high = welch_interval(returns[best], returns[label])
+    return low <= 0.0 <= high
+
+
+def learning_curves(results: Results) -> Table:
+    """Mean and standard deviation over seeds at each evaluation; not all of them are printed."""
+    labels = dict.fromkeys(sorted({label for _, label in groups(results)}))
+    points: dict[tuple[str, int], dict[str, Any]] = {}
     for env_id, label in groups(results):
         timesteps, curves = curve_matrix(results, env_id, label)
-        scores = [statistics.over_runs(point) for point in curves.T]
-        for name in MeanAndStd._fields:
-            values = [getattr(score, name) for score in scores]
-            columns[env_id, label, name] = pd.Series(values, index=timesteps)
-    table = pd.DataFrame(columns)
-    table.index.name = "step"
-    table.columns.names = ["environment", "implementation", None]
-    return table
+        for step, values in zip(timesteps.tolist(), curves.T, strict=True):
+            start = {"environment": env_id, "step": step, **labels}
+            points.setdefault((env_id, step), start)[label] = over_runs(values)
+    printed: list[int] = []
+    order = sorted(points)
+    for env_id in dict(order):
+        rows = [i for i, point in enumerate(order) if point[0] == env_id]
+        printed += [*rows[: -1 : ceil(len(rows) / PRINTED_STEPS)], rows[-1]]
+    seeds = sorted({str(entry["seeds"]) for _, _, entry in _rows(results)})
+    episodes = map(str, sorted(set(results.curves["n_episodes"])))
+    caption = (
+        f"Mean return ± standard deviation over seeds (n = {'/'.join(seeds)}) of"
+        f" {'/'.join(episodes)} episodes. Of many evaluations about {PRINTED_STEPS} are printed."
+    )
+    table = tabulate("learning_curves", "Learning curves", caption, [points[key] for key in order])
+    return table._replace(rows=[table.rows[i] for i in printed])
 
 
-def summary_table(results: Results) -> pd.DataFrame:
-    """Each score of each implementation and environment, mean and standard deviation over seeds.
-
-    Columns: environment, implementation, seeds, and mean and std of each score in SCORES.
-    """
-    rows = []
-    for env_id, label in groups(results):
-        timesteps, curves = curve_matrix(results, env_id, label)
-        scores = {
-            "final": statistics.over_runs(statistics.final(curves)),
-            "last-10": statistics.over_runs(statistics.last_10(curves)),
-            "max of mean": statistics.max_of_mean(curves),
-            "mean of max": statistics.over_runs(statistics.maximum(curves)),
-            "AUC": statistics.over_runs(statistics.area_under_curve(curves, timesteps)),
-            "100 further starts": statistics.over_runs(final_returns(results, env_id, label)),
-        }
-        row = {"environment": env_id, "implementation": label, "seeds": len(curves)}
-        for name, score in scores.items():
-            row |= {f"{name} mean": score.mean, f"{name} std": score.std}
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def comparison_table(results: Results) -> pd.DataFrame:
-    """Difference of mean returns on the further starts, for each pair of implementations.
-
-    Columns: environment, first, second, seeds, difference (first minus second), and low and high
-    end of the 95% Welch interval. Pairs with fewer than three runs on a side are left out.
-    """
-    rows = []
-    for (env_id, first), (other_env_id, second) in combinations(groups(results), 2):
-        pair = final_returns(results, env_id, first), final_returns(results, env_id, second)
-        if env_id == other_env_id and min(map(len, pair)) >= 3:
-            row = {"environment": env_id, "first": first, "second": second}
-            seeds = f"{len(pair[0])}, {len(pair[1])}"
-            rows.append({**row, "seeds": seeds, **statistics.welch_interval(*pair)._asdict()})
-    return pd.DataFrame(rows)
+def gaps(results: Results) -> Table | None:
+    """A regret's two parts: what the discount costs, and what was not learned."""
+    entries = []
+    for env_id, label, entry in _rows(results):
+        gamma = results.settings[env_id, label]["hyperparameters"].get("gamma")
+        regrets = final_values(results, env_id, label, "mean_regret")
+        if gamma is None or np.isnan(regrets).any():
+            continue
+        n = int(results.finals["n_episodes"].iloc[0])
+        best = optimal_returns.mean_return(env_id, FIRST_SEED, n)
+        gap = best - optimal_returns.mean_return(env_id, FIRST_SEED, n, gamma)
+        parts = {"regret": over_runs(regrets), "objective gap": gap}
+        entries.append(
+            {**entry, "gamma": str(gamma), **parts, "learning gap": over_runs(regrets - gap)}
+        )
+    if not entries:
+        return None
+    caption = (
+        "Mean ± standard deviation over seeds, on the further starts. Regret, V* - return, is the"
+        " sum of the objective gap, which even the best policy for the discounted objective loses"
+        " as dynamic programming shows, and the learning gap, the rest. V* of rocket-v0 is without"
+        " the extra reward at its goal, so that a regret can be below zero."
+    )
+    return tabulate("gaps", "Gaps to the optimum", caption, entries)
 
 
-def comparison_markdown(table: pd.DataFrame) -> str:
-    """The comparison table, each interval in brackets."""
-    rows = [
-        [
-            str(row["environment"]),
-            f"{row['first']} - {row['second']}",
-            str(row["seeds"]),
-            f"{row['difference']:.1f}",
-            f"[{row['low']:.1f}, {row['high']:.1f}]",
-        ]
-        for _, row in table.iterrows()
-    ]
-    return markdown(["environment", "difference", "seeds", "of means", "95% interval"], rows)
+def thresholds(results: Results) -> Table | None:
+    """Environment steps until a score is first reached."""
+    entries = []
+    for env_id, label, entry in _rows(results):
+        timesteps, curves = curve_matrix(results, env_id, label, "score")
+        if np.isnan(curves).any():
+            continue
+        for threshold in THRESHOLDS:
+            steps = statistics.steps_to_threshold(curves, timesteps, threshold)
+            reached = np.isfinite(steps)
+            median = float(np.median(np.where(reached, steps, np.inf)))
+            entry |= {f"steps to {threshold}": median, f"runs at {threshold}": int(reached.sum())}
+        entries.append(entry)
+    if not entries:
+        return None
+    caption = (
+        "Environment steps to the first evaluation with a score: median over seeds, a dash where"
+        f" half of them or more never get there, and the number that do. {SCORE}."
+    )
+    decimals = {f"steps to {threshold}": 0 for threshold in THRESHOLDS}
+    return tabulate("thresholds", "Steps to a score", caption, entries, decimals)
 
 
-def markdown(header: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table with its columns padded, so that it reads well as plain text too."""
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-
-    def line(cells: list[str]) -> str:
-        padded = [cell.rjust(width) for cell, width in zip(cells, widths, strict=True)]
-        return f"| {' | '.join(padded)} |\n"
-
-    rule = "|" + "|".join("-" * (width + 1) + ":" for width in widths) + "|\n"
-    return line(header) + rule + "".join(line(row) for row in rows)
-
-
-def learning_curve_markdown(table: pd.DataFrame) -> str:
-    """The learning-curve table, one column for each implementation and environment."""
-    env_ids, labels = (table.columns.get_level_values(level) for level in (0, 1))
-    pairs = list(dict.fromkeys(zip(env_ids, labels, strict=True)))
-    header = ["step", *(f"{env_id} {label}" for env_id, label in pairs)]
-    rows = [
-        [str(step), *(mean_and_std(values[env_id, label]) for env_id, label in pairs)]
-        for step, values in table.iterrows()
-    ]
-    return markdown(header, rows)
-
-
-def summary_markdown(table: pd.DataFrame) -> str:
-    """The summary table, each score as mean +- std."""
-    rows = [
-        [
-            str(row["environment"]),
-            str(row["implementation"]),
-            str(row["seeds"]),
-            *(mean_and_std({s: row[f"{name} {s}"] for s in ("mean", "std")}) for name in SCORES),
-        ]
-        for _, row in table.iterrows()
-    ]
-    return markdown(["environment", "implementation", "seeds", *SCORES], rows)
+def hyperparameters(results: Results) -> Table:
+    """Every setting of each implementation, as resolved."""
+    labels = sorted({label for _, label in groups(results)})
+    found: dict[str, dict[str, dict[str, str]]] = {}  # name -> env_id -> label -> value
+    for (env_id, label), settings in sorted(results.settings.items()):
+        config = {k: v for k, v in settings["config"].items() if k not in NOT_SETTINGS}
+        for name, value in {**config, **settings["hyperparameters"]}.items():
+            text = value if isinstance(value, str) else json.dumps(value)
+            found.setdefault(name, {}).setdefault(env_id, {})[label] = text
+    entries: list[dict[str, str | None]] = []
+    bold = []
+    for name, by_env in sorted(found.items()):
+        if any(len(set(values.values())) > 1 for values in by_env.values()):
+            bold += [(len(entries), heading) for heading in ("setting", *labels)]
+        entries.append({"setting": name})
+        for label in labels:
+            env_ids: dict[str, list[str]] = {}  # value -> where
+            for env_id, values in by_env.items():
+                if label in values:
+                    env_ids.setdefault(values[label], []).append(env_id)
+            texts = [f"{text} ({', '.join(where)})" for text, where in env_ids.items()]
+            entries[-1][label] = "; ".join(texts if len(texts) > 1 else env_ids) or None
+    caption = (
+        "Settings of the runs, seeds apart, and every hyperparameter as resolved. Bold: values"
+        " that differ between implementations on the same environment."
+    )
+    return tabulate("hyperparameters", "Settings", caption, entries, bold=bold)
 
 
-def mean_and_std(score: "pd.Series[float] | dict[str, float]") -> str:
-    """``mean +- std`` with one decimal; without the std of a single run, empty for no value."""
-    if np.isnan(score["mean"]):
-        return ""
-    spread = "" if np.isnan(score["std"]) else f" ± {score['std']:.1f}"
-    return f"{score['mean']:.1f}{spread}"
+def timings(results: Results) -> Table:
+    """How long the runs took: the one table that is another each time."""
+    entries = []
+    for (env_id, label), runs in results.timings.groupby(["env_id", "label"]):
+        entries.append(
+            {
+                **{"environment": env_id, "implementation": label, "seeds": len(runs)},
+                "seconds": over_runs(runs["seconds"].to_numpy()),
+                "steps/s": over_runs(runs["steps_per_second"].to_numpy()),
+                "continued": int((runs["continued_from_step"] > 0).sum()),
+            }
+        )
+    caption = (
+        "Mean ± standard deviation over runs of the time and speed of a run, evaluations included;"
+        " of one that was stopped and continued, of its last part alone. Runs side by side slow"
+        " each other down. These numbers differ each time, and with the processor."
+    )
+    decimals = {"seconds": 0, "steps/s": 0}
+    return tabulate("timings", "Times", caption, entries, decimals)

@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: refusals in one line, and runs compiled on request."""
+"""``python -m benchmarks``: refusals in one line, and what a command line makes of experiments."""
 
 import sys
 from pathlib import Path
@@ -6,15 +6,29 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command_line
-from sb3_training.config import ConfigError, RunConfig
+from benchmarks.choice import choose, compiled, recorded_experiment
+from benchmarks.experiments import EXPERIMENT_FILE, EXPERIMENTS, declaration_hash
+from sb3_training.config import ConfigError
+from sb3_training.run_directory import RunDirectory
+
+OWN = ["--algos", "td3", "--envs", "rocket-v0", "--seeds", "2", "--total-timesteps"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["sweep", "nope"], "must be one of quick, pendulum_verdict, smoke"),
-        (["report", "nope"], "must be one of quick, pendulum_verdict, smoke"),
+        (["sweep", "nope"], "must be one of quick, pendulum_verdict, standard"),
+        (["sweep"], "unknown experiment 'custom'"),
+        (["status", "nope"], "must be one of quick"),
         (["sweep", "smoke", "--workers", "0"], "workers must be 1 or more"),
+        (["sweep", "smoke", "--seeds", "2"], "smoke has 1 seeds, got --seeds 2"),
+        (["sweep", "--algos", "td3", "sac"], "needs --envs, --seeds, --total-timesteps too"),
+        (["sweep", *OWN, "0"], "total_timesteps must be 1 or more, got 0"),
+        (["sweep", *OWN, "9", "--dry-run", "--algos", "td3", "TD3"], "two of the algorithms"),
+        (["sweep", "smoke", *OWN, "9"], "smoke is an experiment already"),
+        (["sweep", "mine", *OWN, "9", "--algos", "nope"], "unknown algorithm 'nope'"),
+        (["sweep", "mine", *OWN, "9", "--envs", "CartPole-v1"], "does not take the Discrete"),
+        (["sweep", "smoke", "--scheduler", "nowhere"], "no Dask scheduler answers at 'nowhere'"),
         (["report", "smoke"], "run: python -m benchmarks sweep smoke"),
     ],
 )
@@ -34,22 +48,60 @@ def test_nonsense_is_refused_in_one_line_before_anything_is_written(
     assert error.startswith("error: ")
     assert error.count("\n") == 1
     assert message in error
-    assert list(tmp_path.iterdir()) == []
+    assert not list(tmp_path.glob("**/config.json"))
+
+
+def test_a_sweep_of_ones_own_compares_with_the_reference_or_with_the_first() -> None:
+    with_reference, name = choose("mine", ("sac", "td3_reference"), ("rocket-v0",), 3, 500)
+    assert name == "mine"
+    assert [run.directory for run in with_reference.runs()][:2] == [
+        "sac/rocket-v0_0",
+        "td3_reference/rocket-v0_0",
+    ]
+    assert {run.total_timesteps for run in with_reference.runs()} == {500}
+    assert with_reference.against == "td3_reference"
+    without, _ = choose("mine", ("stable_baselines3:SAC", "td3"), ("rocket-v0",), 3, 500)
+    assert without.against == "sac"
+
+
+def test_a_shortened_experiment_goes_to_a_folder_of_its_own() -> None:
+    shortened, name = choose("algorithms", (), (), 3, 10_000)
+    assert name == "algorithms_3x10000"
+    assert shortened.seeds == (0, 1, 2)
+    assert set(shortened.total_timesteps.values()) == {10_000}
+    assert shortened.implementations == EXPERIMENTS["algorithms"].implementations
+    assert choose("quick", (), (), None, None) == (EXPERIMENTS["quick"], "quick")
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_is_read_back_as_it_was_written(name: str, tmp_path: Path) -> None:
+    experiment = EXPERIMENTS[name]
+    RunDirectory(tmp_path).write_json(EXPERIMENT_FILE, experiment.to_json())
+    recorded = recorded_experiment(tmp_path)
+    assert recorded is not None
+    assert recorded.runs() == experiment.runs()
+    assert recorded.to_json() == experiment.to_json()
+
+
+def test_the_declarations_hash_changes_with_what_decides_and_with_nothing_else() -> None:
+    declaration = EXPERIMENTS["quick"].to_json()["declaration"]
+    assert EXPERIMENTS["quick"].to_json()["sha256"] == declaration_hash(declaration)
+    assert declaration_hash(dict(reversed(declaration.items()))) == declaration_hash(declaration)
+    for change in ({"margins": {"Pendulum-v1": 11.0}}, {"seeds": [0]}, {"metric": "another"}):
+        assert declaration_hash({**declaration, **change}) != declaration_hash(declaration)
 
 
 def test_only_the_reference_is_compiled_and_under_a_label_of_its_own() -> None:
-    runs = [
-        RunConfig(algo=algo, env_id="Pendulum-v1", total_timesteps=10)
-        for algo in ("td3", "td3_reference")
-    ]
-    sb3, reference = map(command_line.compiled, runs)
-    assert sb3 == runs[0]
-    assert reference.label == "td3_reference_compiled"
-    assert reference.hyperparams == {"compile": True}
+    quick = compiled(EXPERIMENTS["quick"])
+    assert quick.implementations == {
+        "td3": {"algo": "td3"},
+        "td3_reference_compiled": {"algo": "td3_reference", "hyperparams": {"compile": True}},
+    }
+    assert quick.against == "td3_reference_compiled"
+    assert compiled(EXPERIMENTS["gamma"]) == EXPERIMENTS["gamma"]
 
 
 def test_compiling_without_a_compiler_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    run = RunConfig(algo="td3_reference", env_id="Pendulum-v1", total_timesteps=10)
     with pytest.raises(ConfigError, match="needs a C\\+\\+ compiler"):
-        command_line.compiled(run)
+        compiled(EXPERIMENTS["quick"])

@@ -16,8 +16,9 @@ ALLOWED = {
     "benchmarks": {"envs", "td3_reference", "sb3_training", "train_sb3"},
 }
 REPORTING = [
-    *("results", "statistics", "tables", "plots", "report"),
-    *("grids", "dynamic_programming", "optimal_control", "trajectories"),
+    *("results", "statistics", "verdict", "coverage", "comparisons", "optimal_returns"),
+    *("adapters", "compare", "markup", "latex", "paper_results", "tables", "plots", "report"),
+    *("grids", "dynamic_programming", "optimal_control"),
 ]
 TRAINING = {
     "benchmarks.run",

@@ -1,122 +1,177 @@
-"""Run directories -> tables and figures, on made-up runs whose scores are known."""
+"""Run directories -> a folder and a page, on made-up runs whose scores are known."""
 
-import io
+import html.parser
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
+from benchmarks.experiments import EXPERIMENT_FILE, Experiment
 from benchmarks.report import write_report
-from benchmarks.results import load_results
-from sb3_training.config import RunConfig
-from sb3_training.run_directory import RunDirectory, execute
+from sb3_training.config import ConfigError
+from sb3_training.run_directory import RunDirectory
+from tests.made_up_runs import made_up_run, set_optimum
+
+TABLES = ("verdicts", "summary", "learning_curves", "hyperparameters", "timings")
 
 
-def made_up_run(
-    root: Path,
-    label: str,
-    seed: int,
-    means: list[float],
-    env_id: str = "Pendulum-v1",
-    gamma: float = 0.9,
-) -> Path:
-    """A complete run whose evaluations have the given means, every 100 steps."""
-
-    def body(run: RunDirectory) -> None:
-        buffer = io.BytesIO()
-        np.savez(
-            buffer,
-            timesteps=100 * np.arange(len(means)),
-            results=np.array([[mean - 1, mean + 1] for mean in means]),
-            ep_lengths=np.full((len(means), 2), 200),
-            final_results=np.full(100, 10 * means[-1]),
-            final_ep_lengths=np.full(100, 200),
-        )
-        run.write_bytes("evaluations.npz", buffer.getvalue())
-
-    total = 100 * (len(means) - 1)
-    config = RunConfig(label=label, algo="td3", env_id=env_id, seed=seed, total_timesteps=total)
-    return execute(config, {"gamma": gamma}, root, body)
+@pytest.fixture(autouse=True, scope="module")
+def cheap_optimum() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        set_optimum(monkeypatch)
+        monkeypatch.setattr("benchmarks.showcase.has_optimum", lambda env_id: False)
+        yield
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    root = tmp_path / "runs"
-    made_up_run(root, "td3", 0, [-3.0, -2.0, -1.0])
-    made_up_run(root, "td3", 1, [-5.0, -2.0, -3.0])
-    made_up_run(root, "other", 0, [-4.0, -4.0, -4.0])
-    made_up_run(root, "td3", 0, [-9.0, -7.0], env_id="my:Env-v3")
+def make_runs(root: Path) -> Path:
+    """Three seeds of two implementations, the first better by ten, and one elsewhere."""
+    for seed, last in enumerate([-1.0, -2.0, -3.0]):
+        made_up_run(root, "a", seed, [-9.0, last])
+        made_up_run(root, "b", seed, [-9.0, last - 1.0])
+    made_up_run(root, "a", 0, [-9.0, -7.0], env_id="my:Env-v3")
     return root
 
 
-def test_the_learning_curve_table_has_a_row_a_step_and_a_column_an_implementation(
-    root: Path, tmp_path: Path
-) -> None:
+class Report(NamedTuple):
+    folder: Path
+    text: str
+
+    @property
+    def page(self) -> str:
+        return (self.folder / "report.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """Of the runs above; to be read only."""
+    folder = tmp_path_factory.mktemp("reports")
+    (folder / "fidelity.md").write_text("all is well")
+    text = write_report(make_runs(folder / "mine"), folder / "report")
+    return Report(folder / "report", text)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """One run."""
+    made_up_run(tmp_path / "small", "a", 0, [-9.0, -1.0])
+    return tmp_path / "small"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files but those that hold times."""
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in sorted(folder.rglob("*"))
+        if file.stem not in ("timings", "report")
+    }
+
+
+def test_every_table_is_written_for_people_for_programs_and_for_papers(report: Report) -> None:
+    for name in TABLES:
+        for suffix in ("csv", "md", "tex"):
+            assert (report.folder / f"{name}.{suffix}").stat().st_size > 0
+    summary = pd.read_csv(report.folder / "summary.csv")
+    assert summary["return mean"].tolist() == [-20.0, -30.0, -70.0]
+
+
+def test_the_terminal_gets_the_verdicts_first_then_the_main_tables(report: Report) -> None:
+    assert report.text.startswith("## Verdicts")
+    assert report.text.index("## Summary") < report.text.index("## Learning curves")
+    assert "a - b" in report.text
+
+
+def test_the_page_stands_alone_and_gives_the_verdict_before_anything_else(report: Report) -> None:
+    page = report.page
+    # Means -20 and -30, both with variance 100/3 of the mean; t(0.975, 4) = 2.776.
+    sentence = page.index("Pendulum-v1, a against b: undecided. The difference of mean returns is")
+    assert "10.0, 90% interval [-7.4, 27.4], 95% interval [-12.7, 32.7]" in page
+    assert sentence < page.index("<h2")
+    assert not re.findall(r"""(?:src|href)=["'](?!data:|#)""", page)
+    assert not re.findall(r"<(?:script|link|iframe)|@import|url\(", page)
+    assert 'alt="Pendulum-v1: return"' in page
+
+
+def test_the_page_is_well_formed_and_its_contents_lead_somewhere(report: Report) -> None:
+    open_tags: list[str] = []
+    ids, links = set(), set()
+
+    class Checker(html.parser.HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            if tag not in ("meta", "img", "link", "br"):
+                open_tags.append(tag)
+            values = dict(attrs)
+            if values.get("id"):
+                assert values["id"] not in ids
+                ids.add(values["id"])
+            if tag == "a":
+                links.add(str(values["href"]).removeprefix("#"))
+
+        def handle_endtag(self, tag: str) -> None:
+            assert open_tags.pop() == tag
+
+    Checker().feed(report.page)
+    assert open_tags == []
+    assert links <= ids
+    assert {"verdicts", "summary", "figures", "provenance"} <= links
+
+
+def test_a_name_is_text_and_not_markup(tmp_path: Path) -> None:
+    root = tmp_path / "<b>bold</b>"
+    made_up_run(root, "a", 0, [-9.0, -1.0])
     write_report(root, tmp_path / "report")
-    table = pd.read_csv(tmp_path / "report/learning_curves.csv", index_col="step")
-    assert table.index.tolist() == [0, 100, 200]
-    assert table["Pendulum-v1 td3 mean"].tolist() == [-4.0, -2.0, -2.0]
-    assert table["Pendulum-v1 td3 std"].tolist() == pytest.approx([2**0.5, 0.0, 2**0.5])
-    assert table["Pendulum-v1 other mean"].tolist() == [-4.0, -4.0, -4.0]
-    assert table["my:Env-v3 td3 mean"].tolist()[:2] == [-9.0, -7.0]
-    assert table["my:Env-v3 td3 mean"].isna().tolist() == [False, False, True]
+    page = (tmp_path / "report/report.html").read_text()
+    assert "&lt;b&gt;bold" in page
+    assert "<b>" not in page
 
 
-def test_the_summary_holds_every_score(root: Path, tmp_path: Path) -> None:
-    write_report(root, tmp_path / "report")
-    table = pd.read_csv(tmp_path / "report/summary.csv")
-    rows: Any = table.query("environment == 'Pendulum-v1' and implementation == 'td3'")
-    (row,) = rows.to_dict("records")
-    assert row["seeds"] == 2
-    assert row["final mean"] == -2.0
-    assert row["final std"] == pytest.approx(2**0.5)
-    assert row["last-10 mean"] == pytest.approx(-(2 + 10 / 3) / 2)
-    assert row["max of mean mean"] == -2.0
-    assert row["max of mean std"] == 0.0  # at step 100, the first of the two best
-    assert row["mean of max mean"] == -1.5
-    assert row["AUC mean"] == pytest.approx(-(2 + 3) / 2)
-    assert row["100 further starts mean"] == -20.0
+def test_the_same_runs_give_the_same_bytes(report: Report, tmp_path: Path) -> None:
+    (tmp_path / "fidelity.md").write_text("all is well")
+    write_report(make_runs(tmp_path / "mine"), tmp_path / "report")
+    assert len(contents(report.folder)) > 20
+    assert contents(report.folder) == contents(tmp_path / "report")
 
 
-def test_the_printed_tables_hold_means_and_spreads(root: Path, tmp_path: Path) -> None:
-    text = write_report(root, tmp_path / "report")
-    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
-    assert ["step", "Pendulum-v1 other", "Pendulum-v1 td3", "my:Env-v3 td3"] in lines
-    assert ["100", "-4.0", "-2.0 ± 0.0", "-7.0"] in lines
-    assert ["200", "-4.0", "-2.0 ± 1.4", ""] in lines
+def test_what_an_earlier_report_showed_does_not_stay(small: Path, tmp_path: Path) -> None:
+    for name in ("learning_curve_Env-v3.png", "paper.csv", "notes.txt"):
+        (tmp_path / name).write_text("old")
+    write_report(small, tmp_path)
+    assert not (tmp_path / "learning_curve_Env-v3.png").exists()
+    assert not (tmp_path / "paper.csv").exists()
+    assert (tmp_path / "notes.txt").read_text() == "old"
 
 
-def test_a_figure_of_each_environment_is_written(root: Path, tmp_path: Path) -> None:
-    write_report(root, tmp_path / "report")
-    for name in ("Pendulum-v1", "Env-v3"):
-        with Image.open(tmp_path / f"report/learning_curve_{name}.png") as figure:
-            assert figure.size == (960, 600)
+def test_incomplete_runs_are_left_out_and_named(small: Path, tmp_path: Path) -> None:
+    RunDirectory(made_up_run(small, "a", 1, [-9.0, -1.0])).write_status("interrupted", 100)
+    text = write_report(small, tmp_path)
+    assert "Left out, being incomplete: a/Pendulum-v1_1 (interrupted)" in text
+    assert "a/Pendulum-v1_1 (interrupted)" in (tmp_path / "report.html").read_text()
 
 
-def test_incomplete_runs_are_left_out_and_named(root: Path, tmp_path: Path) -> None:
-    run = RunDirectory(root / "td3/Pendulum-v1_1")
-    run.write_status("interrupted", 100)
-    text = write_report(root, tmp_path / "report")
-    assert "Left out, being incomplete: td3/Pendulum-v1_1 (interrupted)" in text
-    assert load_results(root).finals.query("label == 'td3'")["seed"].tolist() == [0, 0]
-
-
-def test_runs_that_differ_by_more_than_the_seed_are_not_averaged(
-    root: Path, tmp_path: Path
-) -> None:
-    made_up_run(root, "td3", 2, [-1.0, -1.0, -1.0], gamma=0.5)
-    with pytest.raises(ValueError, match="other settings"):
-        write_report(root, tmp_path / "report")
+def test_the_declaration_and_its_hash_stand_in_the_page(small: Path, tmp_path: Path) -> None:
+    declared = Experiment(
+        description="a against b",
+        implementations={"a": {"algo": "td3"}, "b": {"algo": "td3"}},
+        total_timesteps={"Pendulum-v1": 100},
+        seeds=(0, 1, 2),
+        against="b",
+    ).to_json()
+    RunDirectory(small).write_json(EXPERIMENT_FILE, declared)
+    write_report(small, tmp_path)
+    assert declared["sha256"] in (tmp_path / "report.html").read_text()
+    declared["declaration"]["margins"]["Pendulum-v1"] = 100.0
+    RunDirectory(small).write_json(EXPERIMENT_FILE, declared)
+    with pytest.raises(ConfigError, match="sha256"):
+        write_report(small, tmp_path)
 
 
 def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no complete run"):
-        load_results(tmp_path)
+        write_report(tmp_path, tmp_path / "report")
 
 
 def test_reporting_does_not_load_what_trains() -> None:
@@ -127,30 +182,10 @@ def test_reporting_does_not_load_what_trains() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_pairs_with_three_seeds_each_are_compared(tmp_path: Path) -> None:
-    for seed, last in enumerate([-1.0, -2.0, -3.0]):
-        made_up_run(tmp_path / "runs", "a", seed, [0.0, last])
-        made_up_run(tmp_path / "runs", "b", seed, [0.0, last - 1.0])
-    made_up_run(tmp_path / "runs", "lonely", 0, [0.0, 0.0])
-    text = write_report(tmp_path / "runs", tmp_path / "report")
-    table: Any = pd.read_csv(tmp_path / "report/comparison.csv")
-    (row,) = table.to_dict("records")
-    assert (row["first"], row["second"], row["seeds"]) == ("a", "b", "3, 3")
-    # Means -20 and -30, both with variance 100/3 of the mean; t(0.975, 4) = 2.776.
-    assert row["difference"] == pytest.approx(10.0)
-    assert row["low"] == pytest.approx(10.0 - 2.7764 * (200 / 3) ** 0.5, abs=1e-2)
-    assert "a - b" in text
-
-
-def test_the_report_says_when_there_is_nothing_to_compare(root: Path, tmp_path: Path) -> None:
-    assert "No comparison" in write_report(root, tmp_path / "report")
-
-
 def test_the_report_includes_the_fidelity_page_where_there_is_one(
-    root: Path, tmp_path: Path
+    report: Report, small: Path, tmp_path: Path
 ) -> None:
-    write_report(root, tmp_path / "reports/first")
-    assert not (tmp_path / "reports/first/fidelity.md").exists()
-    (tmp_path / "reports/fidelity.md").write_text("page")
-    write_report(root, tmp_path / "reports/second")
-    assert (tmp_path / "reports/second/fidelity.md").read_text() == "page"
+    assert (report.folder / "fidelity.md").read_text() == "all is well"
+    assert "all is well" in report.page
+    write_report(small, tmp_path / "report")
+    assert not (tmp_path / "report/fidelity.md").exists()

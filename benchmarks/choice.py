@@ -1,0 +1,127 @@
+"""Which experiment a command line means: a named one, a shortened one, or one of its own."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.experiments import EXPERIMENT_FILE, EXPERIMENTS, Experiment
+from sb3_training.config import ConfigError, RunConfig
+from sb3_training.run_directory import RunDirectory
+
+CUSTOM = "custom"  # what an experiment of the command line is called by default
+REFERENCE = "td3_reference"
+
+
+def choose(
+    name: str,
+    algos: Sequence[str],
+    env_ids: Sequence[str],
+    seeds: int | None,
+    total_timesteps: int | None,
+) -> tuple[Experiment, str]:
+    """The experiment that a command line asks for, and the name of its folder.
+
+    :param name: of the experiment
+    :param algos: algorithms to compare; none for an experiment that has a name already
+    :param env_ids: environments, likewise
+    :param seeds: how many, from 0 on; None for all of a named experiment
+    :param total_timesteps: of each run; None for those of a named experiment
+    :raises ConfigError: if that does not make an experiment
+    """
+    for option, value in (("seeds", seeds), ("total_timesteps", total_timesteps)):
+        if value is not None and value < 1:
+            raise ConfigError(f"{option} must be 1 or more, got {value}")
+    if algos or env_ids:
+        return compose(name, algos, env_ids, seeds, total_timesteps), name
+    experiment = find_experiment(name)
+    if seeds is None and total_timesteps is None:
+        return experiment, name
+    if seeds is not None and seeds > len(experiment.seeds):
+        raise ConfigError(f"{name} has {len(experiment.seeds)} seeds, got --seeds {seeds}")
+    steps = {
+        env_id: total_timesteps or steps for env_id, steps in experiment.total_timesteps.items()
+    }
+    shortened = replace(
+        experiment, seeds=experiment.seeds[: seeds or len(experiment.seeds)], total_timesteps=steps
+    )
+    return shortened, f"{name}_{len(shortened.seeds)}x{max(steps.values())}"
+
+
+def compose(
+    name: str,
+    algos: Sequence[str],
+    env_ids: Sequence[str],
+    seeds: int | None,
+    total_timesteps: int | None,
+) -> Experiment:
+    """An experiment of the command line.
+
+    :raises ConfigError: if something is missing, named twice, or the name is taken
+    """
+    given = {
+        "algos": algos, "envs": env_ids, "seeds": seeds, "total-timesteps": total_timesteps
+    }  # fmt: skip
+    missing = [f"--{option}" for option, value in given.items() if not value]
+    if missing:
+        raise ConfigError(f"a sweep of one's own needs {', '.join(missing)} too")
+    if name in EXPERIMENTS:
+        raise ConfigError(f"{name} is an experiment already: choose another name, or no --algos")
+    assert seeds is not None
+    assert total_timesteps is not None
+    labels = {}
+    for algo in algos:
+        run = RunConfig(algo=algo, env_id=env_ids[0], total_timesteps=total_timesteps)
+        if run.label in labels:
+            raise ConfigError(f"two of the algorithms would be called {run.label}")
+        labels[run.label] = {"algo": algo}
+    return Experiment(
+        description="composed on the command line",
+        implementations=labels,
+        total_timesteps=dict.fromkeys(env_ids, total_timesteps),
+        seeds=tuple(range(seeds)),
+        against=REFERENCE if REFERENCE in labels else next(iter(labels)),
+    )
+
+
+def compiled(experiment: Experiment) -> Experiment:
+    """The experiment with a compiled reference, under a label of its own.
+
+    :raises ConfigError: if there is no compiler
+    """
+    from td3_reference.layers import require_compiler
+
+    try:
+        require_compiler()
+    except RuntimeError as error:
+        raise ConfigError(str(error)) from error
+    label = f"{REFERENCE}_compiled"
+    implementations = {
+        (label if name == REFERENCE else name): (
+            {**settings, "hyperparams": {"compile": True}} if name == REFERENCE else settings
+        )
+        for name, settings in experiment.implementations.items()
+    }
+    against = label if experiment.against == REFERENCE else experiment.against
+    return replace(experiment, implementations=implementations, against=against)
+
+
+def find_experiment(name: str) -> Experiment:
+    """The experiment of that name.
+
+    :raises ConfigError: if there is none
+    """
+    if name not in EXPERIMENTS:
+        known = ", ".join(EXPERIMENTS)
+        raise ConfigError(
+            f"unknown experiment {name!r}: it must be one of {known}, or have --algos and --envs"
+        )
+    return EXPERIMENTS[name]
+
+
+def recorded_experiment(root: Path) -> Experiment | None:
+    """The experiment whose runs a folder holds; None where no sweep has been."""
+    recorded = RunDirectory(root).read_json(EXPERIMENT_FILE)
+    if recorded is None:
+        return None
+    fields = {name: recorded[name] for name in recorded if name not in ("declaration", "sha256")}
+    return Experiment(**{**fields, "seeds": tuple(fields["seeds"])})

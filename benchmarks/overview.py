@@ -1,0 +1,97 @@
+"""What a sweep would do: what is there, what failed, what is missing, and how long it will take."""
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from rich.progress import track
+
+from benchmarks.cluster import available_processors
+from benchmarks.live import format_time
+from benchmarks.markup import markdown
+from benchmarks.run import hyperparameters_of, run
+from sb3_training.config import RunConfig
+from sb3_training.run_directory import RunDirectory
+from sb3_training.stopping import RunStopped
+
+MEASURING_TIME = 3.0  # s for each implementation on each environment
+WARM_UP = 100  # random steps before the first update when only the speed matters
+
+
+def overview(configs: Sequence[RunConfig], root: Path, workers: int | None = None) -> str:
+    """The state of an experiment's runs, and an estimate of the time that the missing ones take.
+
+    Speeds are those of complete runs of the same implementation and environment; where there is
+    none, of a few seconds of training on this machine, one run at a time.
+
+    :param root: folder that holds the run directories
+    :param workers: that are to share the work; by default one for each processor
+    """
+    states = {run.directory: RunDirectory(root / run.directory).status() for run in configs}
+    groups: dict[tuple[str, str], list[RunConfig]] = {}
+    for config in configs:
+        groups.setdefault((config.env_id, config.label), []).append(config)
+    rows, failures, left = [], [], 0.0
+    for (env_id, label), runs in track(groups.items(), "measuring speeds", transient=True):
+        counts = Counter(states[run.directory]["state"] for run in runs)
+        speed = _recorded_speed(runs, root)
+        steps = sum(
+            run.total_timesteps - states[run.directory]["step"]
+            for run in runs
+            if states[run.directory]["state"] != "done"
+        )
+        if steps and speed is None:
+            speed = measure(runs[0])
+        seconds = steps / speed if steps and speed else 0.0
+        left += seconds
+        failures += [
+            f"{run.directory} {states[run.directory]['state']}: {states[run.directory]['message']}"
+            for run in runs
+            if states[run.directory]["state"] in ("failed", "diverged")
+        ]
+        what = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+        per_second = "" if speed is None else f"{speed:.0f}"
+        rows.append([env_id, label, str(len(runs)), what, per_second, format_time(seconds)])
+    count = workers or available_processors()
+    header = ["environment", "implementation", "runs", "state", "steps/s", "work left"]
+    longest = max((run.total_timesteps for run in configs), default=0)
+    lines = [
+        markdown(header, rows),
+        f"{len(configs)} runs of up to {longest:,} steps in {root}; about"
+        f" {format_time(left / count)} left with {count} workers.",
+    ]
+    return "\n".join([*lines, *failures])
+
+
+def measure(config: RunConfig) -> float:
+    """Steps per second of a run after its warm-up, evaluations included; takes a few seconds."""
+    if hyperparameters_of(config).get("learning_starts", 0) > WARM_UP:
+        config = replace(config, hyperparams={**config.hyperparams, "learning_starts": WARM_UP})
+    seen: list[tuple[int, float]] = []
+
+    def note(step: int, evaluation: float | None, episode: float | None) -> None:
+        if step > WARM_UP:
+            seen.append((step, time.monotonic()))
+
+    def is_enough() -> bool:
+        return len(seen) > 1 and seen[-1][1] - seen[0][1] > MEASURING_TIME
+
+    with tempfile.TemporaryDirectory() as folder, suppress(RunStopped):
+        run(config, folder, note, is_enough)
+    steps, times = np.transpose(seen)
+    return float((steps[-1] - steps[0]) / (times[-1] - times[0]))
+
+
+def _recorded_speed(runs: Sequence[RunConfig], root: Path) -> float | None:
+    """Median steps per second of the complete runs; None without any."""
+    speeds = []
+    for config in runs:
+        times = RunDirectory(root / config.directory).read_json("provenance.json")
+        if times is not None:
+            speeds.append(times["steps_per_second"])
+    return float(np.median(speeds)) if speeds else None

@@ -1,0 +1,117 @@
+"""What happens on a worker of a sweep: one run at a time, until the sweep is over."""
+
+import platform
+import signal
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.run import run
+from sb3_training.config import RunConfig
+from sb3_training.provenance import PACKAGES, git_commit
+from sb3_training.run_directory import RunBusyError
+from sb3_training.stopping import RunStopped
+
+SESSION = ".session"  # in the sweep's folder: the name of the sweep that is going on there
+STOP_INTERVAL = 0.5  # s between two looks at it
+BUSY_PATIENCE = 60.0  # s until a run of an earlier sweep must have noticed that it is over
+
+
+class Outcome(NamedTuple):
+    """How a run ended: done, failed, diverged, interrupted or busy; and what there is to say."""
+
+    state: str
+    message: str = ""
+
+
+def carry_out(config: RunConfig, root: Path, session: str) -> Outcome:
+    """Carry out a run; whatever happens to it is returned, never raised.
+
+    :param root: folder that holds the run directories, the same on all machines
+    :param session: of the sweep; once another stands in the folder, or none, the run is saved
+        and stops
+    """
+    should_stop = SessionOver(root, session)
+    deadline = time.monotonic() + BUSY_PATIENCE
+    while True:
+        try:
+            run(config, root, should_stop=should_stop)
+        except RunStopped as error:
+            return Outcome("interrupted", str(error))
+        except RunBusyError as error:  # by a run that a killed sweep has left on another worker
+            if time.monotonic() > deadline:
+                return Outcome("busy", str(error))
+            if should_stop():
+                return Outcome("interrupted", "asked to stop before it began")
+        except Exception as error:
+            message = " ".join(f"{type(error).__name__}: {error}".split())
+            return Outcome(getattr(error, "run_state", "failed"), message)
+        else:
+            return Outcome("done")
+
+
+class SessionOver:
+    """Whether the sweep that a run belongs to is over: a file, so that any machine can see it.
+
+    :param root: the sweep's folder
+    :param session: the sweep's name
+    """
+
+    def __init__(self, root: Path, session: str) -> None:
+        self._file = root / SESSION
+        self._session = session
+        self._looked = -STOP_INTERVAL
+        self._over = False
+
+    def __call__(self) -> bool:
+        """Look at the file, though not at every step."""
+        now = time.monotonic()
+        if not self._over and now - self._looked >= STOP_INTERVAL:
+            self._looked = now
+            self._over = read_session(self._file.parent) != self._session
+        return self._over
+
+
+def read_session(root: Path) -> str | None:
+    """The name of the sweep that is going on in a folder; None for none."""
+    try:
+        return (root / SESSION).read_text()
+    except OSError:
+        return None
+
+
+def software() -> dict[str, str | None]:
+    """What must be the same on all workers for results not to depend on them."""
+    versions = {name: version(name) for name in (*PACKAGES, "sb3-contrib", "distributed")}
+    return {"python": platform.python_version(), **versions, "git commit": git_commit()}
+
+
+def describe_worker(root: Path, dask_worker: Any) -> dict[str, Any]:
+    """What a sweep wants to know of a worker before it sends runs there.
+
+    :param dask_worker: the worker, filled in by Dask
+    """
+    threads = dask_worker.state.nthreads
+    return {"threads": threads, "software": software(), "session": read_session(root)}
+
+
+def obstacle(worker: dict[str, Any], session: str, root: Path) -> str | None:
+    """Why a worker cannot take runs, None if it can.
+
+    :param worker: from :func:`describe_worker`
+    """
+    if worker["threads"] != 1:
+        return f"it has {worker['threads']} threads; start it with --nthreads 1"
+    ours = software()
+    for name, there in worker["software"].items():
+        if there != ours[name]:
+            return f"its {name} is {there}, here it is {ours[name]}"
+    if worker["session"] != session:
+        return f"it does not see this machine's folder {root}; the results must be shared"
+    return None
+
+
+def dask_setup(worker: object) -> None:
+    """Leave Ctrl-C to the sweep, which asks the runs to stop; Dask calls this in new workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
