@@ -149,7 +149,7 @@ def aggregate(results: Results) -> Table | None:
 
 
 def _chance_to_be_above(first: Sequence[Values], second: Sequence[Values]) -> Interval:
-    def statistic(*samples: Values) -> float:
+    def statistic(*samples: Values) -> Values:
         return probability_of_improvement(samples[: len(first)], samples[len(first) :])
 
     return stratified_bootstrap([*first, *second], statistic, default_rng(0))

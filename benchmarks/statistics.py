@@ -88,18 +88,18 @@ def _mean_and_squared_error(values: Values) -> tuple[Values, Values]:
     return mean, shifted.var(axis=-1, ddof=1) / values.shape[-1]
 
 
-def interquartile_mean(*samples: Values) -> float:
-    """Mean of the middle half of all values of all samples, whatever their shapes.
+def interquartile_mean(*samples: Values) -> Values:
+    """Mean of the middle half of all values of all samples, shapes (..., num_runs) -> (...,).
 
     A quarter of the values, rounded down, is left out at each end (Agarwal et al. 2021, "Deep
     reinforcement learning at the edge of the statistical precipice").
     """
-    return float(stats.trim_mean(np.concatenate([np.ravel(part) for part in samples]), 0.25))
+    return np.asarray(stats.trim_mean(np.concatenate(samples, axis=-1), 0.25, axis=-1))
 
 
 def stratified_bootstrap(
     samples: Sequence[Values],
-    statistic: Callable[..., float],
+    statistic: Callable[..., Values],
     rng: np.random.Generator,
     confidence: float = 0.95,
     resamples: int = 2000,
@@ -107,14 +107,19 @@ def stratified_bootstrap(
     """Percentile bootstrap interval that resamples the runs within each environment.
 
     :param samples: one array (num_runs,) for each environment; NaN ends if one has under three
-    :param statistic: called with as many arrays, as in ``statistic(*samples)``
+    :param statistic: called as ``statistic(*samples)``, with arrays (num_resamples, num_runs)
     """
     estimate = float(statistic(*samples))
     if min(map(len, samples)) < MIN_RUNS:
         return Interval(estimate, np.nan, np.nan)
     settings: dict[str, Any] = {"n_resamples": resamples, "confidence_level": confidence}
     result = stats.bootstrap(
-        tuple(samples), statistic, vectorized=False, method="percentile", rng=rng, **settings
+        tuple(samples),
+        lambda *resampled, axis: statistic(*resampled),
+        vectorized=True,
+        method="percentile",
+        rng=rng,
+        **settings,
     )
     low, high = result.confidence_interval
     return Interval(estimate, float(low), float(high))
@@ -132,16 +137,20 @@ def performance_profile(samples: Sequence[Values], thresholds: Values) -> Values
     return np.asarray(np.mean(above, axis=0))
 
 
-def probability_of_improvement(first: Sequence[Values], second: Sequence[Values]) -> float:
+def probability_of_improvement(first: Sequence[Values], second: Sequence[Values]) -> Values:
     """Chance that a run of the first scores above a run of the second, mean over environments.
 
     Within an environment it is the Mann-Whitney statistic, ties counting one half, over the
     number of pairs (Agarwal et al. 2021).
 
-    :param first: one array (num_runs,) for each environment, as the second
+    :param first: one array (..., num_runs) for each environment, as the second
+    :return: shape (...,)
     """
-    pairs = [(x[:, None], y) for x, y in zip(first, second, strict=True)]
-    return float(np.mean([((x > y) + 0.5 * (x == y)).mean() for x, y in pairs]))
+    pairs = [(x[..., :, None], y[..., None, :]) for x, y in zip(first, second, strict=True)]
+    chances: Values = np.mean(
+        [((x > y) + 0.5 * (x == y)).mean(axis=(-2, -1)) for x, y in pairs], axis=0
+    )
+    return chances
 
 
 def steps_to_threshold(curves: Curves, timesteps: NDArray[np.int64], threshold: float) -> Values:
