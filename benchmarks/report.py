@@ -17,9 +17,7 @@ from benchmarks.results import Results, load_results
 FIDELITY_PAGE = "fidelity.md"  # beside the reports, where python -m benchmarks fidelity leaves it
 PRINTED = ("verdicts", "summary", "learning_curves", "paper")  # tables for the terminal
 PAGE = "report.html"
-# What an earlier report may have left that this one no longer makes.
-OURS = ("*.csv", "*.tex", "learning_curve_*", "regret_*", "final_returns_*", "showcase_*",
-        "trajectories_*", "performance_profile.*", "interquartile_means.*", PAGE)  # fmt: skip
+MANIFEST = "files.txt"  # names the files of a report, which the next one removes
 
 
 def write_report(root: Path, output: Path, paper: bool = False, half_std: bool = False) -> str:
@@ -38,9 +36,9 @@ def write_report(root: Path, output: Path, paper: bool = False, half_std: bool =
     results = load_results(root)
     made = tables.all_tables(results, paper)
     output.mkdir(parents=True, exist_ok=True)
-    for pattern in OURS:
-        for file in output.glob(pattern):
-            file.unlink()
+    manifest = output / MANIFEST
+    for name in manifest.read_text().splitlines() if manifest.exists() else ():
+        (output / Path(name).name).unlink(missing_ok=True)
     pictures = plot_all(results, next((t for t in made if t.name == "aggregate"), None), output,
                         half_std)  # fmt: skip
     shown = showcase(results, root, output)
@@ -72,6 +70,12 @@ def write_report(root: Path, output: Path, paper: bool = False, half_std: bool =
         provenance=[json.dumps(each, indent=2) for each in results.provenance],
     )  # fmt: skip
     (output / PAGE).write_text(html, encoding="utf-8")
+    files = [PAGE, *([FIDELITY_PAGE] if fidelity.exists() else [])]
+    files += [f"{table.name}.{suffix}" for table in made for suffix in ("csv", "md", "tex")]
+    files += [f"{each.name}.{kind}" for each in [*pictures, *shown.pictures]
+              for kind in ("png", "svg")]  # fmt: skip
+    files += [f"{name}.gif" for name, _ in shown.animations]
+    manifest.write_text("".join(f"{name}\n" for name in files))
     return terminal_text(results, made)
 
 
@@ -91,8 +95,8 @@ def sentences(made: list[Table]) -> list[str]:
             )
         if cells["seeds for 80% power"] != "-":
             line += (
-                f" To show equivalence, if there is none to see, would take"
-                f" {cells['seeds for 80% power']} seeds of each."
+                f" If there were no difference, {cells['seeds for 80% power']} seeds of each would"
+                " show equivalence with 80% power."
             )
         lines.append(line)
     return lines

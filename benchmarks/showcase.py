@@ -1,12 +1,14 @@
 """Every policy from the same start: an animation of each, trajectories, and what was achieved."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import gymnasium as gym
 import matplotlib.pyplot as plt
 import numpy as np
-from gymnasium.wrappers import RenderCollection
 from PIL import Image
 
 from benchmarks.markup import Table, tabulate
@@ -17,11 +19,12 @@ from benchmarks.optimal_control import (
     solution,
     start_state,
 )
-from benchmarks.plots import OPTIMUM, SETTINGS, Picture, save_figure, stem
+from benchmarks.plots import COLOURS, OPTIMUM, SETTINGS, Picture, save_figure, stem
 from benchmarks.policies import load_policy
 from benchmarks.record import DEFAULT_FPS, save_gif
 from benchmarks.results import Results, groups
 from envs import trajectories
+from envs.controllers import make_controller, switching_curve
 from envs.dynamics import RocketParameters
 from envs.rollout import Env, Episode, Policy, rollout
 from sb3_training.config import ConfigError, RunConfig
@@ -58,12 +61,16 @@ def showcase(results: Results, root: Path, folder: Path) -> Showcase:
             missing.append(str(error))
             continue
         episodes = {}
-        for name, policy in policies(results, root, configs, env, missing):
-            frames = RenderCollection(env) if env.render_mode else env
-            episodes[name] = rollout(policy, frames, SEED)
-            if env.render_mode:
+        for name, load in policies(results, root, configs, env):
+            film = Film(env)
+            try:
+                episodes[name] = rollout(load(), film, SEED)
+            except Exception as error:  # whatever a damaged file or a stranger's policy may raise
+                missing.append(f"{name} on {env_id}: {' '.join(str(error).split())}")
+                continue
+            if film.frames:
                 animation = f"showcase_{stem(env_id)}_{name}"
-                save_animation(frames.render(), folder / f"{animation}.gif", env)
+                save_animation(film, folder / f"{animation}.gif")
                 animations.append((animation, f"{name} on {env_id}"))
         env.reset(seed=SEED)
         best = None
@@ -86,23 +93,42 @@ def showcase(results: Results, root: Path, folder: Path) -> Showcase:
 
 
 def policies(
-    results: Results, root: Path, configs: list[RunConfig], env: Env, missing: list[str]
-) -> Iterator[tuple[str, Policy]]:
-    """Name and policy: trained ones, then those that the experiment names, then the optimal one.
+    results: Results, root: Path, configs: list[RunConfig], env: Env
+) -> Iterator[tuple[str, Callable[[], Policy]]]:
+    """Name and loader: trained policies, then those that the experiment names, then the optimal.
 
     :param configs: of the first run of each implementation on this environment
-    :param missing: receives a line for each that cannot be loaded
     """
-    sources = [(run.label, str(root / run.directory)) for run in configs]
-    sources += [(name, name) for name in (results.experiment or {}).get("baselines", ())]
-    for name, source in sources:
-        try:
-            yield name, load_policy(source, env).policy
-        except ConfigError as error:
-            if source != name:  # a controller that is not for this environment is no loss
-                missing.append(f"{name}: {error}")
+    for run in configs:
+        yield run.label, partial(_load, str(root / run.directory), env)
+    for name in (results.experiment or {}).get("baselines", ()):
+        with suppress(ValueError):  # a controller that is not for this environment is no loss
+            yield name, partial(lambda policy: policy, make_controller(name, env))
     if has_optimum(configs[0].env_id) and not configs[0].env_kwargs:
-        yield OPTIMUM, OptimalPolicy(solution(configs[0].env_id))
+        yield OPTIMUM, lambda: OptimalPolicy(solution(configs[0].env_id))
+
+
+def _load(source: str, env: Env) -> Policy:
+    return load_policy(source, env).policy
+
+
+class Film(gym.Wrapper[Any, Any, Any, Any]):
+    """Draws an environment that can be drawn, about FRAMES times in an episode."""
+
+    def __init__(self, env: Env) -> None:
+        super().__init__(env)
+        steps = env.spec and env.spec.max_episode_steps
+        self.stride = -(-(steps or FRAMES) // FRAMES)
+        self.frames: list[Any] = []
+        self._steps = 0
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Step, and draw every so often."""
+        outcome = super().step(action)
+        if self.render_mode and self._steps % self.stride == 0:
+            self.frames.append(self.render())
+        self._steps += 1
+        return outcome
 
 
 def drawing_env(config: RunConfig) -> Env:
@@ -117,13 +143,12 @@ def drawing_env(config: RunConfig) -> Env:
     return make_env(config, render_mode="rgb_array")
 
 
-def save_animation(frames: Any, file: Path, env: Env) -> None:
-    """Write a GIF of few and small frames, at the environment's own pace."""
-    stride = -(-len(frames) // FRAMES)
-    fps = env.metadata.get("render_fps", DEFAULT_FPS) / stride
-    images = [Image.fromarray(frame) for frame in frames[::stride]]
+def save_animation(film: Film, file: Path) -> None:
+    """Write a GIF of small frames, at the environment's own pace."""
+    images = [Image.fromarray(frame) for frame in film.frames]
     for image in images:
         image.thumbnail((WIDTH, WIDTH))
+    fps = film.metadata.get("render_fps", DEFAULT_FPS) / film.stride
     save_gif([np.asarray(image) for image in images], file, fps)
 
 
@@ -150,27 +175,37 @@ def row(
 def plot_side_by_side(
     episodes: dict[str, Episode], parameters: RocketParameters, env_id: str, folder: Path
 ) -> list[Picture]:
-    """Position, velocity and thrust of each policy against time, one below the other."""
-    with plt.rc_context(SETTINGS):
+    """State, distance, thrust and path in the phase plane of each policy, one below the other."""
+    with plt.rc_context({**SETTINGS, "font.size": 8}):
         figure, rows = plt.subplots(
-            len(episodes), 2, figsize=(8.0, 0.6 + 1.25 * len(episodes)), sharex=True,
-            layout="constrained", squeeze=False,
+            len(episodes), 4, figsize=(10.0, 0.8 + 1.3 * len(episodes)), sharex="col",
+            sharey="col", layout="constrained", squeeze=False,
         )  # fmt: skip
-        for (state, thrust), (name, episode) in zip(rows, episodes.items(), strict=True):
+        for (state, distance, thrust, phase), (name, episode) in zip(
+            rows, episodes.items(), strict=True
+        ):
             x, v = episode.observations.T
             time = parameters.dt * np.arange(len(x))
-            state.plot(time, x, color="#D55E00", label="x in m")
-            state.plot(time, v, color="#0072B2", linestyle="--", label="v in m/s")
+            state.plot(time, x, color=COLOURS[1], label="x in m")
+            state.plot(time, v, color=COLOURS[0], linestyle="--", label="v in m/s")
+            distance.semilogy(time, np.abs(x), color=COLOURS[1])
             thrust.step(time[1:], episode.actions[:, 0], color="0.3", linewidth=0.8)
-            thrust.set_ylim(-1.1, 1.1)
-            state.set_title(name, fontsize="small", loc="left")
-            thrust.set_title("u in m/s²", fontsize="small", loc="left")
-        for axes in rows[-1]:
-            axes.set_xlabel("time in s")
-        figure.legend(*rows[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+            speeds = np.linspace(-1.0, 1.0, 101)
+            phase.plot(switching_curve(speeds), speeds, color="0.6", linestyle=":")
+            phase.plot(x, v, color="black", linewidth=1)
+            phase.plot(x[0], v[0], "o", color=COLOURS[0], markersize=4)
+            state.set_title(name, fontsize="medium", loc="left", weight="bold")
+        for axes, title in zip(rows[0, 1:], ("|x| in m", "u in m/s²", "v against x"), strict=True):
+            axes.set_title(title, fontsize="medium", loc="left")
+        rows[0, 1].set_ylim(1e-4, 3.0)
+        for axes, unit in zip(rows[-1], (*["time in s"] * 3, "x in m"), strict=True):
+            axes.set_xlabel(unit)
+        figure.legend(*rows[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
         picture = f"trajectories_{stem(env_id)}"
         save_figure(figure, folder, picture)
     caption = (
-        f"One episode of each policy from reset(seed={SEED}): state on the left, thrust right."
+        f"One episode of each policy from reset(seed={SEED}): position and velocity; distance from"
+        " the goal, logarithmic, which shows the steady-state error; thrust, which shows jitter;"
+        " and the path in the phase plane from the dot on, with the switching curve dotted."
     )
     return [Picture(picture, f"{env_id}: trajectories", caption)]

@@ -2,6 +2,7 @@
 
 import html.parser
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -137,12 +138,18 @@ def test_the_same_runs_give_the_same_bytes(report: Report, tmp_path: Path) -> No
 
 
 def test_what_an_earlier_report_showed_does_not_stay(small: Path, tmp_path: Path) -> None:
-    for name in ("learning_curve_Env-v3.png", "paper.csv", "notes.txt"):
-        (tmp_path / name).write_text("old")
+    """Nor does anything else go."""
+    other = made_up_run(small, "b", 0, [-9.0, -1.0], env_id="my:Env-v3")
+    made_up_run(small, "b", 0, [-9.0, -1.0])
+    (tmp_path / "mine.csv").write_text("mine")
     write_report(small, tmp_path)
-    assert not (tmp_path / "learning_curve_Env-v3.png").exists()
-    assert not (tmp_path / "paper.csv").exists()
-    assert (tmp_path / "notes.txt").read_text() == "old"
+    gone = ("learning_curve_Env-v3.png", "verdicts.csv", "verdicts.md", "verdicts.tex")
+    assert all((tmp_path / name).exists() for name in gone)
+    shutil.rmtree(other.parent)
+    write_report(small, tmp_path)
+    assert not any((tmp_path / name).exists() for name in gone)
+    assert (tmp_path / "summary.md").exists()
+    assert (tmp_path / "mine.csv").read_text() == "mine"
 
 
 def test_incomplete_runs_are_left_out_and_named(small: Path, tmp_path: Path) -> None:

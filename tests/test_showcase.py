@@ -76,3 +76,21 @@ def test_what_cannot_be_played_is_named_and_spoils_nothing(tmp_path: Path) -> No
     first, second = shown.missing
     assert "holds no model.zip" in first
     assert "my:Env-v3" in second
+
+
+def test_a_damaged_policy_is_named_and_the_others_are_shown(tmp_path: Path) -> None:
+    experiment = Experiment(
+        description="a test",
+        implementations={"td3_reference": {"algo": "td3_reference"}},
+        total_timesteps={"rocket-v0": 100},
+        seeds=(0,),
+        baselines=("pd", "brake"),
+    )
+    path = made_up_run(tmp_path, "td3_reference", 0, [-3.0, -1.0], "rocket-v0",
+                       algo="td3_reference")  # fmt: skip
+    (path / "policy.safetensors").write_bytes(b"no weights")
+    RunDirectory(tmp_path).write_json(EXPERIMENT_FILE, experiment.to_json())
+    shown = showcase(load_results(tmp_path), tmp_path, tmp_path)
+    assert [line.split(":")[0] for line in shown.missing] == ["td3_reference on rocket-v0"]
+    assert shown.table is not None
+    assert shown.table.data["policy"].tolist() == ["pd", "brake"]
