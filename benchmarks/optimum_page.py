@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from benchmarks.drawing import COLOURS
 from benchmarks.dynamic_programming import Array, solve
 from benchmarks.grids import RocketGrid, wrapped
 from benchmarks.markup import markdown
@@ -20,7 +21,6 @@ from benchmarks.optimal_control import (
     solution,
     task_grid,
 )
-from benchmarks.plots import COLOURS
 from envs import dynamics
 from envs.rollout import Evaluation, Policy, evaluate, play_side_by_side
 from envs.trajectories import STEADY_STEPS

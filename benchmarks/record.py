@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import matplotlib.pyplot as plt
 import numpy as np
 from gymnasium.wrappers import RenderCollection
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.drawing import COLOURS, DPI
 from benchmarks.optimal_control import has_optimum, optimal_value, start_state
-from benchmarks.plots import plot_trajectory
 from benchmarks.policies import load_policy, recorded_run
 from envs import trajectories
+from envs.controllers import switching_curve
 from envs.dynamics import RocketParameters
 from envs.rollout import Env, Episode, Policy, rollout
 from sb3_training.config import ConfigError, RunConfig
@@ -186,3 +188,33 @@ def save_gif(frames: Sequence[NDArray[np.uint8]], file: Path, fps: float) -> Non
     images[0].save(
         file, save_all=True, append_images=images[1:], duration=durations[: len(images)], loop=0
     )
+
+
+def plot_trajectory(episode: Episode, parameters: RocketParameters, title: str, file: Path) -> None:
+    """A rocket's x, v and u against time, and its path in the phase plane.
+
+    :param file: receives the figure
+    """
+    x, v = episode.observations.T
+    time = parameters.dt * np.arange(len(x))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10.0, 4.2), layout="constrained")
+    left.step(time[1:], episode.actions[:, 0], color="0.6", linewidth=1, label="u in m/s²")
+    left.plot(time, x, color="red", label="x in m")
+    left.plot(time, v, color="blue", linestyle="--", label="v in m/s")
+    left.axhline(0.0, color="black", linewidth=0.5)
+    left.set_xlabel("time in s")
+    speeds = np.linspace(-1.1, 1.1, 201) * max(1.0, float(np.abs(v).max()))
+    curve = switching_curve(speeds)
+    right.plot(curve, speeds, color="0.6", linestyle=":", label="switching curve")
+    right.plot(x, v, color=COLOURS[0], label="path")
+    right.plot(x[0], v[0], "o", color=COLOURS[1], label="start")
+    right.plot(0.0, 0.0, "*", color=COLOURS[2], markersize=11, label="goal")
+    right.set_xlabel("x in m")
+    right.set_ylabel("v in m/s")
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        # Above the axes, where it hides no curve.
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, frameon=False)
+    figure.suptitle(title, fontsize="medium")
+    figure.savefig(file, dpi=DPI)
+    plt.close(figure)

@@ -9,9 +9,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader
 
 from benchmarks import tables
+from benchmarks.drawing import Picture
 from benchmarks.latex import to_latex
 from benchmarks.markup import Table, to_markdown
-from benchmarks.plots import Picture, plot_all
+from benchmarks.plots import plot_all
 from benchmarks.results import Results, load_results
 
 FIDELITY_PAGE = "fidelity.md"  # beside the reports, where python -m benchmarks fidelity leaves it

@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image
 
+from benchmarks.drawing import COLOURS, OPTIMUM, SETTINGS, Picture, save_figure, stem
 from benchmarks.markup import Table, tabulate
 from benchmarks.optimal_control import (
     OptimalPolicy,
@@ -19,7 +20,6 @@ from benchmarks.optimal_control import (
     solution,
     start_state,
 )
-from benchmarks.plots import COLOURS, OPTIMUM, SETTINGS, Picture, save_figure, stem
 from benchmarks.policies import load_policy
 from benchmarks.record import DEFAULT_FPS, save_gif
 from benchmarks.results import Results, groups

@@ -17,7 +17,17 @@ ALLOWED = {
 }
 REPORTING = [
     *("results", "statistics", "verdict", "coverage", "comparisons", "optimal_returns"),
-    *("adapters", "compare", "markup", "latex", "paper_results", "tables", "plots", "report"),
+    *(
+        "adapters",
+        "compare",
+        "markup",
+        "latex",
+        "paper_results",
+        "tables",
+        "drawing",
+        "plots",
+        "report",
+    ),
     *("grids", "dynamic_programming", "optimal_control"),
 ]
 TRAINING = {

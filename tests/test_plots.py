@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.drawing import sane_limits
 from benchmarks.plots import known_levels, plot_all
 from benchmarks.results import load_results
 from benchmarks.tables import all_tables
@@ -83,8 +84,6 @@ def test_a_diverged_run_does_not_flatten_the_others(tmp_path: Path) -> None:
     with Image.open(tmp_path / "out/final_returns_Pendulum-v1.png") as figure:
         assert figure.width == 960
     results = load_results(tmp_path / "runs")
-    from benchmarks.plots import _sane_limits
-
     finals = results.finals["mean_return"].to_numpy()
-    low, high = _sane_limits(results, "Pendulum-v1", [finals])
+    low, high = sane_limits(results, "Pendulum-v1", [finals])
     assert -100.0 < low < high < 20.0
