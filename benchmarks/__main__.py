@@ -108,7 +108,7 @@ def report(
     except ValueError as error:
         raise ConfigError(str(error)) from error
     print(text)
-    print(f"Tables and figures: {output / experiment}")
+    print(f"On one page, with figures: {output / experiment / 'report.html'}")
 
 
 def compare(
