@@ -18,7 +18,7 @@ from benchmarks.results import Results, load_results
 FIDELITY_PAGE = "fidelity.md"  # beside the reports, where python -m benchmarks fidelity leaves it
 PRINTED = ("verdicts", "summary", "learning_curves", "paper")  # tables for the terminal
 PAGE = "report.html"
-MANIFEST = "files.txt"  # names the files of a report, which the next one removes
+MANIFEST = "report_files.txt"  # names the files of a report, which the next one removes
 
 
 def write_report(root: Path, output: Path, paper: bool = False, half_std: bool = False) -> str:
