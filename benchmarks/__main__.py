@@ -41,13 +41,13 @@ def sweep(
         workers: worker processes on this machine; default: one for each processor
         scheduler: tcp://host:port of an existing Dask cluster to use instead
         root: the runs go to <root>/<experiment>/, shortened ones of a named experiment to
-            <root>/<experiment>_<seeds>x<steps>/
+            <root>/<experiment>_<seeds>x<steps>/, compiled ones to <root>/<experiment>_compiled/
         compile: compile the reference TD3: faster, equal up to rounding; needs a C++ compiler
         dry_run: only show what would be done, and how long it would take
     """
     chosen, name = choose(experiment, algos, envs, seeds, total_timesteps)
     if compile:
-        chosen = compiled(chosen)
+        chosen, name = compiled(chosen), f"{name}_compiled"
     if workers is not None and workers < 1:
         raise ConfigError(f"workers must be 1 or more, got {workers}")
     if dry_run:

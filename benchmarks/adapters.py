@@ -149,21 +149,31 @@ class Runs(NamedTuple):
 def read_runs(directory: Path) -> Runs:
     """Find out which of FORMATS a directory holds, and read it.
 
-    :raises ConfigError: if it holds none or several, or a file is damaged
+    A damaged file of another format than the one that is found is left out, like an unfinished one.
+
+    :raises ConfigError: if it holds none or several, or a file of the format is damaged
     """
     if not directory.is_dir():
         raise ConfigError(f"{directory} must be a directory with results")
     found = []
+    damaged: dict[str, tuple[Format, ConfigError]] = {}
     for kind in FORMATS:
-        tables = {
-            str(file.relative_to(directory)): _rows(kind, file, directory)
-            for file in sorted(directory.rglob(kind.pattern))
-            if file.parts[-3:-2] != ("checkpoint",)  # a copy, in a run that is not complete
-        }
+        tables = {}
+        for file in sorted(directory.rglob(kind.pattern)):
+            if file.parts[-3:-2] == ("checkpoint",):  # a copy, in a run that is not complete
+                continue
+            name = str(file.relative_to(directory))
+            try:
+                tables[name] = _rows(kind, file, directory)
+            except ConfigError as error:
+                damaged[name] = kind, error
         left_out = [file for file, rows in tables.items() if rows is None]
         if len(left_out) < len(tables):
             curves = pd.concat(rows for rows in tables.values() if rows is not None)
             found.append(Runs(str(directory), kind, curves, left_out))
+    for kind, complaint in damaged.values():
+        if not found or found[0].kind is kind:
+            raise complaint
     if len(found) != 1:
         holds = " and ".join(runs.kind.accepted for runs in found) or "no complete run"
         accepted = ", or ".join(kind.accepted for kind in FORMATS)
@@ -171,7 +181,7 @@ def read_runs(directory: Path) -> Runs:
     for files in found[0].curves.groupby(KEYS)["file"].unique():
         if len(files) > 1:
             raise ConfigError(f"{directory} must hold a run once, got {files[0]} and {files[1]}")
-    return found[0]
+    return found[0]._replace(left_out=[*found[0].left_out, *damaged])
 
 
 def _rows(kind: Format, file: Path, directory: Path) -> pd.DataFrame | None:

@@ -1,7 +1,7 @@
 """Which experiment a command line means: a named one, a shortened one, or one of its own."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 from benchmarks.experiments import EXPERIMENT_FILE, EXPERIMENTS, Experiment
@@ -74,6 +74,9 @@ def compose(
         if run.label in labels:
             raise ConfigError(f"two of the algorithms would be called {run.label}")
         labels[run.label] = {"algo": algo}
+    names = [env_id.split(":")[-1] for env_id in env_ids]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"two of the environments would be called alike: {' '.join(env_ids)}")
     return Experiment(
         description="composed on the command line",
         implementations=labels,
@@ -97,7 +100,9 @@ def compiled(experiment: Experiment) -> Experiment:
     label = f"{REFERENCE}_compiled"
     implementations = {
         (label if name == REFERENCE else name): (
-            {**settings, "hyperparams": {"compile": True}} if name == REFERENCE else settings
+            {**settings, "hyperparams": {**settings.get("hyperparams", {}), "compile": True}}
+            if name == REFERENCE
+            else settings
         )
         for name, settings in experiment.implementations.items()
     }
@@ -123,5 +128,5 @@ def recorded_experiment(root: Path) -> Experiment | None:
     recorded = RunDirectory(root).read_json(EXPERIMENT_FILE)
     if recorded is None:
         return None
-    fields = {name: recorded[name] for name in recorded if name not in ("declaration", "sha256")}
-    return Experiment(**{**fields, "seeds": tuple(fields["seeds"])})
+    values = {each.name: recorded[each.name] for each in fields(Experiment)}
+    return Experiment(**{**values, "seeds": tuple(values["seeds"])})

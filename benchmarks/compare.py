@@ -75,6 +75,12 @@ def compare_page(
     steps = [side.scores["step"] for side in sides]
     if len({*steps[0], *steps[1]}) > 1:
         caveats.append("Runs end at different steps: their lengths alone can make a difference.")
+    fewer, more = sorted((len(first), len(second)))
+    if more > 2 * fewer:
+        caveats.append(
+            f"{fewer} runs against {more}: where scores are skewed or some runs fail, intervals of"
+            " such unequal numbers cover less than they say (5 against 20: 86% to 91%, not 95%)."
+        )
     if not all(side.curves["env_id"].all() for side in sides):
         caveats.append("Not all files name their environment: whether it is the same is not known.")
     caveats += [f"Left out of {side.name}: {', '.join(side.left_out)}."

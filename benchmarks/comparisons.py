@@ -6,8 +6,8 @@ from typing import Any
 
 from numpy.random import default_rng
 
-from benchmarks.coverage import bootstrap_coverage
-from benchmarks.experiments import MARGINS, METRIC, PUBLISHED_METRIC
+from benchmarks.coverage import MOST_SIMULATED, bootstrap_coverage, improvement_coverage
+from benchmarks.experiments import DECLARED_FIRST, MARGINS, METRIC, PUBLISHED_METRIC
 from benchmarks.markup import Bounds, Table, tabulate
 from benchmarks.results import Results, final_values, groups
 from benchmarks.statistics import (
@@ -41,21 +41,22 @@ def metric(results: Results) -> str:
 
 
 def opponents(results: Results) -> list[str]:
-    """What others are compared with: the declared implementation if it has runs, else all."""
-    labels = sorted({label for _, label in groups(results)})
-    declared = results.experiment and results.experiment["declaration"]["against"]
-    return [declared] if declared in labels else labels
+    """What others are compared with: the declared implementation, all where none is declared."""
+    if results.experiment:
+        return [results.experiment["declaration"]["against"]]
+    return sorted({label for _, label in groups(results)})
 
 
 def comparisons(results: Results) -> list[tuple[str, str, str]]:
-    """(env_id, first, second) of each comparison; a declared opponent comes second."""
-    others = opponents(results)
+    """(env_id, first, second) of each comparison.
+
+    Where an opponent was declared, it is the second of all, even if it has no runs yet.
+    """
+    if results.experiment:
+        (opponent,) = opponents(results)
+        return [(env_id, label, opponent) for env_id, label in groups(results) if label != opponent]
     pairs = combinations(groups(results), 2)
-    found = [(env_id, a, b) for (env_id, a), (other, b) in pairs if env_id == other]
-    if len(others) == 1:
-        found = [(env_id, b, a) if a == others[0] else (env_id, a, b)
-                 for env_id, a, b in found if others[0] in (a, b)]  # fmt: skip
-    return found
+    return [(env_id, a, b) for (env_id, a), (other, b) in pairs if env_id == other]
 
 
 def verdicts(results: Results) -> Table | None:
@@ -80,7 +81,14 @@ def verdicts(results: Results) -> Table | None:
             "verdict": "none: needs three seeds of each",
             "seeds for 80% power": None,
         }
-        if fewest >= MIN_RUNS:
+        failed = [
+            f"{results.failures[env_id, label]} of {label} failed or diverged"
+            for label in (first, second)
+            if (env_id, label) in results.failures
+        ]
+        if failed:
+            entry["verdict"] = f"none: {' and '.join(failed)}"
+        elif fewest >= MIN_RUNS:
             verdict = decide(samples[0], samples[1], margin)
             entry |= {
                 "difference": verdict.difference,
@@ -94,8 +102,9 @@ def verdicts(results: Results) -> Table | None:
         return None
     origin = "There is no experiment.json: the margins were not declared before the runs."
     if results.experiment:
+        when = "before the" if results.experiment.get(DECLARED_FIRST, True) else "after some of the"
         origin = (
-            "Metric, margins, seeds and opponent were declared before the runs (sha256"
+            f"Metric, margins, seeds and opponent were declared {when} runs (sha256"
             f" {results.experiment['sha256']}). All {len(seeds or [])} declared seeds are complete"
             f" in {complete} of {len(entries)} comparisons; on fewer, a verdict is provisional."
             " Further seeds are left out."
@@ -121,7 +130,7 @@ def aggregate(results: Results) -> Table | None:
         label: [final_values(results, env_id, label, "score") for env_id in env_ids]
         for label in labels
     }
-    others = [label for label in opponents(results) if len(labels) > 1]
+    others = [label for label in opponents(results) if label in labels and len(labels) > 1]
     entries = []
     for label, samples in scores.items():
         middle = stratified_bootstrap(samples, interquartile_mean, default_rng(0))
@@ -131,10 +140,14 @@ def aggregate(results: Results) -> Table | None:
             chance = None if other == label else _chance_to_be_above(samples, scores[other])
             entry[f"above {other}"] = chance
         entries.append(entry)
-    shapes = {tuple(map(len, samples)) for samples in scores.values()}
+    shapes = {
+        tuple(min(len(sample), MOST_SIMULATED) for sample in samples) for samples in scores.values()
+    }
     covered = [
-        f"; that of the IQM covers the truth in {bootstrap_coverage(shape, default_rng(0)):.1%} of"
-        f" simulated experiments with {', '.join(map(str, shape))} normally distributed runs"
+        f"; in simulated experiments with {', '.join(map(str, shape))} normally distributed runs"
+        f" that of the IQM covers the truth in {bootstrap_coverage(shape, default_rng(0)):.0%},"
+        f" that of a chance of 0.5 in {improvement_coverage(shape, 0.5, default_rng(0)):.0%} and"
+        f" of 0.9 in {improvement_coverage(shape, 0.9, default_rng(0)):.0%}"
         for shape in sorted(shapes)
         if min(shape) >= MIN_RUNS
     ]

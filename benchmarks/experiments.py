@@ -9,6 +9,7 @@ from typing import Any
 from sb3_training.config import RunConfig
 
 EXPERIMENT_FILE = "experiment.json"  # beside the runs: what was declared before them
+DECLARED_FIRST = "declared_first"  # in that file: whether it was there before any of the runs
 # Differences of mean return that are too small to matter. In a pilot of ten seeds of either TD3 on
 # Pendulum-v1 the best 19 runs of 20 lay within 5 of each other, and one that fails from some starts
 # lost 175; on the rockets 20 is less than 3 % of the optimum, about what gamma = 0.99 costs (13).
@@ -158,7 +159,11 @@ EXPERIMENTS = {
     ),
     "paper": Experiment(
         description="the TD3 paper's seven MuJoCo tasks by its evaluation protocol; takes days",
-        implementations=BOTH,
+        # The paper's own settings as well: smaller differences to its table are then the versions'.
+        implementations={
+            **BOTH,
+            "td3_reference_paper": {"algo": "td3_reference", "preset": "paper"},
+        },
         total_timesteps=dict.fromkeys(MUJOCO, 1_000_000),
         seeds=tuple(range(10)),
         settings={"evaluation": "published", "eval_freq": 5_000},

@@ -27,7 +27,8 @@ def overview(configs: Sequence[RunConfig], root: Path, workers: int | None = Non
     """The state of an experiment's runs, and an estimate of the time that the missing ones take.
 
     Speeds are those of complete runs of the same implementation and environment; where there is
-    none, of a few seconds of training on this machine, one run at a time.
+    none, of a few seconds of training on this machine, one run at a time. A run that fails in them,
+    or is too short to be timed, has no estimate.
 
     :param root: folder that holds the run directories
     :param workers: that are to share the work; by default one for each processor
@@ -36,19 +37,27 @@ def overview(configs: Sequence[RunConfig], root: Path, workers: int | None = Non
     groups: dict[tuple[str, str], list[RunConfig]] = {}
     for config in configs:
         groups.setdefault((config.env_id, config.label), []).append(config)
-    rows, failures, left = [], [], 0.0
+    rows: list[list[str]] = []
+    failures: list[str] = []
+    unknown: list[str] = []
+    left, longest_run, missing = 0.0, 0.0, 0
     for (env_id, label), runs in track(groups.items(), "measuring speeds", transient=True):
         counts = Counter(states[run.directory]["state"] for run in runs)
         speed = _recorded_speed(runs, root)
-        steps = sum(
+        steps = [
             run.total_timesteps - states[run.directory]["step"]
             for run in runs
             if states[run.directory]["state"] != "done"
-        )
+        ]
         if steps and speed is None:
-            speed = measure(runs[0])
-        seconds = steps / speed if steps and speed else 0.0
+            try:
+                speed = measure(runs[0])
+            except Exception as error:  # whatever a run may raise
+                unknown.append(f"{label} on {env_id}: {' '.join(str(error).split())}")
+        seconds = sum(steps) / speed if speed else 0.0
         left += seconds
+        missing += len(steps)
+        longest_run = max(longest_run, max(steps, default=0) / speed if speed else 0.0)
         failures += [
             f"{run.directory} {states[run.directory]['state']}: {states[run.directory]['message']}"
             for run in runs
@@ -58,18 +67,23 @@ def overview(configs: Sequence[RunConfig], root: Path, workers: int | None = Non
         per_second = "" if speed is None else f"{speed:.0f}"
         rows.append([env_id, label, str(len(runs)), what, per_second, format_time(seconds)])
     count = workers or available_processors()
+    wait = max(longest_run, left / max(1, min(count, missing)))
     header = ["environment", "implementation", "runs", "state", "steps/s", "work left"]
     longest = max((run.total_timesteps for run in configs), default=0)
     lines = [
         markdown(header, rows),
         f"{len(configs)} runs of up to {longest:,} steps in {root}; about"
-        f" {format_time(left / count)} left with {count} workers.",
+        f" {format_time(wait)} left with {count} workers.",
+        *(f"Not counted, since its speed is not known: {line}" for line in unknown),
     ]
     return "\n".join([*lines, *failures])
 
 
 def measure(config: RunConfig) -> float:
-    """Steps per second of a run after its warm-up, evaluations included; takes a few seconds."""
+    """Steps per second of a run after its warm-up, mostly without evaluations; takes seconds.
+
+    :raises ValueError: if the run is too short to be timed
+    """
     if hyperparameters_of(config).get("learning_starts", 0) > WARM_UP:
         config = replace(config, hyperparams={**config.hyperparams, "learning_starts": WARM_UP})
     seen: list[tuple[int, float]] = []
@@ -83,6 +97,8 @@ def measure(config: RunConfig) -> float:
 
     with tempfile.TemporaryDirectory() as folder, suppress(RunStopped):
         run(config, folder, note, is_enough)
+    if len(seen) < 2:
+        raise ValueError(f"{config.total_timesteps} steps are too few to be timed")
     steps, times = np.transpose(seen)
     return float((steps[-1] - steps[0]) / (times[-1] - times[0]))
 

@@ -45,10 +45,12 @@ def paper_table(results: Results) -> Table:
                     entry[label] = MeanAndStd(float(best.mean()), float(best.std()))
                     entry[f"seeds of {label}"] = len(best)
             entries.append(entry)
+    settings = f"{_presets(results, ours)}; only the preset 'paper' has the paper's"
     caption = (
         "Maximum over time of the mean return over seeds ± standard deviation (ddof=0) at that"
         " point, a score that is biased upwards. Paper: 10 seeds, 1,000,000 steps, 10 episodes"
-        f" every 5,000 steps. Ours: {_protocols(results, ours)}. {VERSIONS}."
+        f" every 5,000 steps. Ours: {_protocols(results, ours)}. Settings: {settings}."
+        f" {VERSIONS}."
     )
     two = dict.fromkeys(entries[0], 2)
     return tabulate("paper", "Beside Table 1 of the TD3 paper", caption, entries, two)
@@ -57,6 +59,15 @@ def paper_table(results: Results) -> Table:
 def _name(env_id: str) -> str:
     """An environment's name without module and version."""
     return env_id.split(":")[-1].rpartition("-v")[0]
+
+
+def _presets(results: Results, ours: list[tuple[str, str]]) -> str:
+    """The preset of hyperparameters of each implementation."""
+    presets = {
+        label: results.settings[env_id, label]["config"].get("preset") or "released"
+        for env_id, label in ours
+    }
+    return ", ".join(f"{label}: {preset}" for label, preset in sorted(presets.items()))
 
 
 def _protocols(results: Results, ours: list[tuple[str, str]]) -> str:

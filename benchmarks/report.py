@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader
 
 from benchmarks import tables
 from benchmarks.drawing import Picture
+from benchmarks.experiments import DECLARED_FIRST
 from benchmarks.latex import to_latex
 from benchmarks.markup import Table, to_markdown
 from benchmarks.plots import plot_all
@@ -67,6 +68,7 @@ def write_report(root: Path, output: Path, paper: bool = False, half_std: bool =
         missing=shown.missing,
         fidelity=fidelity.read_text(encoding="utf-8") if fidelity.exists() else None,
         sha256=experiment.get("sha256"),
+        declared_first=experiment.get(DECLARED_FIRST, True),
         declaration=json.dumps(experiment.get("declaration"), indent=2),
         provenance=[json.dumps(each, indent=2) for each in results.provenance],
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,6 +38,7 @@ class Results(NamedTuple):
     :param provenance: what the runs were made with: each kind once, with the number of runs
         ``num_runs`` and their ``commands``
     :param unfinished: run directories that are not complete; they are left out
+    :param failures: by (env_id, label), how many of these failed or diverged, where any did
     :param experiment: content of experiment.json, None where there is none
 
     A value that is not known is NaN. A score is 1 for the optimum and 0 for an untrained policy:
@@ -50,6 +52,7 @@ class Results(NamedTuple):
     settings: dict[tuple[str, str], Json]
     provenance: list[Json]
     unfinished: list[str]
+    failures: Mapping[tuple[str, str], int]
     experiment: Json | None
 
 
@@ -61,6 +64,7 @@ def load_results(root: Path) -> Results:
         experiment's declaration is not the one that was hashed
     """
     curves, finals, timings, unfinished = [], [], [], []
+    failures: Counter[tuple[str, str]] = Counter()
     settings: dict[tuple[str, str], Json] = {}
     software: dict[str, list[str]] = {}
     for path in sorted(file.parent for file in root.glob("*/*/config.json")):
@@ -70,6 +74,9 @@ def load_results(root: Path) -> Results:
             state = run.status()["state"]
             state = "its files have changed since" if state == "done" else state
             unfinished.append(f"{path.relative_to(root)} ({state})")
+            if state in ("failed", "diverged"):
+                left = json.loads((path / "config.json").read_bytes())["config"]
+                failures[left["env_id"], left["label"]] += 1
             continue
         _refuse_mixture(settings, config, path)
         keys = {name: config["config"][name] for name in KEYS}
@@ -92,7 +99,7 @@ def load_results(root: Path) -> Results:
     timing_rows = pd.DataFrame(timings).sort_values(KEYS, ignore_index=True)
     experiment = _experiment(root)
     return Results(
-        curve_rows, final_rows, timing_rows, settings, provenance, unfinished, experiment
+        curve_rows, final_rows, timing_rows, settings, provenance, unfinished, failures, experiment
     )
 
 

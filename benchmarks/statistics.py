@@ -13,6 +13,7 @@ from scipy import stats
 Values = NDArray[np.float64]
 Curves = Values
 MIN_RUNS = 3  # with fewer there is no interval
+BATCH = 50  # resamples at a time, for the memory's sake
 
 
 class MeanAndStd(NamedTuple):
@@ -118,6 +119,7 @@ def stratified_bootstrap(
         lambda *resampled, axis: statistic(*resampled),
         vectorized=True,
         method="percentile",
+        batch=BATCH,
         rng=rng,
         **settings,
     )

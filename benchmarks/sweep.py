@@ -12,7 +12,7 @@ from distributed import Client, Future
 from filelock import FileLock, Timeout
 
 from benchmarks.cluster import Workers, available_processors, connect
-from benchmarks.experiments import EXPERIMENT_FILE, Experiment
+from benchmarks.experiments import DECLARED_FIRST, EXPERIMENT_FILE, Experiment
 from benchmarks.live import Display
 from benchmarks.run import hyperparameters_of, refuse_impossible
 from benchmarks.worker import SESSION, Outcome, carry_out
@@ -56,7 +56,7 @@ def sweep(
     refuse_unworkable(configs, root)
     root.mkdir(parents=True, exist_ok=True)
     with exclusive(root):
-        RunDirectory(root).write_json(EXPERIMENT_FILE, experiment.to_json())
+        declare(experiment, root)
         missing = [run for run in configs if not RunDirectory(root / run.directory).is_done()]
         done = len(configs) - len(missing)
         print(f"{len(configs)} runs in {root}: {done} complete, {len(missing)} to do", flush=True)
@@ -202,6 +202,15 @@ def refuse_mismatch(experiment: Experiment, root: Path) -> None:
             f"{root} was declared for other runs ({'; '.join(differences)}):"
             " choose another folder, or remove this one"
         )
+
+
+def declare(experiment: Experiment, root: Path) -> None:
+    """Write experiment.json, which also says whether it was there before any of the runs."""
+    there = RunDirectory(root).read_json(EXPERIMENT_FILE)
+    first = (
+        not any(root.glob("*/*/config.json")) if there is None else there.get(DECLARED_FIRST, True)
+    )
+    RunDirectory(root).write_json(EXPERIMENT_FILE, {**experiment.to_json(), DECLARED_FIRST: first})
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def _rows(results: Results) -> Iterator[tuple[str, str, dict[str, Any]]]:
 def summary(results: Results) -> Table:
     """Every score of each implementation and environment."""
     entries: list[dict[str, Any]] = []
-    bold = []
+    bold, partial = [], []
     reported = [name for name in MEASURES if results.finals[MEASURES[name][0]].notna().any()]
     for env_id, label, entry in _rows(results):
         timesteps, curves = curve_matrix(results, env_id, label)
@@ -71,6 +71,11 @@ def summary(results: Results) -> Table:
             values = final_values(results, env_id, label, MEASURES[name][0])
             if not np.isnan(values).all():
                 measures[name] = over_runs(values[~np.isnan(values)])
+                if np.isnan(values).any():
+                    known = int((~np.isnan(values)).sum())
+                    partial.append(f"{name} of {label} on {env_id}: {known} of {len(values)} runs")
+        if results.failures:
+            entry["failed"] = results.failures.get((env_id, label), 0)
         entries.append(
             {
                 **entry,
@@ -95,13 +100,25 @@ def summary(results: Results) -> Table:
     )
     if min(entry["seeds"] for entry in entries) < MIN_RUNS:
         caption += " Below three seeds there is no interval, and bold is only the best."
+    if results.failures:
+        caption += (
+            " Failed: further runs that failed or diverged; means are over the others alone, which"
+            " flatters, so that such a row is never bold."
+        )
+    if partial:
+        caption += (
+            f" Where no episode came to the time limit a run does not count: {'; '.join(partial)}."
+        )
     decimals = {name: MEASURES[name][1] for name in reported}
     return tabulate("summary", "Summary", caption, entries, decimals, bold)
 
 
 def _is_among_best(results: Results, env_id: str, label: str) -> bool:
     """Whether an implementation's mean return is the best, or cannot be told from it."""
-    labels = [name for env, name in groups(results) if env == env_id]
+    labels = [name for env, name in groups(results)
+              if env == env_id and (env, name) not in results.failures]  # fmt: skip
+    if label not in labels:
+        return False
     returns = {name: final_values(results, env_id, name) for name in labels}
     best = max(labels, key=lambda name: returns[name].mean())
     if label == best or min(len(returns[label]), len(returns[best])) < MIN_RUNS:

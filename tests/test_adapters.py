@@ -220,6 +220,14 @@ class Surprise:
         return (exec, ("raise SystemExit('unpickled')",))
 
 
+def test_a_damaged_file_of_another_format_is_left_out_and_named(tmp_path: Path) -> None:
+    write_evaluations(tmp_path / "0", timesteps=[100], results=[[1.0]])
+    (tmp_path / "0/progress.csv").touch()  # as SB3's logger leaves it before its first dump
+    runs = read_runs(tmp_path)
+    assert runs.kind.pattern == "evaluations.npz"
+    assert runs.left_out == ["0/progress.csv"]
+
+
 def test_pickles_are_never_loaded(tmp_path: Path) -> None:
     results = np.array([[Surprise()]], dtype=object)
     write_evaluations(tmp_path / "array", timesteps=[1], results=results)

@@ -1,6 +1,7 @@
 """``python -m benchmarks``: refusals in one line, and what a command line makes of experiments."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ OWN = ["--algos", "td3", "--envs", "rocket-v0", "--seeds", "2", "--total-timeste
         (["sweep", "--algos", "td3", "sac"], "needs --envs, --seeds, --total-timesteps too"),
         (["sweep", *OWN, "0"], "total_timesteps must be 1 or more, got 0"),
         (["sweep", *OWN, "9", "--dry-run", "--algos", "td3", "TD3"], "two of the algorithms"),
+        (["sweep", *OWN, "9", "--envs", "a:My-v0", "b:My-v0"], "two of the environments"),
         (["sweep", "smoke", *OWN, "9"], "smoke is an experiment already"),
         (["sweep", "mine", *OWN, "9", "--algos", "nope"], "unknown algorithm 'nope'"),
         (["sweep", "mine", *OWN, "9", "--envs", "CartPole-v1"], "does not take the Discrete"),
@@ -99,6 +101,22 @@ def test_only_the_reference_is_compiled_and_under_a_label_of_its_own() -> None:
     }
     assert quick.against == "td3_reference_compiled"
     assert compiled(EXPERIMENTS["gamma"]) == EXPERIMENTS["gamma"]
+    paper = {"td3_reference": {"algo": "td3_reference", "hyperparams": {"gamma": 0.5}}}
+    (settings,) = compiled(replace(quick, implementations=paper)).implementations.values()
+    assert settings["hyperparams"] == {"gamma": 0.5, "compile": True}
+
+
+def test_a_compiled_sweep_goes_to_a_folder_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = []
+    monkeypatch.setattr(
+        command_line, "show_overview", lambda _, root, workers: folders.append(root)
+    )
+    monkeypatch.setattr("td3_reference.layers.require_compiler", lambda: None)
+    command_line.sweep("quick", root=tmp_path, dry_run=True)
+    command_line.sweep("quick", root=tmp_path, dry_run=True, compile=True)
+    assert folders == [tmp_path / "quick", tmp_path / "quick_compiled"]
 
 
 def test_compiling_without_a_compiler_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

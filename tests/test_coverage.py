@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from scipy.stats import skew
 
-from benchmarks.coverage import POPULATIONS, bootstrap_coverage, welch_coverage
+from benchmarks.coverage import (
+    POPULATIONS,
+    bootstrap_coverage,
+    improvement_coverage,
+    welch_coverage,
+)
 
 TRIALS = 20_000  # a fraction of 0.93 is then known to 0.002
 
@@ -90,3 +95,15 @@ def test_the_bootstraps_coverage_depends_on_its_generator_alone() -> None:
         bootstrap_coverage([10, 10, 10], np.random.default_rng(3), trials=200) for _ in range(2)
     )
     assert first == second
+
+
+def test_the_interval_of_a_high_chance_to_be_above_covers_little_for_few_runs() -> None:
+    def covered(num_runs: int, chance: float) -> float:
+        return improvement_coverage((num_runs,), chance, np.random.default_rng(0))
+
+    # Of 400 trials a fraction of 0.95 is known to 0.011.
+    assert covered(50, 0.5) == pytest.approx(0.95, abs=0.03)
+    assert covered(50, 0.9) == pytest.approx(0.95, abs=0.04)
+    # Where all of three runs are above all others, every resample is: an interval of width zero.
+    # By integration over the normal densities that has the probability 0.555.
+    assert covered(3, 0.9) < 1.0 - 0.555 + 0.05

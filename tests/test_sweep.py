@@ -19,7 +19,7 @@ import pytest
 from benchmarks.cluster import connect
 from benchmarks.experiments import EXPERIMENTS, Experiment
 from benchmarks.results import load_results
-from benchmarks.sweep import MAX_RESTARTS, exclusive, sweep
+from benchmarks.sweep import MAX_RESTARTS, declare, exclusive, sweep
 from benchmarks.worker import SESSION, SessionOver, obstacle, software
 from sb3_training.config import ConfigError
 from sb3_training.run_directory import RunDirectory
@@ -172,6 +172,20 @@ def test_another_experiment_in_the_same_folder_is_refused_with_the_difference_sh
     with pytest.raises(ConfigError, match="total_timesteps is 400 there and 500 here"):
         sweep(experiment(seeds=1, steps=500), tmp_path, workers=1)
     assert contents(tmp_path, made) == before
+
+
+def test_the_declaration_says_whether_it_was_there_before_the_runs(tmp_path: Path) -> None:
+    file = tmp_path / "experiment.json"
+    declare(experiment(), tmp_path)
+    assert json.loads(file.read_text())["declared_first"]
+    (tmp_path / "td3/Pendulum-v1_0").mkdir(parents=True)
+    (tmp_path / "td3/Pendulum-v1_0/config.json").touch()
+    declare(experiment(), tmp_path)
+    assert json.loads(file.read_text())["declared_first"]
+    file.unlink()
+    for _ in range(2):
+        declare(experiment(), tmp_path)
+        assert not json.loads(file.read_text())["declared_first"]
 
 
 def test_two_sweeps_in_one_folder_exclude_each_other(tmp_path: Path) -> None:

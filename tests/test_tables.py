@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.comparisons import aggregate, verdicts
-from benchmarks.coverage import bootstrap_coverage
+from benchmarks.coverage import bootstrap_coverage, improvement_coverage
 from benchmarks.experiments import Experiment
 from benchmarks.markup import Bounds, Table, tabulate, to_markdown
 from benchmarks.paper_results import paper_table
@@ -26,7 +26,8 @@ from benchmarks.tables import (
     thresholds,
     timings,
 )
-from sb3_training.config import ConfigError
+from sb3_training.config import ConfigError, RunConfig
+from sb3_training.run_directory import RunDirectory, execute
 from tests.made_up_runs import made_up_run, set_optimum
 
 OTHER = "my_module:Other-v0"  # no optimum and no margin is known
@@ -164,7 +165,47 @@ def test_all_others_are_compared_with_the_declared_opponent_alone(tmp_path: Path
     assert [row["comparison"] for row in against] == ["b - a", "c - a"]
     assert made(tmp_path, aggregate).header[3:] == ["above a"]
     declare(tmp_path, 3, against="absent")
-    assert len(made(tmp_path, verdicts).rows) == 3
+    unanswered = cells(made(tmp_path, verdicts))
+    assert [row["comparison"] for row in unanswered] == ["a - absent", "b - absent", "c - absent"]
+    assert {row["verdict"] for row in unanswered} == {"none: needs three seeds of each"}
+    assert made(tmp_path, aggregate).header == ["implementation", "seeds", "IQM"]
+
+
+def test_failed_runs_forbid_a_verdict_and_the_best_mean(tmp_path: Path) -> None:
+    runs(tmp_path, "a", [-10.0, -20.0, -30.0])
+    runs(tmp_path, "b", [-20.0, -30.0, -40.0])
+    declare(tmp_path, 4, against="b")
+
+    def explode(run: RunDirectory) -> None:
+        raise RuntimeError("the sensor fell off")
+
+    lost = RunConfig(algo="td3", env_id="Pendulum-v1", label="a", seed=3, total_timesteps=200)
+    with pytest.raises(RuntimeError, match="the sensor"):
+        execute(lost, {"gamma": 0.9}, tmp_path, explode)
+    (row,) = cells(made(tmp_path, verdicts))
+    assert picked(row, "verdict", "difference") == ["none: 1 of a failed or diverged", "-"]
+    table = made(tmp_path, summary)
+    assert [row["failed"] for row in cells(table)] == ["1", "0"]
+    assert table.bold == frozenset({(1, table.header.index("return"))})
+    assert "such a row is never bold" in table.caption
+
+
+def test_a_measure_says_of_how_many_runs_it_is_where_not_of_all(tmp_path: Path) -> None:
+    for seed, error in enumerate([0.1, 0.2, np.nan]):
+        made_up_run(tmp_path, "a", seed, [-9.0, -8.0], arrays={"final_steady_state_error": [error]})
+    table = made(tmp_path, summary)
+    assert cells(table)[0]["steady-state error in m"] == "0.1500 ± 0.0707"
+    assert "steady-state error in m of a on Pendulum-v1: 2 of 3 runs" in table.caption
+
+
+def test_what_was_declared_after_runs_is_said_to_be(tmp_path: Path) -> None:
+    for label in ("a", "b"):
+        runs(tmp_path, label, [-10.0, -20.0, -30.0])
+    declare(tmp_path, 3, against="b")
+    assert "were declared before the runs" in made(tmp_path, verdicts).caption
+    file = tmp_path / "experiment.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "declared_first": False}))
+    assert "were declared after some of the runs" in made(tmp_path, verdicts).caption
 
 
 def test_a_verdict_on_part_of_the_declared_seeds_is_provisional(tmp_path: Path) -> None:
@@ -284,7 +325,9 @@ def test_scores_over_environments_are_normalised_by_the_untrained_regret(tmp_pat
     assert first["above b"].startswith("0.94 [")
     assert second["above b"] == "-"
     coverage = bootstrap_coverage((4, 4), np.random.default_rng(0))
-    assert f"covers the truth in {coverage:.1%}" in table.caption
+    assert f"that of the IQM covers the truth in {coverage:.0%}" in table.caption
+    coverage = improvement_coverage((4, 4), 0.9, np.random.default_rng(0))
+    assert f"of 0.9 in {coverage:.0%}" in table.caption
     assert "Lonely" not in table.caption
 
 
