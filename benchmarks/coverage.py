@@ -10,7 +10,7 @@ from benchmarks.statistics import Values, interquartile_mean, welch_intervals
 
 FAILED = 0.15  # fraction of failed runs
 DEPTH = 20.0  # how far below the others they score, in standard deviations of the others
-MOST_SIMULATED = 50  # runs on an environment: with more, intervals cover what they should
+MOST_SIMULATED = 30  # runs on an environment: with more, intervals cover what they should
 BLOCK = 50  # trials at a time, for the memory's sake
 
 POPULATIONS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], Values]] = {

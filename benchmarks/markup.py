@@ -52,6 +52,7 @@ def tabulate(
     :param decimals: of some columns; elsewhere three where all numbers of an environment are
         below ten, else one
     :param bold: (row, heading) of cells
+    :raises TypeError: if a value is none of these
     """
     fixed = decimals or {}
     header = list(dict.fromkeys(heading for entry in entries for heading in entry))
@@ -89,7 +90,13 @@ def _text(value: Any, digits: int) -> str:
         return NONE if low == NONE else f"[{low}, {high}]"
     if isinstance(value, float):
         return f"{value:z,.{digits}f}" if math.isfinite(value) else NONE
-    return NONE if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+    if value is None:
+        return NONE
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, str):
+        return str(value)
+    raise TypeError(f"{value!r} cannot be printed in a table")
 
 
 def _columns(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

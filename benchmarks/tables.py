@@ -81,7 +81,7 @@ def summary(results: Results) -> Table:
                 **entry,
                 "return": over_runs(finals),
                 "95% interval": Bounds(*student_interval(finals)[1:]),
-                "IQM": statistics.interquartile_mean(finals),
+                "IQM": float(statistics.interquartile_mean(finals)),
                 **measures,
                 "final": over_runs(statistics.final(curves)),
                 "last-10": over_runs(statistics.last_10(curves)),

@@ -101,6 +101,11 @@ def test_values_are_printed_by_their_kind_and_kept_unrounded() -> None:
     assert text[6].startswith(r"| **a\|b** | 1,500 |")
 
 
+def test_a_value_of_another_kind_is_refused() -> None:
+    with pytest.raises(TypeError, match="cannot be printed"):
+        tabulate("t", "T", "C", [{"x": np.array(0.5)}])
+
+
 def test_small_numbers_of_an_environment_have_three_decimals() -> None:
     entries = [{"environment": "a", "x": 0.5}, {"environment": "b", "x": 0.5, "y": 12.0}]
     table = tabulate("t", "T", "C", entries)
@@ -257,7 +262,8 @@ def test_the_summary_holds_every_score(tmp_path: Path) -> None:
     assert (row["max of mean mean"], row["max of mean std"]) == (-2.0, 0.0)  # at step 100
     assert row["mean of max mean"] == -1.5
     assert row["AUC mean"] == pytest.approx(-(2 + 3) / 2)
-    assert picked(cells(table)[0], "seeds", "return") == ["2", "-20.0 ± 14.1"]
+    texts = picked(cells(table)[0], "seeds", "return", "IQM")
+    assert texts == ["2", "-20.0 ± 14.1", "-20.0"]
 
 
 def test_what_no_run_reports_has_no_column(tmp_path: Path) -> None:
