@@ -1,5 +1,6 @@
 """How all figures are drawn: colours, curves, axes that no outlier ruins, legends, files."""
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -7,6 +8,9 @@ from typing import Any, NamedTuple
 import matplotlib
 
 matplotlib.use("Agg")  # no display is needed
+if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    # MuJoCo's default does not fail without a display, but aborts the process.
+    os.environ.setdefault("MUJOCO_GL", "egl")
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes

@@ -1,5 +1,8 @@
 """Figures: what must be seen on them, on made-up runs."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +32,21 @@ def drawn(root: Path, folder: Path, half_std: bool = False) -> dict[str, str]:
 
 def svg(folder: Path, name: str) -> str:
     return (folder / f"{name}.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("variables", "backend"),
+    [({}, "egl"), ({"DISPLAY": ":0"}, ""), ({"MUJOCO_GL": "osmesa"}, "osmesa")],
+)
+def test_without_a_display_mujoco_draws_where_it_needs_none(
+    variables: dict[str, str], backend: str
+) -> None:
+    ours = ("DISPLAY", "WAYLAND_DISPLAY", "MUJOCO_GL")
+    env = {name: value for name, value in os.environ.items() if name not in ours} | variables
+    code = "import benchmarks.drawing, os; print(os.environ.get('MUJOCO_GL', ''))"
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
+    assert result.stdout.strip() == backend
 
 
 def test_every_figure_is_there_as_png_and_svg(tmp_path: Path) -> None:
