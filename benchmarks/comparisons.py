@@ -50,11 +50,13 @@ def opponents(results: Results) -> list[str]:
 def comparisons(results: Results) -> list[tuple[str, str, str]]:
     """(env_id, first, second) of each comparison.
 
-    Where an opponent was declared, it is the second of all, even if it has no runs yet.
+    Where an opponent was declared, it is the second of all, even if it has no runs yet; and who
+    has none because all failed is compared too.
     """
     if results.experiment:
         (opponent,) = opponents(results)
-        return [(env_id, label, opponent) for env_id, label in groups(results) if label != opponent]
+        tried = sorted({*groups(results), *results.failures})
+        return [(env_id, label, opponent) for env_id, label in tried if label != opponent]
     pairs = combinations(groups(results), 2)
     return [(env_id, a, b) for (env_id, a), (other, b) in pairs if env_id == other]
 

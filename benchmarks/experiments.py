@@ -159,7 +159,7 @@ EXPERIMENTS = {
     ),
     "paper": Experiment(
         description="the TD3 paper's seven MuJoCo tasks by its evaluation protocol; takes days",
-        # The paper's own settings as well: smaller differences to its table are then the versions'.
+        # The paper's own settings as well, so that its table has its like beside it.
         implementations={
             **BOTH,
             "td3_reference_paper": {"algo": "td3_reference", "preset": "paper"},

@@ -184,11 +184,18 @@ def test_failed_runs_forbid_a_verdict_and_the_best_mean(tmp_path: Path) -> None:
     def explode(run: RunDirectory) -> None:
         raise RuntimeError("the sensor fell off")
 
-    lost = RunConfig(algo="td3", env_id="Pendulum-v1", label="a", seed=3, total_timesteps=200)
-    with pytest.raises(RuntimeError, match="the sensor"):
-        execute(lost, {"gamma": 0.9}, tmp_path, explode)
-    (row,) = cells(made(tmp_path, verdicts))
-    assert picked(row, "verdict", "difference") == ["none: 1 of a failed or diverged", "-"]
+    for label, seed in (("a", 3), ("c", 0), ("c", 1)):
+        lost = RunConfig(
+            algo="td3", env_id="Pendulum-v1", label=label, seed=seed, total_timesteps=200
+        )
+        with pytest.raises(RuntimeError, match="the sensor"):
+            execute(lost, {"gamma": 0.9}, tmp_path, explode)
+    first, second = cells(made(tmp_path, verdicts))
+    assert picked(first, "verdict", "difference") == ["none: 1 of a failed or diverged", "-"]
+    assert picked(second, "verdict", "seeds") == [
+        "none: 2 of c failed or diverged",
+        "0 of 4, 3 of 4",
+    ]
     table = made(tmp_path, summary)
     assert [row["failed"] for row in cells(table)] == ["1", "0"]
     assert table.bold == frozenset({(1, table.header.index("return"))})
