@@ -1,6 +1,7 @@
 """How all figures are drawn: colours, curves, axes that no outlier ruins, legends, files."""
 
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,9 +9,10 @@ from typing import Any, NamedTuple
 import matplotlib
 
 matplotlib.use("Agg")  # no display is needed
-if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-    # MuJoCo's default does not fail without a display, but aborts the process.
+if sys.platform == "linux" and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))):
+    # Without a display MuJoCo's default aborts the process, and pygame's reports an error.
     os.environ.setdefault("MUJOCO_GL", "egl")
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes

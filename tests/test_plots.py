@@ -34,19 +34,25 @@ def svg(folder: Path, name: str) -> str:
     return (folder / f"{name}.svg").read_text()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems name their displays otherwise")
 @pytest.mark.parametrize(
-    ("variables", "backend"),
-    [({}, "egl"), ({"DISPLAY": ":0"}, ""), ({"MUJOCO_GL": "osmesa"}, "osmesa")],
+    ("variables", "backends"),
+    [
+        ({}, ["egl", "dummy"]),
+        ({"DISPLAY": ":0"}, ["", ""]),
+        ({"MUJOCO_GL": "osmesa", "SDL_VIDEODRIVER": "x11"}, ["osmesa", "x11"]),
+    ],
 )
-def test_without_a_display_mujoco_draws_where_it_needs_none(
-    variables: dict[str, str], backend: str
+def test_without_a_display_mujoco_and_pygame_draw_where_they_need_none(
+    variables: dict[str, str], backends: list[str]
 ) -> None:
-    ours = ("DISPLAY", "WAYLAND_DISPLAY", "MUJOCO_GL")
+    names = ("MUJOCO_GL", "SDL_VIDEODRIVER")
+    ours = ("DISPLAY", "WAYLAND_DISPLAY", *names)
     env = {name: value for name, value in os.environ.items() if name not in ours} | variables
-    code = "import benchmarks.drawing, os; print(os.environ.get('MUJOCO_GL', ''))"
+    code = f"import benchmarks.drawing, os; [print(os.environ.get(name, '')) for name in {names}]"
     command = [sys.executable, "-c", code]
     result = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
-    assert result.stdout.strip() == backend
+    assert result.stdout.splitlines() == backends
 
 
 def test_every_figure_is_there_as_png_and_svg(tmp_path: Path) -> None:
