@@ -3,6 +3,8 @@
 import base64
 import json
 import shutil
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from benchmarks.results import Results, load_results
 FIDELITY_PAGE = "fidelity.md"  # beside the reports, where python -m benchmarks fidelity leaves it
 PRINTED = ("verdicts", "summary", "learning_curves", "paper")  # tables for the terminal
 PAGE = "report.html"
+MOST_SENTENCES = 6  # so many verdicts are told in full at the head of the page
 MANIFEST = "report_files.txt"  # names the files of a report, which the next one removes
 
 
@@ -83,26 +86,46 @@ def write_report(root: Path, output: Path, paper: bool = False, half_std: bool =
 
 
 def sentences(made: list[Table]) -> list[str]:
-    """Each verdict as a sentence."""
+    """Each verdict as a sentence, or each environment's in short where that would fill a page."""
     verdicts = next((table for table in made if table.name == "verdicts"), None)
-    lines = []
-    for row in verdicts.rows if verdicts else []:
-        cells = dict(zip(verdicts.header, row, strict=True)) if verdicts else {}
-        pair = cells["comparison"].replace(" - ", " against ")
-        line = f"{cells['environment']}, {pair}: {cells['verdict']}."
-        if cells["difference"] != "-":
-            line += (
-                f" The difference of mean returns is {cells['difference']}, 90% interval"
-                f" {cells['90% interval']}, 95% interval {cells['95% interval']}; the margin is"
-                f" {cells['margin']} (seeds: {cells['seeds']})."
-            )
-        if cells["seeds for 80% power"] != "-":
-            line += (
-                f" If there were no difference, {cells['seeds for 80% power']} seeds of each would"
-                " show equivalence with 80% power."
-            )
-        lines.append(line)
-    return lines
+    if verdicts is None:
+        return []
+    rows = [dict(zip(verdicts.header, row, strict=True)) for row in verdicts.rows]
+    if len(rows) <= MOST_SENTENCES:
+        return [sentence(row) for row in rows]
+    by_environment = itemgetter("environment")
+    return [in_short(env_id, list(group)) for env_id, group in groupby(rows, by_environment)]
+
+
+def sentence(row: dict[str, str]) -> str:
+    """What a row of the verdicts says."""
+    line = f"{row['environment']}, {pair(row)}: {row['verdict']}."
+    if row["difference"] != "-":
+        line += (
+            f" The difference of mean returns is {row['difference']}, 90% interval"
+            f" {row['90% interval']}, 95% interval {row['95% interval']}; the margin is"
+            f" {row['margin']} (seeds: {row['seeds']})."
+        )
+    if row["seeds for 80% power"] != "-":
+        line += (
+            f" If there were no difference, {row['seeds for 80% power']} seeds of each would"
+            " show equivalence with 80% power."
+        )
+    return line
+
+
+def in_short(env_id: str, rows: list[dict[str, str]]) -> str:
+    """An environment's pairs and their differences by verdict; the table below has the rest."""
+    pairs: dict[str, list[str]] = {}
+    for row in rows:
+        pairs.setdefault(row["verdict"], []).append(f"{pair(row)} ({row['difference']})")
+    verdicts = " ".join(f"{', '.join(of)}: {verdict}." for verdict, of in pairs.items())
+    return f"{env_id}, differences of mean returns in brackets. {verdicts}"
+
+
+def pair(row: dict[str, str]) -> str:
+    """What a row compares."""
+    return row["comparison"].replace(" - ", " against ")
 
 
 def embedded(picture: Picture, folder: Path) -> dict[str, Any]:

@@ -97,6 +97,27 @@ def test_the_page_stands_alone_and_gives_the_verdict_before_anything_else(report
     assert 'alt="Pendulum-v1: return"' in page
 
 
+def test_many_verdicts_take_a_line_for_each_environment(tmp_path: Path) -> None:
+    root = tmp_path / "many"
+    for env_id in ("Pendulum-v1", "rocket-v0"):
+        for label, level in (("a", -2.0), ("b", -2.1), ("c", -7.0), ("d", -90.0)):
+            for seed in range(3):
+                made_up_run(root, label, seed, [-95.0, level + seed / 10], env_id=env_id)
+    write_report(root, tmp_path / "report")
+    page = (tmp_path / "report/report.html").read_text()
+    said = re.findall(r'<p class="verdict">(.*?)</p>', page)
+    # Final returns are ten times the last means, so of variance 1: intervals of 2.27 each way.
+    pairs = (
+        "a against b (1.0): equivalent. a against c (50.0), a against d (880.0),"
+        " b against c (49.0), b against d (879.0), c against d (830.0): different."
+    )
+    assert said == [
+        f"{env_id}, differences of mean returns in brackets. {pairs}"
+        for env_id in ("Pendulum-v1", "rocket-v0")
+    ]
+    assert "[-1.3, 3.3]" in page  # 1 -+ t(0.975, 4) sqrt(2 / 3), in the table
+
+
 def test_the_page_is_well_formed_and_its_contents_lead_somewhere(report: Report) -> None:
     open_tags: list[str] = []
     ids, links = set(), set()
