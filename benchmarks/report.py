@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader
+from markdown_it import MarkdownIt
 
 from benchmarks import tables
 from benchmarks.drawing import Picture
@@ -69,7 +70,7 @@ def write_report(root: Path, output: Path, paper: bool = False, half_std: bool =
         animations=[(title, uri(output / f"{name}.gif", "image/gif"))
                     for name, title in shown.animations],
         missing=shown.missing,
-        fidelity=fidelity.read_text(encoding="utf-8") if fidelity.exists() else None,
+        fidelity=to_html(fidelity.read_text(encoding="utf-8")) if fidelity.exists() else None,
         sha256=experiment.get("sha256"),
         declared_first=experiment.get(DECLARED_FIRST, True),
         declaration=json.dumps(experiment.get("declaration"), indent=2),
@@ -126,6 +127,18 @@ def in_short(env_id: str, rows: list[dict[str, str]]) -> str:
 def pair(row: dict[str, str]) -> str:
     """What a row compares."""
     return row["comparison"].replace(" - ", " against ")
+
+
+def to_html(page: str) -> str:
+    """Markdown as HTML, its headings a level below the page's; HTML in it stays text."""
+    markdown = MarkdownIt("js-default")
+    tokens = markdown.parse(page)
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{int(token.tag[1:]) + 1}"
+    html: str = markdown.renderer.render(tokens, markdown.options, {})
+    html = html.replace("<table>", '<div class="scroll" tabindex="0"><table>')
+    return html.replace("</table>", "</table></div>")
 
 
 def embedded(picture: Picture, folder: Path) -> dict[str, Any]:

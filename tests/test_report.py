@@ -47,11 +47,14 @@ class Report(NamedTuple):
         return (self.folder / "report.html").read_text()
 
 
+FIDELITY = "# Is it?\n\n## Checks\n\n| check | value |\n|---:|---:|\n| <b> | 0.001 * |\n"
+
+
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     """Of the runs above; to be read only."""
     folder = tmp_path_factory.mktemp("reports")
-    (folder / "fidelity.md").write_text("all is well")
+    (folder / "fidelity.md").write_text(FIDELITY)
     text = write_report(make_runs(folder / "mine"), folder / "report")
     return Report(folder / "report", text)
 
@@ -152,7 +155,7 @@ def test_a_name_is_text_and_not_markup(tmp_path: Path) -> None:
 
 
 def test_the_same_runs_give_the_same_bytes(report: Report, tmp_path: Path) -> None:
-    (tmp_path / "fidelity.md").write_text("all is well")
+    (tmp_path / "fidelity.md").write_text(FIDELITY)
     write_report(make_runs(tmp_path / "mine"), tmp_path / "report")
     assert len(contents(report.folder)) > 20
     assert contents(report.folder) == contents(tmp_path / "report")
@@ -213,7 +216,9 @@ def test_reporting_does_not_load_what_trains() -> None:
 def test_the_report_includes_the_fidelity_page_where_there_is_one(
     report: Report, small: Path, tmp_path: Path
 ) -> None:
-    assert (report.folder / "fidelity.md").read_text() == "all is well"
-    assert "all is well" in report.page
+    assert (report.folder / "fidelity.md").read_text() == FIDELITY
+    headings = re.findall(r"<h[23]>.*</h[23]>", report.page.partition('<section id="fidelity">')[2])
+    assert headings[:2] == ["<h2>Is it?</h2>", "<h3>Checks</h3>"]
+    assert "&lt;b&gt;" in report.page  # HTML in it is text
     write_report(small, tmp_path / "report")
     assert not (tmp_path / "report/fidelity.md").exists()
