@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.run import run
 from sb3_training.config import RunConfig
-from sb3_training.provenance import PACKAGES, git_commit
+from sb3_training.provenance import git_commit, package_versions
 from sb3_training.run_directory import RunBusyError
 from sb3_training.stopping import RunStopped
 
@@ -83,7 +83,7 @@ def read_session(root: Path) -> str | None:
 
 def software() -> dict[str, str | None]:
     """What must be the same on all workers for results not to depend on them."""
-    versions = {name: version(name) for name in (*PACKAGES, "sb3-contrib", "distributed")}
+    versions = {**package_versions(), "distributed": version("distributed")}
     return {"python": platform.python_version(), **versions, "git commit": git_commit()}
 
 
@@ -103,10 +103,10 @@ def obstacle(worker: dict[str, Any], session: str, root: Path) -> str | None:
     """
     if worker["threads"] != 1:
         return f"it has {worker['threads']} threads; start it with --nthreads 1"
-    ours = software()
-    for name, there in worker["software"].items():
-        if there != ours[name]:
-            return f"its {name} is {there}, here it is {ours[name]}"
+    ours, theirs = software(), worker["software"]
+    for name in {**ours, **theirs}:
+        if theirs.get(name) != ours.get(name):
+            return f"its {name} is {theirs.get(name)}, here it is {ours.get(name)}"
     if worker["session"] != session:
         return f"it does not see this machine's folder {root}; the results must be shared"
     return None

@@ -3,11 +3,12 @@
 import platform
 import subprocess
 import sys
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("gymnasium", "stable-baselines3", "torch", "numpy")
+PACKAGES = ("gymnasium", "stable-baselines3", "sb3-contrib", "torch", "numpy")
+PHYSICS = "mujoco"  # an extra
 
 
 def describe_software(device: str) -> dict[str, Any]:
@@ -20,7 +21,7 @@ def describe_software(device: str) -> dict[str, Any]:
     commit = git_commit()
     return {
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": package_versions(),
         "git_commit": commit,
         "git_clean": None if commit is None else _git("status", "--porcelain") == "",
         "platform": platform.platform(),
@@ -29,6 +30,15 @@ def describe_software(device: str) -> dict[str, Any]:
         "torch_threads": torch.get_num_threads(),
         "command": sys.argv,
     }
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that results depend on; of MuJoCo's where it is installed."""
+    versions = {name: version(name) for name in PACKAGES}
+    try:
+        return {**versions, PHYSICS: version(PHYSICS)}
+    except PackageNotFoundError:
+        return versions
 
 
 def git_commit() -> str | None:

@@ -209,9 +209,11 @@ def test_a_worker_must_have_one_thread_the_same_software_and_the_same_folder(
     fitting: dict[str, Any] = {"threads": 1, "software": software(), "session": "now"}
     assert obstacle(fitting, "now", tmp_path) is None
     other = {**software(), "torch": "1.0"}
+    further = {**software(), "further": "2.0"}
     changes: list[tuple[dict[str, Any], str]] = [
         ({"threads": 4}, "it has 4 threads"),
         ({"software": other}, "its torch is 1.0, here it is"),
+        ({"software": further}, "its further is 2.0, here it is None"),
         ({"session": None}, "it does not see this machine's folder"),
     ]
     for change, message in changes:
