@@ -20,6 +20,7 @@ def sweep(
     envs: tuple[str, ...] = (),
     seeds: int | None = None,
     total_timesteps: int | None = None,
+    margin: float | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
     root: Path = Path("runs"),
@@ -38,6 +39,9 @@ def sweep(
         envs: environments, such as rocket-v0 my_module:My-v0
         seeds: how many, from 0 on; of a named experiment: its first ones
         total_timesteps: environment steps of each run, also of a named experiment
+        margin: with --algos and --envs, the difference of mean returns that is too small to matter,
+            declared before the runs; default: 10 on Pendulum-v1, 20 on the rockets, else none, and
+            then nothing can be called equivalent
         workers: worker processes on this machine; default: one for each processor
         scheduler: tcp://host:port of an existing Dask cluster to use instead
         root: the runs go to <root>/<experiment>/, shortened ones of a named experiment to
@@ -45,7 +49,7 @@ def sweep(
         compile: compile the reference TD3: faster, equal up to rounding; needs a C++ compiler
         dry_run: only show what would be done, and how long it would take
     """
-    chosen, name = choose(experiment, algos, envs, seeds, total_timesteps)
+    chosen, name = choose(experiment, algos, envs, seeds, total_timesteps, margin)
     if compile:
         chosen, name = compiled(chosen), f"{name}_compiled"
     if workers is not None and workers < 1:

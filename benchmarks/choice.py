@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from math import inf
 from pathlib import Path
 
-from benchmarks.experiments import EXPERIMENT_FILE, EXPERIMENTS, Experiment
+from benchmarks.experiments import EXPERIMENT_FILE, EXPERIMENTS, MARGINS, Experiment
 from sb3_training.config import ConfigError, RunConfig
 from sb3_training.run_directory import RunDirectory
 
@@ -18,6 +19,7 @@ def choose(
     env_ids: Sequence[str],
     seeds: int | None,
     total_timesteps: int | None,
+    margin: float | None = None,
 ) -> tuple[Experiment, str]:
     """The experiment that a command line asks for, and the name of its folder.
 
@@ -26,14 +28,17 @@ def choose(
     :param env_ids: environments, likewise
     :param seeds: how many, from 0 on; None for all of a named experiment
     :param total_timesteps: of each run; None for those of a named experiment
+    :param margin: difference of mean returns too small to matter; None for the known ones
     :raises ConfigError: if that does not make an experiment
     """
     for option, value in (("seeds", seeds), ("total_timesteps", total_timesteps)):
         if value is not None and value < 1:
             raise ConfigError(f"{option} must be 1 or more, got {value}")
     if algos or env_ids:
-        return compose(name, algos, env_ids, seeds, total_timesteps), name
+        return compose(name, algos, env_ids, seeds, total_timesteps, margin), name
     experiment = find_experiment(name)
+    if margin is not None:
+        raise ConfigError(f"{name} has declared its margins: --margin goes with --algos and --envs")
     if seeds is None and total_timesteps is None:
         return experiment, name
     if seeds is not None and seeds > len(experiment.seeds):
@@ -53,11 +58,14 @@ def compose(
     env_ids: Sequence[str],
     seeds: int | None,
     total_timesteps: int | None,
+    margin: float | None,
 ) -> Experiment:
     """An experiment of the command line.
 
-    :raises ConfigError: if something is missing, named twice, or the name is taken
+    :raises ConfigError: if something is missing, named twice, no margin, or the name is taken
     """
+    if margin is not None and not 0.0 < margin < inf:
+        raise ConfigError(f"margin must be a number above 0, got {margin}")
     given = {
         "algos": algos, "envs": env_ids, "seeds": seeds, "total-timesteps": total_timesteps
     }  # fmt: skip
@@ -83,6 +91,7 @@ def compose(
         total_timesteps=dict.fromkeys(env_ids, total_timesteps),
         seeds=tuple(range(seeds)),
         against=REFERENCE if REFERENCE in labels else next(iter(labels)),
+        margins=MARGINS if margin is None else dict.fromkeys(env_ids, margin),
     )
 
 

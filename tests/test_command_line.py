@@ -27,6 +27,8 @@ OWN = ["--algos", "td3", "--envs", "rocket-v0", "--seeds", "2", "--total-timeste
         (["sweep", *OWN, "0"], "total_timesteps must be 1 or more, got 0"),
         (["sweep", *OWN, "9", "--dry-run", "--algos", "td3", "TD3"], "two of the algorithms"),
         (["sweep", *OWN, "9", "--envs", "a:My-v0", "b:My-v0"], "two of the environments"),
+        (["sweep", "mine", *OWN, "9", "--margin", "0"], "margin must be a number above 0, got 0.0"),
+        (["sweep", "smoke", "--margin", "5"], "smoke has declared its margins"),
         (["sweep", "smoke", *OWN, "9"], "smoke is an experiment already"),
         (["sweep", "mine", *OWN, "9", "--algos", "nope"], "unknown algorithm 'nope'"),
         (["sweep", "mine", *OWN, "9", "--envs", "CartPole-v1"], "does not take the Discrete"),
@@ -64,6 +66,15 @@ def test_a_sweep_of_ones_own_compares_with_the_reference_or_with_the_first() -> 
     assert with_reference.against == "td3_reference"
     without, _ = choose("mine", ("stable_baselines3:SAC", "td3"), ("rocket-v0",), 3, 500)
     assert without.against == "sac"
+
+
+def test_a_margin_of_ones_own_is_declared_for_every_environment() -> None:
+    def declared(margin: float | None) -> object:
+        own, _ = choose("mine", ("td3", "sac"), ("rocket-v0", "my:My-v0"), 3, 500, margin)
+        return own.to_json()["declaration"]["margins"]
+
+    assert declared(None) == {"rocket-v0": 20.0, "my:My-v0": None}
+    assert declared(1.5) == {"rocket-v0": 1.5, "my:My-v0": 1.5}
 
 
 def test_a_shortened_experiment_goes_to_a_folder_of_its_own() -> None:
