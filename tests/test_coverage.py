@@ -64,9 +64,28 @@ def test_no_interval_covers_failures_that_no_run_shows(num_runs: int) -> None:
     assert coverage("normal", "failures", num_runs, num_runs) <= 1.0 - 0.85**num_runs + 0.01
 
 
-def test_welchs_interval_falls_short_where_the_wider_side_is_skewed() -> None:
+@pytest.mark.parametrize(
+    ("first", "second", "scale", "covered"),
+    [
+        ("normal", "failures", (1.0, 1.0), {5: 0.56, 10: 0.80, 20: 0.92}),
+        ("failures", "failures", (1.0, 3.0), {5: 0.72, 10: 0.80, 20: 0.92}),
+        ("skewed", "skewed", (1.0, 3.0), {5: 0.90, 10: 0.92, 20: 0.93}),
+    ],
+)
+def test_welchs_interval_falls_short_as_the_readme_says_until_there_are_40_runs(
+    first: str, second: str, scale: tuple[float, float], covered: dict[int, float]
+) -> None:
     # Skewness cancels between like populations only.
-    assert 0.89 < coverage("skewed", "skewed", 5, 5, (1.0, 3.0)) < 0.93
+    measured = {n: coverage(first, second, n, n, scale) for n in covered}
+    assert measured == pytest.approx(covered, abs=0.01)
+    assert coverage(first, second, 40, 40, scale) >= 0.93
+
+
+@pytest.mark.parametrize(("population", "covered"), [("skewed", 0.91), ("failures", 0.86)])
+def test_welchs_interval_falls_short_with_four_times_as_many_runs_on_one_side(
+    population: str, covered: float
+) -> None:
+    assert coverage(population, population, 5, 20) == pytest.approx(covered, abs=0.01)
 
 
 def test_welchs_coverage_depends_on_the_ratio_of_the_scales_only() -> None:
