@@ -36,7 +36,8 @@ def carry_out(config: RunConfig, root: Path, session: str) -> Outcome:
     deadline = time.monotonic() + BUSY_PATIENCE
     while True:
         try:
-            run(config, root, should_stop=should_stop)
+            # The sweep has had SB3's checker look at each environment before the first run.
+            run(config, root, should_stop=should_stop, check=False)
         except RunStopped as error:
             return Outcome("interrupted", str(error))
         except RunBusyError as error:  # by a run that a killed sweep has left on another worker
