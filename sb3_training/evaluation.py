@@ -2,6 +2,7 @@
 
 import io
 import random
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -31,6 +32,7 @@ class Evaluator:
     :param config: of the run
     :param run: where the results are written
     :param should_stop: asked at each step of an evaluation
+    :param patience: seconds for an evaluation to end once asked to stop, before it is broken off
     """
 
     def __init__(
@@ -38,10 +40,13 @@ class Evaluator:
         config: RunConfig,
         run: RunDirectory,
         should_stop: Callable[[], bool] = lambda: False,
+        patience: float = 0.0,
     ) -> None:
         self._run = run
         self._config = config
         self._should_stop = should_stop
+        self._patience = patience
+        self._asked_at: float | None = None
         self._players = Players(config)
         grid = [*range(0, config.total_timesteps, config.eval_freq), config.total_timesteps]
         self._pending = grid
@@ -50,7 +55,9 @@ class Evaluator:
         self._late: dict[int, Evaluation] = {}
 
     def resume(self) -> None:
-        """Go on after the evaluations that evaluations.npz holds."""
+        """Go on after the evaluations that evaluations.npz holds, if there have been any."""
+        if not (self._run.path / EVALUATIONS).exists():
+            return
         with np.load(self._run.path / EVALUATIONS) as saved:
             arrays = dict(saved)
         self._curve = _from_arrays(arrays, "")
@@ -117,7 +124,12 @@ class Evaluator:
             return evaluate(self._players.play(policy, seeds, measured, self._heed_stop))
 
     def _heed_stop(self) -> None:
-        if self._should_stop():
+        if not self._should_stop():
+            return
+        now = time.monotonic()
+        if self._asked_at is None:
+            self._asked_at = now
+        if now - self._asked_at >= self._patience:
             raise RunStopped(f"asked to stop in the evaluation at step {self._pending[0]}")
 
     def _save(self) -> None:

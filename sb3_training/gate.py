@@ -22,6 +22,7 @@ from envs.state import get_state, set_state, state_fault
 from sb3_training.config import ConfigError, RunConfig
 from sb3_training.environments import SAME_STEP, make_env, make_native_env, say_once
 from sb3_training.evaluation import global_generators_untouched
+from sb3_training.run_directory import BEGINS_ANEW
 
 SEED = 10_000  # of the resets that are compared: the first of the evaluation protocol
 STEPS = 10  # that follow each of them
@@ -54,9 +55,9 @@ def pass_gate(config: RunConfig, trial: Trial, check: bool = True) -> Passed:
     with global_generators_untouched(), ExitStack() as stack:
         env = make_env(config)
         stack.callback(env.close)
-        refuse_endless_episodes(config, env)
         refuse_unbounded_actions(config, env)
         fault = trial(env)
+        refuse_endless_episodes(config, env)
         remarks = remarks_of_checker(config, env) if check else []
         fresh = make_env(config)
         stack.callback(fresh.close)
@@ -66,7 +67,7 @@ def pass_gate(config: RunConfig, trial: Trial, check: bool = True) -> Passed:
         if fault is None:
             fault = continuation_fault(config)
     if fault is not None:
-        notes.append(f"if stopped, this run begins anew: {fault}")
+        notes.append(f"{BEGINS_ANEW}: {fault}")
     for remark in remarks:
         say_once(f"SB3's checker on {config.env_id}: {remark}")
     for note in notes:
@@ -120,10 +121,19 @@ def refuse_unbounded_actions(config: RunConfig, env: Env) -> None:
 
 
 class _AsTrained(gym.Wrapper[Any, Any, Any, Any]):
-    """Finds attributes wherever they are below, as training does: ``compute_reward``, masks."""
+    """Finds attributes wherever they are below, as training does: ``compute_reward``, masks.
+
+    The checker looks below wrappers to tell a goal environment; one whose observations a wrapper
+    has flattened is none any more.
+    """
+
+    @property
+    def unwrapped(self) -> "_AsTrained":  # type: ignore[override]
+        return self
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "env":
+        flattened = not isinstance(self.env.observation_space, gym.spaces.Dict)
+        if name.startswith("__") or (name == "compute_reward" and flattened):
             raise AttributeError(name)
         return self.env.get_wrapper_attr(name)
 

@@ -24,6 +24,7 @@ Progress = Callable[[int, float | None, float | None], None]
 EVALUATIONS = "evaluations.npz"
 MONITOR = "train.monitor.csv"
 LOG = "log.txt"
+BEGINS_ANEW = "if stopped, this run begins anew"  # so a note begins that is of no account later
 BEST = ("best_model.zip", "best_normalization.npz")
 GROWING = (EVALUATIONS, MONITOR, LOG, *BEST)  # written to throughout a run
 LOCK_TIMEOUT = 1.0  # s

@@ -19,6 +19,8 @@ from sb3_training.gate import Passed, pass_gate
 from sb3_training.model_file import model_bytes
 from sb3_training.run_directory import MONITOR, Progress, RunDirectory, execute
 
+EVALUATION_PATIENCE = 10.0  # s
+
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
 
@@ -42,9 +44,9 @@ def train(
     :param root: folder that holds the run directories
     :param on_progress: called with the environment step, the last mean evaluation return and
         the return of the last training episode
-    :param should_stop: asked at every step; once it says yes, the run is saved and stops. In an
-        evaluation, which falls within SB3's step, it stops at once: the run goes on from the
-        checkpoint before
+    :param should_stop: asked at every step; once it says yes, the run is saved and stops. An
+        evaluation, which falls within SB3's step, may take EVALUATION_PATIENCE to end first, or
+        else the run goes on from the checkpoint before
     :param checkpoint_freq: environment steps between checkpoints; None for one a minute
     :param check: whether SB3's checker is to look at the environment first
     :return: the run directory
@@ -64,7 +66,8 @@ def train(
         env = make_training_env(config, gamma, str(run.path / MONITOR), append=saved is not None)
         model = build_model(config, hyperparameters, env)
         model.set_logger(configure(str(run.path / "tensorboard"), ["tensorboard"]))
-        evaluator = Evaluator(config, run, should_stop)
+        patience = EVALUATION_PATIENCE if passed.can_continue else 0.0
+        evaluator = Evaluator(config, run, should_stop, patience)
         callback = ProtocolCallback(
             evaluator, run, should_stop, passed.can_continue, saved, checkpoint_freq
         )
