@@ -84,6 +84,11 @@ def say_once(text: str) -> None:
         logger.warning("%s", line)
 
 
+def leave_remarks_to_parent() -> None:
+    """Log no remarks in this process: the one that began it has made them at its gate."""
+    logger.setLevel(logging.ERROR)
+
+
 def make_batch_env(config: RunConfig, n: int) -> BatchEnv | None:
     """The run's environment as one vector environment of n, if it has one that serves.
 
@@ -186,6 +191,7 @@ def make_training_env(
 def _make_in_worker(config: RunConfig) -> Env:
     """Make an environment in a process of its own, which leaves it to its parent when to stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all processes
+    leave_remarks_to_parent()
     return make_env(config)
 
 

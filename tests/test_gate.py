@@ -2,6 +2,8 @@
 
 import json
 import logging
+import subprocess
+import sys
 import weakref
 from collections import Counter
 from pathlib import Path
@@ -484,6 +486,15 @@ def test_mujoco_warns_once_and_writes_no_log_of_its_own(
     assert not any(tmp_path.iterdir())
     assert capfd.readouterr() == ("", "")
     assert len(caplog.messages) == len(set(caplog.messages))
+
+
+def test_the_environments_of_other_processes_repeat_no_remarks(tmp_path: Path) -> None:
+    settings = f"train_sb3.py --algo td3 --env-id Pendulum-v1 --root {tmp_path} --n-envs 2"
+    settings += " --vec-env subproc --total-timesteps 20 --n-eval-episodes 1 --eval-envs 1"
+    settings += " --max-episode-steps 5"
+    command = [sys.executable, *settings.split()]
+    finished = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert finished.stderr.count("SB3's checker on Pendulum-v1") == 1
 
 
 def test_both_implementations_are_named_as_they_are_here() -> None:
