@@ -128,7 +128,7 @@ class _AsTrained(gym.Wrapper[Any, Any, Any, Any]):
     """
 
     @property
-    def unwrapped(self) -> "_AsTrained":  # type: ignore[override]
+    def unwrapped(self) -> "_AsTrained":
         return self
 
     def __getattr__(self, name: str) -> Any:

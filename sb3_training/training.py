@@ -19,10 +19,10 @@ from sb3_training.gate import Passed, pass_gate
 from sb3_training.model_file import model_bytes
 from sb3_training.run_directory import MONITOR, Progress, RunDirectory, execute
 
-EVALUATION_PATIENCE = 10.0  # s
-
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
+
+EVALUATION_PATIENCE = 10.0  # s for an evaluation to end once the run is asked to stop
 
 
 def train(

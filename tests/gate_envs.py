@@ -181,13 +181,13 @@ class Goal(Drift):
         return observation, float(reward), terminated, truncated, info
 
 
-def make_flat_goal() -> Any:
+def make_flat_goal(**_: Any) -> Any:
     return gym.wrappers.FlattenObservation(Goal())
 
 
 for fault in list(globals().values()):
     if isinstance(fault, type) and issubclass(fault, Drift):
-        gym.register(f"{fault.__name__}-v0", fault, max_episode_steps=STEPS)
-gym.register("FlatGoal-v0", make_flat_goal, max_episode_steps=STEPS)
-gym.register("Endless-v0", Drift)
-gym.register("EndlessSaved-v0", Saved)
+        name = fault.__name__
+        gym.register(f"{name}-v0", f"{__name__}:{name}", max_episode_steps=STEPS)
+gym.register("FlatGoal-v0", f"{__name__}:make_flat_goal", max_episode_steps=STEPS)
+gym.register("Endless-v0", f"{__name__}:Drift")

@@ -383,8 +383,8 @@ class Still:
         return np.zeros((len(observation), 1), np.float32), None
 
 
-gym.register("Camera-v0", Camera, max_episode_steps=30)
-gym.register("MeasuringCamera-v0", MeasuringCamera, max_episode_steps=30)
+gym.register("Camera-v0", f"{__name__}:Camera", max_episode_steps=30)
+gym.register("MeasuringCamera-v0", f"{__name__}:MeasuringCamera", max_episode_steps=30)
 
 
 @pytest.mark.parametrize(
