@@ -15,7 +15,7 @@ from safetensors.torch import load, save
 from stable_baselines3.common.monitor import Monitor
 
 from envs.rollout import Env
-from envs.state import can_be_saved, get_state, set_state
+from envs.state import NOT_SAVEABLE, can_be_saved, get_state, set_state
 from sb3_training.algorithms import environment_family
 from sb3_training.config import ConfigError, RunConfig
 from sb3_training.environments import make_env
@@ -30,7 +30,6 @@ from td3_reference.td3 import TD3
 COMPILE = "compile"  # the one setting that changes speed and last bits, not the algorithm
 AGENT_SETTINGS = {f.name: f.default for f in fields(TD3Config) if f.default is not MISSING}
 CHECKPOINT_INTERVAL = 60.0  # s
-NOT_SAVEABLE = "its environment has no get_state() and set_state(), or wrappers without them"
 MONITOR_ATTRIBUTES = ("rewards", "needs_reset", "total_steps", "t_start")
 LOOP_SETTINGS = {f.name: f.default for f in fields(LoopConfig)}
 

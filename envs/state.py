@@ -19,6 +19,7 @@ from envs.check_play import action_sequence, same
 Env = gym.Env[Any, Any]
 Getter = Callable[[Any], Any]
 Setter = Callable[[Any, Any], object]
+NOT_SAVEABLE = "its environment has no get_state() and set_state(), or wrappers without them"
 BEFORE, AFTER = 12, 25  # steps before a trial's saving, and after it
 WRAPPERS = (TimeLimit, OrderEnforcing, PassiveEnvChecker)  # what gym.make puts around
 CLASSIC_CONTROL = "gymnasium.envs.classic_control"
