@@ -17,8 +17,9 @@ from stable_baselines3.common.monitor import Monitor
 from envs.state import can_be_saved, get_state, set_state
 from sb3_training.algorithms import environment_family
 from sb3_training.config import ConfigError, RunConfig
-from sb3_training.environments import make_env
+from sb3_training.environments import make_env, make_guarded
 from sb3_training.evaluation import Evaluator
+from sb3_training.guard import refuse_weights, training_guarded
 from sb3_training.run_directory import MONITOR, Progress, RunDirectory, execute
 from sb3_training.stopping import RunStopped
 from td3_reference.config import LoopConfig, TD3Config, published_settings
@@ -46,6 +47,9 @@ def train_reference(
     :param should_stop: asked at every step; once it says yes, the run is saved and stops
     :return: the run directory
     :raises ConfigError: if the configuration cannot be run, before anything is written
+    :raises sb3_training.config.DivergedError: if a number is NaN or infinite
+    :raises sb3_training.config.BrokenEnvironmentError: if what the environment returns does not
+        fit its spaces
     :raises sb3_training.stopping.RunStopped: if it was asked to stop
     """
     torch.set_num_threads(1)
@@ -80,20 +84,21 @@ class ReferenceRun:
         self.run = run
         saved = run.load_checkpoint()
         monitor_file = str(run.path / MONITOR)
-        self.env = Monitor(make_env(config), monitor_file, override_existing=saved is None)
+        self.env = Monitor(make_guarded(config), monitor_file, override_existing=saved is None)
         weights_rng, loop_rng = np.random.default_rng(config.seed).spawn(2)
         self.agent = build_agent(config, hyperparameters, self.env, weights_rng)
-        self.loop = RunLoop(
-            self.env,
-            self.agent,
-            LoopConfig(**{name: hyperparameters[name] for name in LOOP_SETTINGS}),
-            config.total_timesteps,
-            config.seed,
-            loop_rng,
-        )
+        with training_guarded(lambda _: 0, lambda: None):
+            self.loop = RunLoop(
+                self.env,
+                self.agent,
+                LoopConfig(**{name: hyperparameters[name] for name in LOOP_SETTINGS}),
+                config.total_timesteps,
+                config.seed,
+                loop_rng,
+            )
         self.evaluator = Evaluator(config, run)
         if saved is None:
-            self.evaluator.catch_up(self.agent, step=0)
+            self._evaluate(step=0)
         else:
             self._restore(saved)
 
@@ -102,12 +107,20 @@ class ReferenceRun:
 
         :raises sb3_training.stopping.RunStopped: once it should stop
         """
+        with training_guarded(self._step_of, self._refuse_weights):
+            self._take_steps(should_stop)
+        self._evaluate(self.loop.timestep)
+        self._refuse_weights()
+        self.evaluator.finish(self.agent, self.loop.timestep)
+        self.env.close()
+
+    def _take_steps(self, should_stop: Callable[[], bool]) -> None:
         can_save = can_be_saved(self.env.env)
         saved_at = time.monotonic()
         for step in self.loop:
             # The paper's code evaluates at the ends of episodes, the author's later code anywhere.
             if not self.loop.config.update_after_episode or self.loop.episode_steps == 0:
-                self.evaluator.catch_up(self.agent, step)
+                self._evaluate(step)
             if self.env.episode_returns:
                 self.run.last_training_return = self.env.episode_returns[-1]
             self.run.report(step)
@@ -117,9 +130,18 @@ class ReferenceRun:
                 saved_at = time.monotonic()
             if stop:
                 raise RunStopped(f"asked to stop at step {step}")
-        self.evaluator.catch_up(self.agent, self.loop.timestep)
-        self.evaluator.finish(self.agent)
-        self.env.close()
+
+    def _evaluate(self, step: int) -> None:
+        if self.evaluator.is_due(step):
+            self._refuse_weights()
+            self.evaluator.catch_up(self.agent, step)
+
+    def _refuse_weights(self) -> None:
+        refuse_weights(self.agent.weights.items(), self.loop.timestep)
+
+    def _step_of(self, at_reset: bool) -> int:
+        """The step of an error of the environment: its reset comes after its step is counted."""
+        return self.loop.timestep + (not at_reset)
 
     def _state(self) -> dict[str, bytes]:
         """All that an exact continuation needs, between two steps, as files without pickle."""
@@ -143,7 +165,7 @@ class ReferenceRun:
         state = json.loads(saved["state.json"])
         self.loop.set_state(state["loop"])
         set_state(self.env.env, state["env"])
-        self.run.first_step = self.loop.timestep
+        self.run.resume_at(self.loop.timestep)
         for name, value in state["monitor"].items():
             setattr(self.env, name, value)
         self.evaluator.resume()

@@ -10,6 +10,8 @@ import numpy as np
 from gymnasium.vector.utils import concatenate, create_empty_array
 from numpy.typing import NDArray
 
+from envs.step_check import ObservationCheck, check_reward, check_rewards, copied
+
 Env = gym.Env[Any, Any]
 BatchEnv = gym.vector.VectorEnv[Any, Any, Any]
 
@@ -72,6 +74,8 @@ def rollout(
     :param env: must end its episodes, by termination or by a time limit
     :param seed: for ``reset``; None goes on with the environment's generator
     :param options: for ``reset``
+    :raises envs.step_check.NotFiniteError: if an observation or reward is NaN or infinite
+    :raises envs.step_check.SpaceMismatchError: if one is of another shape or kind than it should be
     """
     (episode,) = play_side_by_side(policy, [env], [seed], options)
     return episode
@@ -137,13 +141,15 @@ def play_in_batch(
     :param env: with as many environments as there are seeds, in autoreset mode NEXT_STEP, each
         seed starting one of them as it would start a single environment (its
         ``metadata["seed_per_env"]`` says so)
-    :raises ValueError: for another vector environment
+    :raises ValueError: for another vector environment, and as :func:`rollout` does
     """
     if not can_play_in_batch(env):
         raise ValueError(f"{env} needs autoreset mode NextStep and a seed for each environment")
     n = len(seeds)
     first, _ = env.reset(seed=list(seeds), options=options)  # type: ignore[arg-type]
-    observations = [first]
+    check = ObservationCheck(env.single_observation_space, (n,))
+    check(first, at_reset=True)
+    observations = [copied(first)]
     steps: list[tuple[Any, ...]] = []
     memory = None
     episode_start = np.ones(n, dtype=bool)
@@ -153,10 +159,13 @@ def play_in_batch(
             observations[-1], memory, episode_start, deterministic=True
         )
         episode_start = np.zeros(n, dtype=bool)
-        observation, rewards, terminations, truncations, infos = env.step(actions)
-        observations.append(observation)
+        observation, rewards, terminations, truncations, infos = env.step(copied(actions))
+        check_rewards(rewards, n)
+        check(observation)
+        observations.append(copied(observation))
         success = infos.get("is_success", np.full(n, None))
-        steps.append((actions, rewards, terminations, truncations, success))
+        values = (actions, rewards, terminations, truncations, success)
+        steps.append(tuple(map(copied, values)))
         lengths = np.where((lengths == 0) & (terminations | truncations), len(steps), lengths)
     batches = [np.stack(values) for values in (observations, *zip(*steps, strict=True))]
     return [_episode(batches, k, int(length)) for k, length in enumerate(lengths)]
@@ -182,7 +191,9 @@ class _Record:
     def __init__(self, env: Env, seed: int | None, options: dict[str, Any] | None) -> None:
         observation, self.info = env.reset(seed=seed, options=options)
         self.env = env
-        self.observations: list[Any] = [observation]
+        self.check = ObservationCheck(env.observation_space)
+        self.check(observation, at_reset=True)
+        self.observations: list[Any] = [copied(observation)]
         self.actions: list[Any] = []
         self.rewards: list[float] = []
         self.terminated = self.truncated = False
@@ -192,9 +203,11 @@ class _Record:
         return self.terminated or self.truncated
 
     def step(self, action: Any) -> None:
+        self.actions.append(np.array(action))  # before the environment can change it
         observation, reward, self.terminated, self.truncated, self.info = self.env.step(action)
-        self.observations.append(observation)
-        self.actions.append(np.array(action))
+        check_reward(reward)
+        self.check(observation)
+        self.observations.append(copied(observation))
         self.rewards.append(float(reward))
 
     def episode(self) -> Episode:

@@ -10,6 +10,8 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
+from envs.step_check import StepGuard
+
 Env = gym.Env[Any, Any]
 WRAPPERS = (TimeLimit, OrderEnforcing, PassiveEnvChecker)  # what gym.make puts around
 CLASSIC_CONTROL = "gymnasium.envs.classic_control"
@@ -72,7 +74,8 @@ def set_state(env: Env, state: dict[str, Any]) -> None:
 def _wrappers(env: Env) -> list[Env]:
     layers: list[Env] = []
     while isinstance(env, gym.Wrapper):
-        layers.append(env)
+        if type(env) is not StepGuard:  # which has no state
+            layers.append(env)
         env = env.env
     return layers
 

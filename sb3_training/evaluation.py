@@ -11,6 +11,7 @@ import torch
 from envs.rollout import Episode, Evaluation, Policy, evaluate
 from sb3_training.config import RunConfig
 from sb3_training.environments import make_env, play_as_published, play_from_seeds
+from sb3_training.guard import evaluation_guarded, refuse_not_finite
 from sb3_training.run_directory import EVALUATIONS, RunDirectory
 
 FIRST_SEED = 10_000  # episode k of a checkpoint starts from reset(seed=FIRST_SEED + k)
@@ -20,6 +21,9 @@ N_FINAL_EPISODES = 100
 
 class Evaluator:
     """Evaluates at step 0, every ``eval_freq`` steps and at the last step, into evaluations.npz.
+
+    The last evaluation is recorded at the step that training reached: an algorithm that collects
+    whole rollouts, or steps several environments at once, may go on past ``total_timesteps``.
 
     :param config: of the run
     :param run: where the results are written
@@ -68,23 +72,31 @@ class Evaluator:
             is_best |= self._evaluate(policy, self._pending.pop(0))
         return is_best
 
-    def finish(self, policy: Policy) -> bool:
-        """Evaluate the final policy, as the last grid point and on 100 start states.
+    def finish(self, policy: Policy, step: int) -> bool:
+        """Evaluate the final policy, at the step that was reached and on 100 start states.
 
         On these, also what the environment's ``episode_measures`` say, if it has any.
 
+        :param step: environment steps that were taken, ``total_timesteps`` or more
         :return: whether the policy is the best so far
+        :raises RuntimeError: if they are fewer
         """
-        (last_step,) = self._pending
-        is_best = self._evaluate(policy, last_step)
-        episodes = self._play(policy, FINAL_FIRST_SEED, N_FINAL_EPISODES)
+        if step < self._config.total_timesteps:
+            raise RuntimeError(
+                f"training ended at step {step}, short of {self._config.total_timesteps}"
+            )
+        is_best = self._evaluate(policy, step)
+        with evaluation_guarded(step):
+            episodes = self._play(policy, FINAL_FIRST_SEED, N_FINAL_EPISODES)
         mean_return = np.mean([episode.episode_return for episode in episodes])
         self._run.log(f"final policy, {N_FINAL_EPISODES} starts: mean return {mean_return:.2f}")
         self._save(episodes)
         return is_best
 
     def _evaluate(self, policy: Policy, step: int) -> bool:
-        evaluation = evaluate(self._play(policy, FIRST_SEED, self._config.n_eval_episodes))
+        with evaluation_guarded(step):
+            evaluation = evaluate(self._play(policy, FIRST_SEED, self._config.n_eval_episodes))
+        refuse_not_finite("return of the evaluation", evaluation.returns, step)
         self._timesteps.append(step)
         self._evaluations.append(evaluation)
         self._run.last_return = float(evaluation.returns.mean())
