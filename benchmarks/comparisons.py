@@ -9,7 +9,14 @@ from numpy.random import default_rng
 from benchmarks.coverage import MOST_SIMULATED, bootstrap_coverage, improvement_coverage
 from benchmarks.experiments import DECLARED_FIRST, MARGINS, METRIC, PUBLISHED_METRIC
 from benchmarks.markup import Bounds, Table, tabulate
-from benchmarks.results import Results, final_values, groups
+from benchmarks.results import (
+    Results,
+    final_values,
+    groups,
+    steps_reached,
+    steps_text,
+    unequal_steps,
+)
 from benchmarks.statistics import (
     MIN_RUNS,
     Interval,
@@ -53,11 +60,11 @@ def comparisons(results: Results) -> list[tuple[str, str, str]]:
     Where an opponent was declared, it is the second of all, even if it has no runs yet; and who
     has none because all failed is compared too.
     """
+    tried = sorted({*groups(results), *results.failures})
     if results.experiment:
         (opponent,) = opponents(results)
-        tried = sorted({*groups(results), *results.failures})
         return [(env_id, label, opponent) for env_id, label in tried if label != opponent]
-    pairs = combinations(groups(results), 2)
+    pairs = combinations(tried, 2)
     return [(env_id, a, b) for (env_id, a), (other, b) in pairs if env_id == other]
 
 
@@ -99,6 +106,9 @@ def verdicts(results: Results) -> Table | None:
                 "verdict": "provisional: " * provisional + verdict.outcome,
                 "seeds for 80% power": verdict.seeds_needed,
             }
+            if len(steps_reached(results, env_id, first, second)) > 1:
+                texts = [steps_text(results, env_id, label) for label in (first, second)]
+                entry["verdict"] += f" (at different steps: {' against '.join(texts)})"
         entries.append(entry)
     if not entries:
         return None
@@ -157,7 +167,7 @@ def aggregate(results: Results) -> Table | None:
         f"Of the final policies on {', '.join(env_ids)}. {SCORE}. IQM: interquartile mean over all"
         " runs. Above: chance that a run scores above one of the other implementation, mean over"
         " environments. In brackets, from three seeds on: 95% percentile bootstrap interval, seeds"
-        f" resampled within environments{''.join(covered)}."
+        f" resampled within environments{''.join(covered)}.{unequal_steps(results)}"
     )
     decimals = {"IQM": 3} | {f"above {other}": 2 for other in others}
     return tabulate("aggregate", "Over environments", caption, entries, decimals)

@@ -46,7 +46,7 @@ def overview(configs: Sequence[RunConfig], root: Path, workers: int | None = Non
         counts = Counter(states[run.directory]["state"] for run in runs)
         speed = _recorded_speed(runs, root)
         steps = [
-            run.total_timesteps - states[run.directory]["step"]
+            max(0, run.total_timesteps - states[run.directory]["step"])
             for run in runs
             if states[run.directory]["state"] != "done"
         ]

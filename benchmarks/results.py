@@ -23,6 +23,8 @@ KEYS = ["env_id", "label", "seed"]
 TIMES = ("seconds", "steps_per_second", "continued_from_step")
 SOFTWARE = ("packages", "python", "git_commit", "git_clean",
             "cpu", "device", "torch_threads", "platform")  # fmt: skip
+CHANGED = "its files have changed since"
+NOT_FINITE = "diverged: NaN or infinite returns in its evaluations"
 Json = dict[str, Any]
 
 
@@ -73,11 +75,12 @@ def load_results(root: Path) -> Results:
     for path in sorted(file.parent for file in root.glob("*/*/config.json")):
         run = RunDirectory(path)
         config, arrays = _read(run)
-        if arrays is None:
+        if arrays is None or not _is_finite(arrays):
             state = run.status()["state"]
-            state = "its files have changed since" if state == "done" else state
+            if state == "done":
+                state = CHANGED if arrays is None else NOT_FINITE
             unfinished.append(f"{path.relative_to(root)} ({state})")
-            if state in ("failed", "diverged"):
+            if state in ("failed", "diverged", NOT_FINITE):
                 left = json.loads((path / "config.json").read_bytes())["config"]
                 failures[left["env_id"], left["label"]] += 1
             continue
@@ -92,7 +95,8 @@ def load_results(root: Path) -> Results:
         kind = json.dumps({name: made_with.get(name) for name in SOFTWARE})
         software.setdefault(kind, []).append(" ".join(made_with.get("command", [])))
     if not finals:
-        raise FileNotFoundError(f"no complete run in {root}")
+        left_out = f": left out are {', '.join(unfinished)}" if unfinished else ""
+        raise FileNotFoundError(f"no complete run in {root}{left_out}")
     provenance = [
         {**json.loads(kind), "num_runs": len(commands), "commands": sorted(set(commands))}
         for kind, commands in sorted(software.items())
@@ -124,10 +128,38 @@ def groups(results: Results) -> list[tuple[str, str]]:
 def curve_matrix(
     results: Results, env_id: str, label: str, column: str = "mean_return"
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Evaluation steps (num_evaluations,) and a column of curves (num_runs, num_evaluations)."""
+    """Evaluation steps (num_evaluations,) and a column of curves (num_runs, num_evaluations).
+
+    Where runs reached different last steps, the last of the evaluation steps is their mean; the
+    column "timestep" has each run's own.
+    """
     rows = results.curves.query("env_id == @env_id and label == @label")
-    pivot = rows.pivot(index="seed", columns="timestep", values=column)
-    return pivot.columns.to_numpy(), pivot.to_numpy()
+    rows = rows.assign(evaluation=rows.groupby("seed").cumcount())
+    steps = np.rint(rows.groupby("evaluation")["timestep"].mean().to_numpy()).astype(np.int64)
+    return steps, rows.pivot(index="seed", columns="evaluation", values=column).to_numpy()
+
+
+def steps_reached(results: Results, env_id: str, *labels: str) -> list[int]:
+    """The different last steps of these implementations' runs, in increasing order."""
+    rows = results.curves.query("env_id == @env_id and label in @labels")
+    return sorted(set(rows.groupby(["label", "seed"])["timestep"].max().tolist()))
+
+
+def steps_text(results: Results, env_id: str, label: str) -> str:
+    """The last steps of an implementation's runs, such as ``5,000`` or ``5,003 to 5,110``."""
+    reached = steps_reached(results, env_id, label)
+    return " to ".join(f"{step:,}" for step in dict.fromkeys([*reached[:1], *reached[-1:]]))
+
+
+def unequal_steps(results: Results) -> str:
+    """A sentence on each environment where runs reached different steps; empty if none did."""
+    sentences = []
+    for env_id in dict.fromkeys(env_id for env_id, _ in groups(results)):
+        labels = [label for name, label in groups(results) if name == env_id]
+        if len(steps_reached(results, env_id, *labels)) > 1:
+            each = ", ".join(f"{label} {steps_text(results, env_id, label)}" for label in labels)
+            sentences.append(f" Steps reached on {env_id} differ: {each}.")
+    return "".join(sentences)
 
 
 def final_values(
@@ -157,6 +189,11 @@ def _read(run: RunDirectory) -> tuple[Json, dict[str, NDArray[Any]] | None]:
             return {}, None
     with np.load(io.BytesIO(contents[EVALUATIONS])) as arrays:
         return json.loads(contents["config.json"]), dict(arrays)
+
+
+def _is_finite(arrays: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether all returns are: runs of before this was a reason to end may hold others."""
+    return all(np.isfinite(arrays[name]).all() for name in ("results", "final_results"))
 
 
 def _evaluations(arrays: Mapping[str, NDArray[Any]], config: Json) -> tuple[Json, Json]:

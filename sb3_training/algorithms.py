@@ -147,6 +147,11 @@ def resolve_hyperparameters(config: RunConfig) -> dict[str, Any]:
     frequency = values.get("train_freq")
     if config.n_envs > 1 and isinstance(frequency, list | tuple) and frequency[1] == "episode":
         raise ConfigError(f"train_freq in episodes needs n_envs 1, got {config.n_envs}")
+    if config.algo == "ars" and config.n_envs > 1 and values.get("n_eval_episodes", 1) > 1:
+        raise ConfigError(
+            "ars counts its steps several times over with more than one of both: use n_envs 1"
+            f" or n_eval_episodes 1, got {config.n_envs} and {values['n_eval_episodes']}"
+        )
     return values
 
 

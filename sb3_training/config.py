@@ -21,6 +21,10 @@ class DivergedError(RuntimeError):
     run_state = "diverged"  # what the run directory is to say
 
 
+class BrokenEnvironmentError(RuntimeError):
+    """What an environment returned in mid-run does not fit its spaces."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """Everything that a run's result depends on, apart from package versions.
@@ -37,7 +41,10 @@ class RunConfig:
         environment's own vector version
     :param normalize: whether observations and rewards are normalised (SB3's VecNormalize)
     :param seed: 0 to 2^32 - 1
-    :param total_timesteps: environment steps to train for
+    :param total_timesteps: environment steps to train for. Algorithms that collect whole rollouts
+        (PPO, A2C, TRPO, RecurrentPPO, ARS, ``train_freq`` above 1 or in episodes) and ``n_envs``
+        above 1 may go on past them, to the end of the rollout; evaluations, status and provenance
+        say which step was reached
     :param eval_freq: environment steps between evaluations
     :param n_eval_episodes: episodes in each evaluation
     :param eval_envs: evaluation episodes that are played side by side, which costs memory; None

@@ -25,6 +25,7 @@ from envs.rollout import (
     play_in_batch,
     play_side_by_side,
 )
+from envs.step_check import StepGuard
 from sb3_training.config import ConfigError, RunConfig
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def make_training_env(
 
     env: VecEnv
     if config.n_envs == 1 and config.vec_env == "dummy":
-        single = Monitor(make_env(config), monitor_file, override_existing=not append)
+        single = Monitor(make_guarded(config), monitor_file, override_existing=not append)
         env = DummyVecEnv([lambda: single])
     else:
         if config.vec_env == "native":
@@ -173,7 +174,7 @@ def make_training_env(
             bare: VecEnv = NativeVecEnv(native)
         else:
             kind = SubprocVecEnv if config.vec_env == "subproc" else DummyVecEnv
-            maker = _make_in_worker if config.vec_env == "subproc" else make_env
+            maker = _make_in_worker if config.vec_env == "subproc" else make_guarded
             bare = kind([partial(maker, config)] * config.n_envs)
         env = monitored = VecMonitor(bare)
         if monitor_file is not None:
@@ -188,11 +189,20 @@ def make_training_env(
     return VecNormalize(env, gamma=gamma) if config.normalize else env
 
 
+def make_guarded(config: RunConfig) -> Env:
+    """Make the environment of a run for training: all that it returns is checked and copied."""
+    return StepGuard(make_env(config))
+
+
 def _make_in_worker(config: RunConfig) -> Env:
-    """Make an environment in a process of its own, which leaves it to its parent when to stop."""
+    """Make an environment in a process of its own, which leaves it to its parent when to stop.
+
+    To its parent too it leaves the checks, since an error here would only be seen as a process
+    that is gone.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all processes
     leave_remarks_to_parent()
-    return make_env(config)
+    return StepGuard(make_env(config), checks=False)
 
 
 def _unknown_environment(env_id: str) -> str:

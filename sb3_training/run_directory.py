@@ -46,6 +46,7 @@ class RunDirectory:
         self.path = path
         self.last_return: float | None = None
         self.last_training_return: float | None = None
+        self.step = 0  # environment steps so far
         self.first_step = 0  # where this process took the run up
         self._on_progress = on_progress
         self._status_written = 0.0
@@ -81,11 +82,16 @@ class RunDirectory:
 
     def report(self, step: int) -> None:
         """Tell that the run has come to an environment step."""
+        self.step = step
         if self._on_progress is not None:
             self._on_progress(step, self.last_return, self.last_training_return)
         if time.monotonic() - self._status_written > STATUS_INTERVAL:
             self.write_status("running", step)
             self._status_written = time.monotonic()
+
+    def resume_at(self, step: int) -> None:
+        """Note that this process goes on from a checkpoint of that environment step."""
+        self.step = self.first_step = step
 
     def save_checkpoint(self, step: int, files: dict[str, bytes]) -> None:
         """Save what an exact continuation needs, with the files that have grown so far.
@@ -169,12 +175,15 @@ class RunDirectory:
             digests[name] = None if content is None else digest(content)
         return digests
 
-    def finish(self, step: int) -> None:
-        """Mark the run as done, with the digests of its files (of those without times in them)."""
+    def finish(self) -> None:
+        """Mark the run as done, at the step it has reached.
+
+        With the digests of its files, of those without times in them.
+        """
         timed = {"status.json", "provenance.json", MONITOR, ".lock"}
         files = (path for path in self.path.iterdir() if path.is_file())
         names = sorted(file.name for file in files if file.name not in timed)
-        self.write_status("done", step, digests=self._digests(names))
+        self.write_status("done", self.step, digests=self._digests(names))
         shutil.rmtree(self.path / "checkpoint", ignore_errors=True)
 
 
@@ -280,18 +289,18 @@ def _carry_out(
         state = getattr(error, "run_state", "failed")
         if isinstance(error, KeyboardInterrupt):
             state = "interrupted"
-        step = (run.read_json("status.json") or {"step": 0})["step"]
         with suppress(OSError):  # a full disk must not hide the error itself
             run.log(traceback.format_exc())
-            run.write_status(state, step, message=repr(error))
+            run.write_status(state, run.step, message=repr(error))
         raise
     seconds = time.time() - began
     times = {
         "began": began,
         "seconds": seconds,
         "continued_from_step": run.first_step,
-        "steps_per_second": (config.total_timesteps - run.first_step) / seconds,
+        "steps": run.step,
+        "steps_per_second": (run.step - run.first_step) / seconds,
     }
     noted = {"notes": list(notes)} if notes else {}
     run.write_json("provenance.json", {**provenance, **times, **noted})
-    run.finish(config.total_timesteps)
+    run.finish()

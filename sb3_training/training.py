@@ -16,6 +16,7 @@ from sb3_training.continuation import obstacle, prepare
 from sb3_training.environments import make_training_env
 from sb3_training.evaluation import Evaluator
 from sb3_training.gate import Passed, pass_gate
+from sb3_training.guard import refuse_weights, training_guarded
 from sb3_training.model_file import model_bytes
 from sb3_training.run_directory import MONITOR, Progress, RunDirectory, execute
 
@@ -52,6 +53,8 @@ def train(
     :return: the run directory
     :raises ConfigError: if the configuration cannot be run, before anything is written
     :raises sb3_training.config.DivergedError: if a number is NaN or infinite
+    :raises sb3_training.config.BrokenEnvironmentError: if what the environment returns does not
+        fit its spaces
     :raises sb3_training.stopping.RunStopped: if it was asked to stop
     """
     torch.set_num_threads(1)
@@ -75,7 +78,13 @@ def train(
             prepare(model, saved)  # type: ignore[arg-type]
         steps_left = config.total_timesteps - model.num_timesteps
         try:
-            with divergence_noticed(model):
+            with (
+                divergence_noticed(model),
+                training_guarded(
+                    callback.step_of,
+                    lambda: refuse_weights(model.policy.named_parameters(), model.num_timesteps),
+                ),
+            ):
                 model.learn(steps_left, callback, reset_num_timesteps=saved is None)
         finally:
             env.close()

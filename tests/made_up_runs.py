@@ -42,6 +42,7 @@ def made_up_run(
         }
         np.savez(buffer, **content)  # type: ignore[arg-type]
         run.write_bytes("evaluations.npz", buffer.getvalue())
+        run.step = int(content["timesteps"][-1])
 
     total = max(100 * (len(means) - 1), 1)
     settings = {"algo": "td3", "total_timesteps": total, "n_eval_episodes": 2, **config}

@@ -197,7 +197,8 @@ def test_failed_runs_forbid_a_verdict_and_the_best_mean(tmp_path: Path) -> None:
         "0 of 4, 3 of 4",
     ]
     table = made(tmp_path, summary)
-    assert [row["failed"] for row in cells(table)] == ["1", "0"]
+    assert [row["failed"] for row in cells(table)] == ["1", "0", "2"]
+    assert picked(cells(table)[-1], "implementation", "seeds", "return") == ["c", "0", "-"]
     assert table.bold == frozenset({(1, table.header.index("return"))})
     assert "such a row is never bold" in table.caption
 
