@@ -14,7 +14,7 @@ from benchmarks.optimal_control import has_optimum, protocol_starts, solution
 from benchmarks.results import FIRST_CURVE_SEED
 from benchmarks.statistics import MIN_RUNS, Values, over_runs
 from benchmarks.verdict import Outcome, decide
-from sb3_training.config import ConfigError
+from sb3_training.config import ConfigError, env_name, margin_of
 
 MOST_ROWS = 20  # of the learning curves
 MANY_STARTS = 10_000  # stand for all that an environment may start from
@@ -131,7 +131,7 @@ def on_one_environment(sides: list[Runs], env_id: str | None) -> tuple[str, list
     :raises ConfigError: if there is not exactly one, or a side holds several implementations
     """
     known = [set(side.curves["env_id"]) - {""} for side in sides]
-    choice = {env_id.split(":")[-1]} if env_id else known[0] | known[1] or {""}
+    choice = {env_name(env_id)} if env_id else known[0] | known[1] or {""}
     choice = choice.intersection(*filter(None, known))
     if len(choice) != 1:
         there = " and ".join(
@@ -155,8 +155,10 @@ def known_margin(env_id: str, root: Path | None) -> tuple[float | None, str]:
     :param root: of runs of ours; None where they are others'
     """
     experiment = recorded_experiment(root) if root else None
-    if root and experiment and env_id in experiment.margins:
-        return experiment.margins[env_id], f"declared in {root / EXPERIMENT_FILE}"
+    name = env_id.partition(" ")[0]  # without arguments, which the experiment gives to all runs
+    declared = margin_of(experiment.margins, name) if experiment else None
+    if declared is not None:
+        return declared, f"declared in {root and root / EXPERIMENT_FILE}"
     if env_id in MARGINS:
         return MARGINS[env_id], "this project's, not declared before the runs"
     return None, "none is known, so that no runs could be called equal"

@@ -158,8 +158,3 @@ def save_figure(figure: Figure, folder: Path, name: str) -> None:
     figure.set_layout_engine("none")  # where the first drawing has put everything
     figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
     plt.close(figure)
-
-
-def stem(env_id: str) -> str:
-    """The part of a file's name that says which environment it is about."""
-    return env_id.split(":")[-1].replace("/", "-")

@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 import envs  # noqa: F401  (registers the rockets)
 from benchmarks.dynamic_programming import STRIDE, TOLERANCE, Array, Grid, Solution, solve
 from benchmarks.grids import PendulumGrid, RocketGrid
+from sb3_training.config import env_name, env_origin
 
 FIRST_SEED = 20_000  # of the further starts of the evaluation protocol
 CACHE_VERSION = 1  # to be raised when what is computed changes
@@ -61,20 +62,23 @@ TASKS: dict[str, Callable[[float], Grid]] = {
 
 
 def has_optimum(env_id: str) -> bool:
-    """Whether V* is known for this environment with its registered settings."""
-    return env_id.split(":")[-1] in TASKS
+    """Whether V* is known for this environment with its registered settings.
+
+    Not where a user's own module registers it: that may be another of the same name.
+    """
+    return env_name(env_id) in TASKS and not env_origin(env_id)
 
 
 def task_grid(env_id: str, fineness: float = 1.0) -> Grid:
     """The task on a grid.
 
-    :param env_id: a module prefix is ignored
+    :param env_id: a module prefix of this project or Gymnasium is ignored
     :param fineness: 2 halves the grid and action spacing, 0.5 doubles it
     :raises ValueError: where no optimum is known
     """
     if not has_optimum(env_id):
         raise ValueError(f"no optimum is known for {env_id!r}, only for {', '.join(TASKS)}")
-    return TASKS[env_id.split(":")[-1]](fineness)
+    return TASKS[env_name(env_id)](fineness)
 
 
 def start_state(env: gym.Env[Any, Any]) -> Array:

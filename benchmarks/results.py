@@ -15,7 +15,7 @@ from benchmarks import optimal_returns
 from benchmarks.experiments import EXPERIMENT_FILE, declaration_hash
 from benchmarks.optimal_control import FIRST_SEED, has_optimum
 from sb3_training.checkpoint import digest
-from sb3_training.config import ConfigError, RunConfig
+from sb3_training.config import ConfigError, RunConfig, env_name, refuse_alike
 from sb3_training.run_directory import EVALUATIONS, RunDirectory
 
 FIRST_CURVE_SEED = 10_000  # of the learning curve's evaluations
@@ -27,7 +27,8 @@ Json = dict[str, Any]
 
 
 class Results(NamedTuple):
-    """What a folder of runs holds. Each frame has the keys env_id, label and seed.
+    """What a folder of runs holds. Each frame has the keys env_id (the
+    environment's name, without a module), label and seed.
 
     :param curves: a row for each evaluation: timestep, mean_return, n_episodes, success_rate,
         mean_regret, score
@@ -60,13 +61,15 @@ def load_results(root: Path) -> Results:
     """Read all run directories ``<root>/<label>/<env_id>_<seed>/``.
 
     :raises FileNotFoundError: if there is no complete run
-    :raises ConfigError: if runs that should differ by their seed alone differ otherwise, or the
-        experiment's declaration is not the one that was hashed
+    :raises ConfigError: if runs that should differ by their seed alone differ otherwise, two
+        environments are called alike, or the experiment's declaration is not the one that was
+        hashed
     """
     curves, finals, timings, unfinished = [], [], [], []
     failures: Counter[tuple[str, str]] = Counter()
     settings: dict[tuple[str, str], Json] = {}
     software: dict[str, list[str]] = {}
+    env_ids: set[str] = set()
     for path in sorted(file.parent for file in root.glob("*/*/config.json")):
         run = RunDirectory(path)
         config, arrays = _read(run)
@@ -76,10 +79,12 @@ def load_results(root: Path) -> Results:
             unfinished.append(f"{path.relative_to(root)} ({state})")
             if state in ("failed", "diverged"):
                 left = json.loads((path / "config.json").read_bytes())["config"]
-                failures[left["env_id"], left["label"]] += 1
+                failures[env_name(left["env_id"]), left["label"]] += 1
             continue
         _refuse_mixture(settings, config, path)
+        env_ids.add(config["config"]["env_id"])
         keys = {name: config["config"][name] for name in KEYS}
+        keys["env_id"] = env_name(keys["env_id"])
         curve, final = _evaluations(arrays, config["config"])
         curves.append(pd.DataFrame({**keys, **curve}))
         finals.append({**keys, **final})
@@ -89,6 +94,7 @@ def load_results(root: Path) -> Results:
         software.setdefault(kind, []).append(" ".join(made_with.get("command", [])))
     if not finals:
         raise FileNotFoundError(f"no complete run in {root}")
+    refuse_alike(sorted(env_ids))
     provenance = [
         {**json.loads(kind), "num_runs": len(commands), "commands": sorted(set(commands))}
         for kind, commands in sorted(software.items())
@@ -181,7 +187,7 @@ def _refuse_mixture(settings: dict[tuple[str, str], Json], config: Json, path: P
     """
     values = RunConfig.from_json(config["config"]).to_json()  # with defaults, if it is an old one
     config = {**config, "config": values}
-    name = values["env_id"], values["label"]
+    name = env_name(values["env_id"]), values["label"]
     kept = settings.setdefault(name, config)
     if kept != {**config, "config": {**values, "seed": kept["config"]["seed"]}}:
         raise ConfigError(

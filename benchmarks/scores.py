@@ -22,7 +22,7 @@ from envs import trajectories
 from envs.controllers import CONTROLLERS
 from envs.dynamics import RocketParameters
 from envs.rollout import Env, Episode
-from sb3_training.config import ConfigError, RunConfig
+from sb3_training.config import ConfigError, RunConfig, env_name
 from sb3_training.environments import make_env, play_from_seeds
 
 HEADER = [
@@ -64,7 +64,7 @@ def scores_page(sources: Sequence[str], env_ids: Sequence[str], n_episodes: int)
             rows.append(_row(loaded, env, episodes, reachable))
             goals += sum(episode.success or False for episode in episodes)
         note = f"{n_episodes} starts, mean ± standard deviation over them."
-        if env_id.split(":")[-1] == "rocket-v0":
+        if env_name(env_id) == "rocket-v0":
             note += f" Episodes that ended on the goal of 1e-8, with its 500 extra: {goals}."
         parts.append(f"## {env_id}\n\n{markdown(HEADER, rows)}\n{note}\n")
         env.close()

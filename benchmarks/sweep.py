@@ -16,7 +16,7 @@ from benchmarks.experiments import DECLARED_FIRST, EXPERIMENT_FILE, Experiment
 from benchmarks.live import Display
 from benchmarks.run import hyperparameters_of, refuse_impossible
 from benchmarks.worker import SESSION, Outcome, carry_out
-from sb3_training.config import ConfigError, RunConfig
+from sb3_training.config import ConfigError, RunConfig, env_name
 from sb3_training.run_directory import RunDirectory, refuse_other_settings, settings_of
 from sb3_training.stopping import RunStopped, StopRequest, stop_on_signals
 
@@ -192,9 +192,10 @@ def refuse_mismatch(experiment: Experiment, root: Path) -> None:
     ours = experiment.to_json()
     names = ("implementations", "total_timesteps", "settings")
     pairs = {name: (there.get(name), ours[name]) for name in names}
-    pairs |= {
-        name: (there["declaration"].get(name), value) for name, value in ours["declaration"].items()
-    }
+    declared = there["declaration"]
+    margins = {env_name(env_id): margin for env_id, margin in declared["margins"].items()}
+    declared = {**declared, "margins": margins}
+    pairs |= {name: (declared.get(name), value) for name, value in ours["declaration"].items()}
     differences = [f"{name} is {old} there and {new} here" for name, (old, new) in pairs.items()
                    if old != new]  # fmt: skip
     if differences:

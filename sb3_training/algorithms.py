@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 import numpy as np
 
-from sb3_training.config import ConfigError, RunConfig
+from sb3_training.config import ConfigError, RunConfig, env_name
 from sb3_training.hyperparameters import check_values, to_arguments
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def preset_values(config: RunConfig) -> dict[str, Any]:
 
 def environment_family(env_id: str) -> str:
     """The id without module, namespace and version: ``Hopper`` for ``gym:mujoco/Hopper-v4``."""
-    return env_id.split(":")[-1].split("/")[-1].rsplit("-v", 1)[0]
+    return env_name(env_id).rpartition("/")[2].rsplit("-v", 1)[0]
 
 
 def build_model(

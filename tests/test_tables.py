@@ -30,7 +30,7 @@ from sb3_training.config import ConfigError, RunConfig
 from sb3_training.run_directory import RunDirectory, execute
 from tests.made_up_runs import made_up_run, set_optimum
 
-OTHER = "my_module:Other-v0"  # no optimum and no margin is known
+OTHER = "other-v0"  # no optimum and no margin is known
 
 
 @pytest.fixture(autouse=True)
@@ -424,7 +424,7 @@ def test_our_scores_stand_beside_the_papers(tmp_path: Path) -> None:
     rows = {row[0]: row[1:] for row in table.rows}
     assert len(rows) == 7
     assert rows["Hopper-v4"] == ["3,564.07 ± 114.74", "95.00 ± 5.00", "2", "-", "-"]  # ddof=0
-    assert rows["gymnasium:Ant-v5"] == ["4,372.44 ± 1,000.33", "-", "-", "2.00 ± 0.00", "1"]
+    assert rows["Ant-v5"] == ["4,372.44 ± 1,000.33", "-", "-", "2.00 ± 0.00", "1"]
     assert rows["Reacher"] == ["-3.60 ± 0.56", "-", "-", "-", "-"]
     assert "200 steps, 2 episodes every 1,000 steps, the same starts" in table.caption
     assert "100 steps, 2 episodes every 1,000 steps, the paper's protocol" in table.caption
