@@ -58,8 +58,8 @@ class Arguments:
     seed: int = 0
     """0 to 2^32 - 1"""
     preset: str | None = None
-    """released (the TD3 author's settings; td3, ddpg, sac) or sb3_default; default: the first
-    that the algorithm has"""
+    """released (the TD3 author's settings; td3, ddpg, sac and classes derived from them) or
+    sb3_default; default: the first that the algorithm has"""
     hyperparams: list[str] = field(default_factory=list)
     """overrides, such as learning_rate=linear:1e-3 policy_kwargs.net_arch=[64,64]"""
     n_envs: int = 1

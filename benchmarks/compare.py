@@ -12,9 +12,11 @@ from benchmarks.experiments import EXPERIMENT_FILE, MARGINS
 from benchmarks.markup import Bounds, tabulate, to_markdown
 from benchmarks.optimal_control import has_optimum, protocol_starts, solution
 from benchmarks.results import FIRST_CURVE_SEED
+from benchmarks.settings import differences, in_words
 from benchmarks.statistics import MIN_RUNS, Values, over_runs
 from benchmarks.verdict import Outcome, decide
 from sb3_training.config import ConfigError, env_name, margin_of
+from sb3_training.run_directory import RunDirectory
 
 MOST_ROWS = 20  # of the learning curves
 MANY_STARTS = 10_000  # stand for all that an environment may start from
@@ -99,6 +101,7 @@ def compare_page(
     return "\n".join([
         f"# {' against '.join(names)}\n",
         f"**{text}.**\n",
+        f"{compared_settings((directory, home), sides)}\n",
         to_markdown(tabulate("runs", "Runs", "Mean ± standard deviation over runs.", entries)),
         to_markdown(tabulate("verdict", "Verdict", source, rows)),
         "## Caveats\n",
@@ -107,6 +110,18 @@ def compare_page(
         "## Files\n",
         "".join(f"- {side.name}: {', '.join(side.curves['file'].unique())}\n" for side in sides),
     ])  # fmt: skip
+
+
+def compared_settings(homes: tuple[Path, Path], sides: list[Runs]) -> str:
+    """A line that says in which settings two sides differ, by the first run of each."""
+    unknown = [f"`{side.name}`" for side in sides if not side.are_ours]
+    if unknown:
+        return f"Settings: those of {' and '.join(unknown)} are not known."
+    first, second = (
+        RunDirectory((home / side.curves["file"].iloc[0]).parent).read_json("config.json") or {}
+        for home, side in zip(homes, sides, strict=True)
+    )
+    return in_words(sides[0].name, sides[1].name, differences(first, second))
 
 
 def find_opponent(against: str, root: Path) -> Path:
