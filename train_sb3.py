@@ -29,7 +29,7 @@ def train(
 ) -> Path:
     """Train as configured and return the run directory.
 
-    :param options: ``should_stop``, ``checkpoint_freq`` and ``check``, as
+    :param options: ``should_stop``, ``checkpoint_freq``, ``check`` and ``allow_mixed``, as
         :func:`sb3_training.training.train` describes them
     """
     # Imported late, so that --help need not wait for torch.
@@ -86,6 +86,9 @@ class Arguments:
     """folder for the run directories"""
     resume: Path | None = None
     """a run directory: go on with that run as it is configured there; other options are ignored"""
+    allow_mixed: bool = False
+    """go on with a run that was begun with other software (packages, Python, commit, processor),
+    and say so in provenance.json"""
     check: bool = True
     """let SB3's checker look at the environment first"""
     list_algos: bool = False
@@ -112,6 +115,7 @@ def main() -> None:
                 should_stop=stop,
                 checkpoint_freq=arguments.checkpoint_freq,
                 check=arguments.check,
+                allow_mixed=arguments.allow_mixed,
             )
         except (ConfigError, RunBusyError) as error:
             print(f"error: {error}", file=sys.stderr)
@@ -132,7 +136,7 @@ def configured(arguments: Arguments) -> tuple[RunConfig, Path]:
     if arguments.resume is not None:
         path = arguments.resume.resolve()
         try:
-            settings = RunDirectory(path).read_json("config.json") or {}
+            settings = RunDirectory(path).settings() or {}
             config = RunConfig.from_json(settings.get("config", {}))
         except ConfigError as error:
             raise ConfigError(f"{arguments.resume} is not a run directory: {error}") from error

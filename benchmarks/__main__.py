@@ -25,6 +25,7 @@ def sweep(
     scheduler: str | None = None,
     root: Path = Path("runs"),
     compile: bool = False,
+    allow_mixed: bool = False,
     dry_run: bool = False,
 ) -> None:
     """Carry out an experiment's runs, side by side; those already complete are not repeated.
@@ -47,6 +48,7 @@ def sweep(
         root: the runs go to <root>/<experiment>/, shortened ones of a named experiment to
             <root>/<experiment>_<seeds>x<steps>/, compiled ones to <root>/<experiment>_compiled/
         compile: compile the reference TD3: faster, equal up to rounding; needs a C++ compiler
+        allow_mixed: go on with runs that were begun with other software; provenance.json tells
         dry_run: only show what would be done, and how long it would take
     """
     chosen, name = choose(experiment, algos, envs, seeds, total_timesteps, margin)
@@ -59,7 +61,7 @@ def sweep(
         return
     from benchmarks.sweep import sweep as carry_out
 
-    failures = carry_out(chosen, root / name, workers, scheduler)
+    failures = carry_out(chosen, root / name, workers, scheduler, allow_mixed)
     if failures:
         print(f"{len(failures)} of {len(chosen.runs())} runs failed; log.txt in each has more:")
         print(*failures, sep="\n")

@@ -37,6 +37,7 @@ def train_reference(
     root: str | Path = "runs",
     on_progress: Progress | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    allow_mixed: bool = False,
 ) -> Path:
     """Train as configured; a run that is already complete is left as it is.
 
@@ -44,6 +45,7 @@ def train_reference(
     :param on_progress: called with the environment step, the last mean evaluation return and
         the return of the last training episode
     :param should_stop: asked at every step; once it says yes, the run is saved and stops
+    :param allow_mixed: whether to go on with what other software began
     :return: the run directory
     :raises ConfigError: if the configuration cannot be run, before anything is written
     :raises sb3_training.stopping.RunStopped: if it was asked to stop
@@ -65,7 +67,7 @@ def train_reference(
         copies = {name: tensor.clone() for name, tensor in weights.items()}
         run.write_bytes("policy.safetensors", save(copies))
 
-    return execute(config, hyperparameters, root, body, on_progress)
+    return execute(config, hyperparameters, root, body, on_progress, allow_mixed=allow_mixed)
 
 
 class ReferenceRun:

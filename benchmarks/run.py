@@ -15,20 +15,22 @@ def run(
     root: str | Path = "runs",
     on_progress: Progress | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    allow_mixed: bool = False,
 ) -> Path:
     """Carry out a run in this process, with the reference TD3 or with SB3.
 
     :param should_stop: asked at every step; once it says yes, the run is saved and stops
+    :param allow_mixed: whether to go on with what other software began
     :raises ConfigError: if the configuration cannot be run, before anything is written
     :raises sb3_training.stopping.RunStopped: if it was asked to stop
     """
     if config.algo == REFERENCE:
         from benchmarks.reference import train_reference
 
-        return train_reference(config, root, on_progress, should_stop)
+        return train_reference(config, root, on_progress, should_stop, allow_mixed=allow_mixed)
     from sb3_training.training import train
 
-    return train(config, root, on_progress, should_stop)
+    return train(config, root, on_progress, should_stop, allow_mixed=allow_mixed)
 
 
 def hyperparameters_of(config: RunConfig) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from benchmarks.live import Display
 from benchmarks.run import hyperparameters_of, refuse_impossible
 from benchmarks.worker import SESSION, Outcome, carry_out
 from sb3_training.config import ConfigError, RunConfig, env_name
+from sb3_training.history import History
+from sb3_training.provenance import describe_software
 from sb3_training.run_directory import RunDirectory, refuse_other_settings, settings_of
 from sb3_training.stopping import RunStopped, StopRequest, stop_on_signals
 
@@ -34,7 +36,11 @@ class Job(NamedTuple):
 
 
 def sweep(
-    experiment: Experiment, root: Path, workers: int | None = None, scheduler: str | None = None
+    experiment: Experiment,
+    root: Path,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    allow_mixed: bool = False,
 ) -> list[str]:
     """Carry out an experiment's runs that are not there yet; a failing one does not stop others.
 
@@ -45,10 +51,11 @@ def sweep(
     :param root: folder that holds the run directories
     :param workers: processes on this machine; by default one for each processor
     :param scheduler: address of an existing Dask cluster to use instead
+    :param allow_mixed: whether to go on with what other software began
     :return: one line for each run that failed
     :raises ConfigError: before anything runs: if the directory belongs to an experiment with
-        other settings or another command is at work in it, if a run cannot work, or if a worker
-        of the cluster does not fit
+        other settings or another command is at work in it, if a run cannot work or was begun
+        with other software, or if a worker of the cluster does not fit
     :raises RunStopped: if Ctrl-C or SIGTERM ended it; the runs have saved their state
     """
     configs = experiment.runs()
@@ -62,6 +69,8 @@ def sweep(
         print(f"{len(configs)} runs in {root}: {done} complete, {len(missing)} to do", flush=True)
         if not missing:
             return []
+        if scheduler is None:  # elsewhere the workers see themselves
+            refuse_other_software(missing, root, allow_mixed)
         count = min(workers or available_processors(), len(missing))
         with (
             stop_on_signals() as request,
@@ -69,7 +78,8 @@ def sweep(
             connect(count, scheduler) as client,
             Display(configs, missing) as display,
         ):
-            return Sweep(client, root.resolve(), session, display, request).carry_out(missing)
+            under_way = Sweep(client, root.resolve(), session, display, request, allow_mixed)
+            return under_way.carry_out(missing)
 
 
 class Sweep:
@@ -80,13 +90,20 @@ class Sweep:
     """
 
     def __init__(
-        self, client: Client, root: Path, session: str, display: Display, request: StopRequest
+        self,
+        client: Client,
+        root: Path,
+        session: str,
+        display: Display,
+        request: StopRequest,
+        allow_mixed: bool = False,
     ) -> None:
         self._client = client
         self._root = root
         self._session = session
         self._display = display
         self._request = request
+        self._allow_mixed = allow_mixed
         self._workers = Workers(client, root, session)
         self._waiting: deque[RunConfig] = deque()
         self._jobs: list[Job] = []
@@ -117,9 +134,8 @@ class Sweep:
         for worker in sorted(able - {job.worker for job in self._jobs}):
             if self._waiting:
                 config = self._waiting.popleft()
-                future = self._client.submit(
-                    carry_out, config, self._root, self._session, workers=[worker], pure=False
-                )
+                what = config, self._root, self._session, self._allow_mixed
+                future = self._client.submit(carry_out, *what, workers=[worker], pure=False)
                 self._jobs.append(Job(config, worker, future))
 
     def _follow(self, job: Job, able: set[str]) -> None:
@@ -179,6 +195,17 @@ def refuse_unworkable(configs: Sequence[RunConfig], root: Path) -> None:
             seen.add((config.label, config.env_id))
         settings = settings_of(config, hyperparameters_of(config))
         refuse_other_settings(RunDirectory(root / config.directory), settings)
+
+
+def refuse_other_software(configs: Sequence[RunConfig], root: Path, allow_mixed: bool) -> None:
+    """Refuse to go on with a run that was begun with other software than is here.
+
+    :raises ConfigError: naming what differs
+    """
+    software = {config.device: describe_software(config.device) for config in configs}
+    for config in configs:
+        history = History(software[config.device], allow_mixed)
+        RunDirectory(root / config.directory).take_up(history)
 
 
 def refuse_mismatch(experiment: Experiment, root: Path) -> None:

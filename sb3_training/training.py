@@ -31,6 +31,7 @@ def train(
     should_stop: Callable[[], bool] = lambda: False,
     checkpoint_freq: int | None = None,
     check: bool = True,
+    allow_mixed: bool = False,
 ) -> Path:
     """Train as configured; a run that is already complete is left as it is.
 
@@ -46,6 +47,7 @@ def train(
     :param should_stop: asked at every step; once it says yes, the run is saved and stops
     :param checkpoint_freq: environment steps between checkpoints; None for one a minute
     :param check: whether SB3's checker is to look at the environment first
+    :param allow_mixed: whether to go on with what other software began
     :return: the run directory
     :raises ConfigError: if the configuration cannot be run, before anything is written
     :raises sb3_training.config.DivergedError: if a number is NaN or infinite
@@ -93,7 +95,7 @@ def train(
         if normalization is not None:
             run.write_bytes("normalization.npz", normalization.to_bytes())
 
-    return execute(config, hyperparameters, root, body, on_progress)
+    return execute(config, hyperparameters, root, body, on_progress, allow_mixed=allow_mixed)
 
 
 @contextmanager
