@@ -29,7 +29,7 @@ def read_evaluations(file: Path) -> pd.DataFrame | None:
         rows = pd.DataFrame({"step": arrays["timesteps"], "mean_return": results.mean(axis=1)})
         if not is_ours:
             return rows
-        config = (run.read_json("config.json") or {})["config"]
+        config = (run.settings() or {})["config"]
         if config.get("evaluation", "fixed") == "fixed":
             final = arrays["final_results"].mean()
             rows = rows.assign(fixed_starts=results.shape[1], final_return=final)

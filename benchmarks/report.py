@@ -65,6 +65,7 @@ def write_report(root: Path, output: Path, paper: bool = False, half_std: bool =
     html = page.render(
         name=root.name,
         description=experiment.get("description"),
+        mixture=results.mixture,
         sentences=sentences(results, made),
         unfinished=results.unfinished,
         pictures=[embedded(picture, output) for picture in [*pictures, *shown.pictures]],
@@ -174,9 +175,10 @@ def uri(file: Path, kind: str) -> str:
 
 def terminal_text(results: Results, made: list[Table]) -> str:
     """The main tables, and what was left out."""
+    above = [f"{results.mixture}\n"] if results.mixture else []
     parts = [to_markdown(table) for table in made if table.name in PRINTED]
     compared = zip(comparisons(results), differing_settings(results), strict=True)
     parts[1:1] = [f"{env_id}. {line}\n" for (env_id, *_), line in compared if line]
     if results.unfinished:
         parts.append(f"Left out, being incomplete: {', '.join(results.unfinished)}\n")
-    return "\n".join(parts)
+    return "\n".join([*above, *parts])

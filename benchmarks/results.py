@@ -16,12 +16,13 @@ from benchmarks.experiments import EXPERIMENT_FILE, declaration_hash
 from benchmarks.optimal_control import FIRST_SEED, has_optimum
 from sb3_training.checkpoint import digest
 from sb3_training.config import ConfigError, RunConfig, env_name, refuse_alike
+from sb3_training.provenance import mixture
 from sb3_training.run_directory import EVALUATIONS, RunDirectory
 
 FIRST_CURVE_SEED = 10_000  # of the learning curve's evaluations
 KEYS = ["env_id", "label", "seed"]
 TIMES = ("seconds", "steps_per_second", "continued_from_step")
-SOFTWARE = ("packages", "python", "git_commit", "git_clean",
+SOFTWARE = ("packages", "python", "git_commit", "git_clean", "git_changes",
             "cpu", "device", "torch_threads", "platform")  # fmt: skip
 Json = dict[str, Any]
 
@@ -41,6 +42,7 @@ class Results(NamedTuple):
     :param unfinished: run directories that are not complete; they are left out
     :param failures: by (env_id, label), how many of these failed or diverged, where any did
     :param experiment: content of experiment.json, None where there is none
+    :param mixture: what the runs were not all made with alike, None if they were
 
     A value that is not known is NaN. A score is 1 for the optimum and 0 for an untrained policy:
     the regret's part of the mean regret at the first evaluation, taken from 1. Where V* is not
@@ -55,6 +57,7 @@ class Results(NamedTuple):
     unfinished: list[str]
     failures: Mapping[tuple[str, str], int]
     experiment: Json | None
+    mixture: str | None = None
 
 
 def load_results(root: Path) -> Results:
@@ -68,13 +71,18 @@ def load_results(root: Path) -> Results:
     curves, finals, timings, unfinished = [], [], [], []
     failures: Counter[tuple[str, str]] = Counter()
     settings: dict[tuple[str, str], Json] = {}
-    software: dict[str, list[str]] = {}
     env_ids: set[str] = set()
+    origins: list[Json] = []
     for path in sorted(file.parent for file in root.glob("*/*/config.json")):
         run = RunDirectory(path)
-        config, arrays = _read(run)
-        if arrays is None:
+        try:
+            config, arrays = _read(run)
+            made_with = run.provenance()
             state = run.status()["state"]
+        except ConfigError as error:  # which names the damaged file
+            unfinished.append(f"{path.relative_to(root)} ({error})")
+            continue
+        if arrays is None:
             state = "its files have changed since" if state == "done" else state
             unfinished.append(f"{path.relative_to(root)} ({state})")
             if state in ("failed", "diverged"):
@@ -88,25 +96,19 @@ def load_results(root: Path) -> Results:
         curve, final = _evaluations(arrays, config["config"])
         curves.append(pd.DataFrame({**keys, **curve}))
         finals.append({**keys, **final})
-        made_with = run.read_json("provenance.json") or {}
+        origins.append(made_with)
         timings.append({**keys, **{name: made_with.get(name, np.nan) for name in TIMES}})
-        kind = json.dumps({name: made_with.get(name) for name in SOFTWARE})
-        software.setdefault(kind, []).append(" ".join(made_with.get("command", [])))
     if not finals:
         raise FileNotFoundError(f"no complete run in {root}")
     refuse_alike(sorted(env_ids))
-    provenance = [
-        {**json.loads(kind), "num_runs": len(commands), "commands": sorted(set(commands))}
-        for kind, commands in sorted(software.items())
-    ]
     curve_rows = pd.concat(curves).sort_values([*KEYS, "timestep"], ignore_index=True)
     final_rows = pd.DataFrame(finals).sort_values(KEYS, ignore_index=True)
     _add_scores(curve_rows, final_rows)
     timing_rows = pd.DataFrame(timings).sort_values(KEYS, ignore_index=True)
-    experiment = _experiment(root)
     return Results(
-        curve_rows, final_rows, timing_rows, settings, provenance, unfinished, failures, experiment
-    )
+        curve_rows, final_rows, timing_rows, settings, _kinds(origins), unfinished, failures,
+        declared_experiment(root), mixture(origins),
+    )  # fmt: skip
 
 
 def groups(results: Results) -> list[tuple[str, str]]:
@@ -151,6 +153,28 @@ def _read(run: RunDirectory) -> tuple[Json, dict[str, NDArray[Any]] | None]:
             return {}, None
     with np.load(io.BytesIO(contents[EVALUATIONS])) as arrays:
         return json.loads(contents["config.json"]), dict(arrays)
+
+
+def _kinds(origins: list[Json]) -> list[Json]:
+    """What runs were made with, each kind once, with the number of its runs and their commands.
+
+    :param origins: content of provenance.json of each run
+    """
+    commands: dict[str, list[str]] = {}
+    for content in origins:
+        kind = {name: content.get(name) for name in SOFTWARE} | _mixed_parts(content)
+        commands.setdefault(json.dumps(kind), []).append(" ".join(content.get("command", [])))
+    return [
+        {**json.loads(kind), "num_runs": len(of_kind), "commands": sorted(set(of_kind))}
+        for kind, of_kind in sorted(commands.items())
+    ]
+
+
+def _mixed_parts(made_with: Json) -> Json:
+    """The software and steps of each part of a run that was not all made with the same."""
+    parts = [{**part, "seconds": None} for part in made_with.get("parts", ())]
+    alike = all(part["software"] == parts[0]["software"] for part in parts)
+    return {} if alike else {"parts": parts}
 
 
 def _evaluations(arrays: Mapping[str, NDArray[Any]], config: Json) -> tuple[Json, Json]:
@@ -213,7 +237,7 @@ def _add_scores(curves: pd.DataFrame, finals: pd.DataFrame) -> None:
             finals.loc[final_rows, "score"] = 1 - final_losses / untrained
 
 
-def _experiment(root: Path) -> Json | None:
+def declared_experiment(root: Path) -> Json | None:
     """Content of experiment.json, once its declaration is known to be the one that was hashed."""
     experiment = RunDirectory(root).read_json(EXPERIMENT_FILE)
     if experiment and declaration_hash(experiment["declaration"]) != experiment["sha256"]:

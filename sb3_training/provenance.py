@@ -5,7 +5,8 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +18,7 @@ PHYSICS = "mujoco"  # an extra
 SOFTWARE = ("python", "packages", "git_commit", "git_changes", "cpu", "device")
 SEAL = "sha256"
 UNKNOWN = "not known"
+UNSEALED = "from before it had a digest"
 
 
 def describe_software(device: str) -> dict[str, Any]:
@@ -80,6 +82,28 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         for name in {**before, **now}
         if before.get(name, UNKNOWN) != now.get(name, UNKNOWN)
     ]
+
+
+def mixture(contents: Iterable[Mapping[str, Any]]) -> str | None:
+    """One line that says in what runs were not all made alike; None if they were.
+
+    :param contents: of provenance.json, one for each run
+    """
+    counts: dict[str, Counter[str]] = {}
+    for content in contents:
+        parts = [part["software"] for part in content.get("parts", ())] or [software_of(content)]
+        seen = {(name, str(value)) for part in parts for name, value in part.items()}
+        seen |= {("software", UNKNOWN) for part in parts if not part}
+        if content and SEAL not in content:
+            seen.add(("provenance.json", UNSEALED))
+        for name, value in seen:
+            counts.setdefault(name, Counter())[value] += 1
+    texts = [
+        f"{name} {', '.join(f'{value} ({n} runs)' for value, n in sorted(values.items()))}"
+        for name, values in sorted(counts.items())
+        if len(values) > 1 or {UNKNOWN, UNSEALED} & values.keys()
+    ]
+    return f"These runs were not all made alike: {'; '.join(texts)}." if texts else None
 
 
 def sealed(content: Mapping[str, Any]) -> dict[str, Any]:

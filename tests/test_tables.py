@@ -28,7 +28,7 @@ from benchmarks.tables import (
 )
 from sb3_training.config import ConfigError, RunConfig
 from sb3_training.run_directory import RunDirectory, execute
-from tests.made_up_runs import made_up_run, set_optimum
+from tests.made_up_runs import edit_provenance, made_up_run, set_optimum
 
 OTHER = "other-v0"  # no optimum and no margin is known
 
@@ -392,9 +392,9 @@ def test_settings_that_differ_between_implementations_are_bold(tmp_path: Path) -
 
 def test_times_have_a_table_of_their_own(tmp_path: Path) -> None:
     for seed, speed in enumerate([1000.0, 2000.0]):
-        file = made_up_run(tmp_path, "a", seed, [-1.0, -2.0]) / "provenance.json"
+        path = made_up_run(tmp_path, "a", seed, [-1.0, -2.0])
         times = {"seconds": 10.0, "steps_per_second": speed, "continued_from_step": 50 * seed}
-        file.write_text(json.dumps({**json.loads(file.read_text()), **times}))
+        edit_provenance(path, **times)
     (row,) = cells(made(tmp_path, timings))
     assert picked(row, "seconds", "steps/s", "continued") == ["10 ± 0", "1,500 ± 707", "1"]
 
