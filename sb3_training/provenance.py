@@ -72,7 +72,9 @@ def git_changes() -> str | None:
 def software_of(description: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a description that results may depend on, the packages' versions by name."""
     known = {name: description[name] for name in SOFTWARE if name in description}
-    return {**known.pop("packages", {}), **known}
+    if "packages" in known:
+        known |= {PHYSICS: None, **known.pop("packages")}
+    return known
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -98,11 +100,11 @@ def mixture(contents: Iterable[Mapping[str, Any]]) -> str | None:
             seen.add(("provenance.json", UNSEALED))
         for name, value in seen:
             counts.setdefault(name, Counter())[value] += 1
-    texts = [
-        f"{name} {', '.join(f'{value} ({n} runs)' for value, n in sorted(values.items()))}"
-        for name, values in sorted(counts.items())
-        if len(values) > 1 or {UNKNOWN, UNSEALED} & values.keys()
-    ]
+    texts = []
+    for name, values in sorted(counts.items()):
+        if len(values) > 1 or {UNKNOWN, UNSEALED} & values.keys():
+            each = [f"{value} ({n} run{'s'[: n - 1]})" for value, n in sorted(values.items())]
+            texts.append(f"{name} {', '.join(each)}")
     return f"These runs were not all made alike: {'; '.join(texts)}." if texts else None
 
 
