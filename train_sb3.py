@@ -17,6 +17,7 @@ from sb3_training.config import ConfigError, DivergedError, RunConfig
 from sb3_training.hyperparameters import parse_overrides
 from sb3_training.run_directory import Progress, RunBusyError, RunDirectory
 from sb3_training.stopping import stop_on_signals
+from sb3_training.surroundings import settle
 
 __all__ = ["RunConfig", "main", "train"]
 
@@ -97,6 +98,7 @@ class Arguments:
 
 def main() -> None:
     """The command line."""
+    settle()
     sys.path.append("")  # the working folder, for the user's own environments and algorithms
     arguments = tyro.cli(Arguments)
     logging.basicConfig(format="%(message)s")

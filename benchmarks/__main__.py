@@ -10,6 +10,7 @@ import tyro
 from benchmarks.choice import CUSTOM, choose, compiled, find_experiment, recorded_experiment
 from benchmarks.experiments import Experiment
 from sb3_training.config import ConfigError
+from sb3_training.surroundings import settle
 
 ExperimentName = Annotated[str, tyro.conf.Positional]
 
@@ -264,6 +265,7 @@ def write_page(page: str, file: Path) -> None:
 
 def main() -> None:
     """The command line."""
+    settle()
     try:
         commands: dict[str, Callable[..., None]] = {
             "sweep": sweep,

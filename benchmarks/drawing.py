@@ -23,6 +23,8 @@ from benchmarks.results import Results, curve_matrix, groups
 from benchmarks.statistics import MIN_RUNS, Values, student_interval
 from envs.controllers import CONTROLLERS
 
+matplotlib.rcdefaults()  # a matplotlibrc, of the working folder even, would change all figures
+
 # Okabe and Ito's colours, told apart by the colour-blind; line styles and markers tell them
 # apart in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
