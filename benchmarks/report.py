@@ -68,6 +68,7 @@ def write_report(root: Path, output: Path, paper: bool = False, half_std: bool =
         mixture=results.mixture,
         sentences=sentences(results, made),
         unfinished=results.unfinished,
+        notes=results.notes,
         pictures=[embedded(picture, output) for picture in [*pictures, *shown.pictures]],
         tables=made,
         animations=[(title, uri(output / f"{name}.gif", "image/gif"))
@@ -176,6 +177,7 @@ def uri(file: Path, kind: str) -> str:
 def terminal_text(results: Results, made: list[Table]) -> str:
     """The main tables, and what was left out."""
     above = [f"{results.mixture}\n"] if results.mixture else []
+    above += [f"Note: {note}\n" for note in results.notes]
     parts = [to_markdown(table) for table in made if table.name in PRINTED]
     compared = zip(comparisons(results), differing_settings(results), strict=True)
     parts[1:1] = [f"{env_id}. {line}\n" for (env_id, *_), line in compared if line]

@@ -17,7 +17,7 @@ from benchmarks.optimal_control import FIRST_SEED, has_optimum
 from sb3_training.checkpoint import digest
 from sb3_training.config import ConfigError, RunConfig, env_name, refuse_alike
 from sb3_training.provenance import mixture
-from sb3_training.run_directory import EVALUATIONS, RunDirectory
+from sb3_training.run_directory import BEGINS_ANEW, EVALUATIONS, RunDirectory
 
 FIRST_CURVE_SEED = 10_000  # of the learning curve's evaluations
 KEYS = ["env_id", "label", "seed"]
@@ -40,6 +40,7 @@ class Results(NamedTuple):
     :param provenance: what the runs were made with: each kind once, with the number of runs
         ``num_runs`` and their ``commands``
     :param unfinished: run directories that are not complete; they are left out
+    :param notes: what must be known of the runs, such as that starts do not follow seeds
     :param failures: by (env_id, label), how many of these failed or diverged, where any did
     :param experiment: content of experiment.json, None where there is none
     :param mixture: what the runs were not all made with alike, None if they were
@@ -55,6 +56,7 @@ class Results(NamedTuple):
     settings: dict[tuple[str, str], Json]
     provenance: list[Json]
     unfinished: list[str]
+    notes: list[str]
     failures: Mapping[tuple[str, str], int]
     experiment: Json | None
     mixture: str | None = None
@@ -73,6 +75,7 @@ def load_results(root: Path) -> Results:
     settings: dict[tuple[str, str], Json] = {}
     env_ids: set[str] = set()
     origins: list[Json] = []
+    notes: set[str] = set()
     for path in sorted(file.parent for file in root.glob("*/*/config.json")):
         run = RunDirectory(path)
         try:
@@ -97,6 +100,7 @@ def load_results(root: Path) -> Results:
         curves.append(pd.DataFrame({**keys, **curve}))
         finals.append({**keys, **final})
         origins.append(made_with)
+        notes |= {note for note in made_with.get("notes", ()) if not note.startswith(BEGINS_ANEW)}
         timings.append({**keys, **{name: made_with.get(name, np.nan) for name in TIMES}})
     if not finals:
         raise FileNotFoundError(f"no complete run in {root}")
@@ -106,8 +110,8 @@ def load_results(root: Path) -> Results:
     _add_scores(curve_rows, final_rows)
     timing_rows = pd.DataFrame(timings).sort_values(KEYS, ignore_index=True)
     return Results(
-        curve_rows, final_rows, timing_rows, settings, _kinds(origins), unfinished, failures,
-        declared_experiment(root), mixture(origins),
+        curve_rows, final_rows, timing_rows, settings, _kinds(origins), unfinished,
+        sorted(notes), failures, declared_experiment(root), mixture(origins),
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ import logging
 import shutil
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -20,6 +20,8 @@ from sb3_training.provenance import describe_software, is_whole, sealed
 
 logger = logging.getLogger(__name__)
 
+logger = logging.getLogger(__name__)
+
 # Environment step, last mean evaluation return, return of the last training episode.
 Progress = Callable[[int, float | None, float | None], None]
 EVALUATIONS = "evaluations.npz"
@@ -27,6 +29,7 @@ MONITOR = "train.monitor.csv"
 LOG = "log.txt"
 CONFIG = "config.json"
 PROVENANCE = "provenance.json"
+BEGINS_ANEW = "if stopped, this run begins anew"  # so a note begins that is of no account later
 BEST = ("best_model.zip", "best_normalization.npz")
 GROWING = (EVALUATIONS, MONITOR, LOG, *BEST)  # written to throughout a run
 LOCK_TIMEOUT = 1.0  # s
@@ -52,6 +55,7 @@ class RunDirectory:
         self._history = History({})
         self._on_progress = on_progress
         self._status_written = 0.0
+        self._save_failure = ""
 
     def write_bytes(self, name: str, content: bytes) -> None:
         """Put a file in place in one move, so that a reader sees the old or the new, whole."""
@@ -99,6 +103,24 @@ class RunDirectory:
         }
         parts = json.dumps({"parts": self._history.parts(self.first_step, step)}).encode()
         save_checkpoint(self.path / "checkpoint", step, {**files, **grown, PARTS: parts})
+
+    def try_to_save(self, step: int, take_down: Callable[[], dict[str, bytes]]) -> bool:
+        """Save a checkpoint; a failure is logged, and the run goes on without.
+
+        :param take_down: returns what :meth:`save_checkpoint` takes
+        :return: whether it is saved
+        """
+        try:
+            self.save_checkpoint(step, take_down())
+        except Exception as error:  # whatever a stranger's environment, or a disk, may raise
+            message = f"not saved: {type(error).__name__}: {' '.join(str(error).split())}"
+            logger.warning("step %d %s", step, message)
+            if message != self._save_failure:  # once, not every minute
+                self._save_failure = message
+                with suppress(OSError):
+                    self.log(f"step {step} {message}")
+            return False
+        return True
 
     def load_checkpoint(self) -> dict[str, bytes] | None:
         """The newest checkpoint, None where there is none; puts back the files that had grown.
@@ -243,6 +265,7 @@ def execute(
     root: str | Path,
     body: Callable[[RunDirectory], None],
     on_progress: Progress | None = None,
+    notes: Sequence[str] = (),
     allow_mixed: bool = False,
 ) -> Path:
     """Carry out a run in its directory, unless it is already there, complete.
@@ -251,6 +274,7 @@ def execute(
 
     :param hyperparameters: as resolved, defaults included
     :param body: does the work and leaves its files in the given directory
+    :param notes: what a reader of the results must know, for log.txt and provenance.json
     :param allow_mixed: whether to go on with what other software began
     :return: the run directory
     :raises ConfigError: if the directory holds a run with other settings, or that other software
@@ -273,8 +297,12 @@ def execute(
     with lock:
         refuse_other_settings(run, settings)
         if not run.is_done():
-            run.take_up(History(describe_software(config.device), allow_mixed))
+            noted = {"notes": list(notes)} if notes else {}
+            history = History({**describe_software(config.device), **noted}, allow_mixed)
+            run.take_up(history)
             _start_afresh(run, settings)
+            for note in notes:  # a continued run finds them in its saved log
+                run.log(note)
             _carry_out(run, config, body)
     return run.path
 
@@ -297,6 +325,7 @@ def refuse_other_settings(run: RunDirectory, settings: dict[str, Any]) -> None:
     # A run from before a setting existed was made with what is now its default.
     defaults = {f.name: f.default for f in fields(RunConfig) if f.default is not MISSING}
     existing["config"] = {**defaults, **existing["config"]}
+    settings = {**settings, "config": {**defaults, **settings["config"]}}
     if existing == settings:
         return
     differences = [
