@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from sb3_training.config import ConfigError, env_name
+from sb3_training.config import ConfigError, RunConfig
 from sb3_training.run_directory import EVALUATIONS, RunDirectory
 
 KEYS = ["env_id", "label", "run"]  # what tells runs apart
@@ -33,8 +33,8 @@ def read_evaluations(file: Path) -> pd.DataFrame | None:
         if config.get("evaluation", "fixed") == "fixed":
             final = arrays["final_results"].mean()
             rows = rows.assign(fixed_starts=results.shape[1], final_return=final)
-    env_id = " ".join([env_name(config["env_id"]), *map(str, sorted(config["env_kwargs"].items()))])
-    return rows.assign(env_id=env_id, label=config["label"], run=str(config["seed"]))
+    task = RunConfig.from_json(config).task
+    return rows.assign(env_id=task, label=config["label"], run=str(config["seed"]))
 
 
 def read_table(file: Path) -> pd.DataFrame | None:

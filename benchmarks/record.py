@@ -97,7 +97,7 @@ def record(
     except ValueError as error:
         raise ConfigError(str(error)) from error
     best = None
-    if has_optimum(run.env_id) and not run.env_kwargs and not extra_steps:
+    if has_optimum(run.env_id) and run.is_as_registered and not extra_steps:
         best = float(optimal_value(run.env_id, start_state(env)[np.newaxis])[0])
     frames = RenderCollection(env)
     episode = rollout(policy, frames, seed, options)

@@ -187,7 +187,7 @@ def _evaluations(arrays: Mapping[str, NDArray[Any]], config: Json) -> tuple[Json
     def scored(prefix: str, first_seed: int) -> Json:
         returns = arrays[f"{prefix}results"]
         successes = arrays.get(f"{prefix}successes")
-        known = has_optimum(config["env_id"]) and not config["env_kwargs"]
+        known = has_optimum(config["env_id"]) and RunConfig.from_json(config).is_as_registered
         optimum = np.nan
         if known and config.get("evaluation", "fixed") == "fixed":
             n = returns.shape[-1]

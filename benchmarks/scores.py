@@ -44,7 +44,7 @@ def scores_page(sources: Sequence[str], env_ids: Sequence[str], n_episodes: int)
         raise ConfigError(f"episodes must be 2 or more, got {n_episodes}")
     for source in sources:
         run = recorded_run(Path(source))
-        if run is not None and (run.env_kwargs or run.max_episode_steps):
+        if run is not None and not run.is_as_registered:
             limit = f", max_episode_steps {run.max_episode_steps}" if run.max_episode_steps else ""
             raise ConfigError(
                 f"{source} was trained with {run.env_kwargs}{limit}, but scores are those of the"

@@ -74,7 +74,7 @@ def showcase(results: Results, root: Path, folder: Path) -> Showcase:
                 animations.append((animation, f"{name} on {env_id}"))
         env.reset(seed=SEED)
         best = None
-        if has_optimum(configs[0].env_id) and not configs[0].env_kwargs:
+        if has_optimum(configs[0].env_id) and configs[0].is_as_registered:
             best = float(optimal_value(env_id, start_state(env)[np.newaxis])[0])
         parameters: Any = getattr(env.unwrapped, "parameters", None)
         is_rocket = isinstance(parameters, RocketParameters)
@@ -104,7 +104,7 @@ def policies(
     for name in (results.experiment or {}).get("baselines", ()):
         with suppress(ValueError):  # a controller that is not for this environment is no loss
             yield name, partial(lambda policy: policy, make_controller(name, env))
-    if has_optimum(configs[0].env_id) and not configs[0].env_kwargs:
+    if has_optimum(configs[0].env_id) and configs[0].is_as_registered:
         yield OPTIMUM, lambda: OptimalPolicy(solution(configs[0].env_id))
 
 

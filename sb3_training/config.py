@@ -141,6 +141,19 @@ class RunConfig:
         """Where the run lies below its root: ``<label>/<env_id>_<seed>``."""
         return f"{self.label}/{env_stem(self.env_id)}_{self.seed}"
 
+    @property
+    def is_as_registered(self) -> bool:
+        """Whether the environment has its registered arguments and time limit."""
+        return not self.env_kwargs and self.max_episode_steps is None
+
+    @property
+    def task(self) -> str:
+        """The environment's name, with the arguments and the time limit that it was given."""
+        given = sorted(self.env_kwargs.items())
+        if self.max_episode_steps is not None:
+            given.append(("max_episode_steps", self.max_episode_steps))
+        return " ".join([env_name(self.env_id), *map(str, given)])
+
     def to_json(self) -> dict[str, Any]:
         """The configuration as JSON-compatible values, without the optional ones not given."""
         return {

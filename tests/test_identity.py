@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,6 +108,24 @@ def test_the_optimum_is_not_that_of_a_namesake() -> None:
     assert has_optimum("Pendulum-v1")
     assert has_optimum("envs:rocket-v0")
     assert not has_optimum("my.module:Pendulum-v1")
+
+
+def test_a_time_limit_of_ones_own_makes_another_task() -> None:
+    def config(**changes: Any) -> RunConfig:
+        return RunConfig(algo="td3", env_id="envs:rocket-v0", total_timesteps=1, **changes)
+
+    assert config().is_as_registered
+    assert not config(max_episode_steps=50).is_as_registered
+    assert not config(env_kwargs={"dt": 0.1}).is_as_registered
+    assert config().task == "rocket-v0"
+    tasks = {config(env_kwargs=kwargs).task for kwargs in ({"a": 1, "b": 2}, {"b": 2, "a": 1})}
+    assert tasks == {"rocket-v0 ('a', 1) ('b', 2)"}
+    assert config(max_episode_steps=50).task == "rocket-v0 ('max_episode_steps', 50)"
+
+
+def test_no_regret_is_taken_from_the_optimum_of_another_task(tmp_path: Path) -> None:
+    made_up_run(tmp_path, "a", 0, [0.0, 1.0], env_id="rocket-v0", max_episode_steps=50)
+    assert load_results(tmp_path).finals["mean_regret"].isna().all()
 
 
 @pytest.mark.parametrize(
