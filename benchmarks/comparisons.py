@@ -26,6 +26,7 @@ from benchmarks.statistics import (
     stratified_bootstrap,
 )
 from benchmarks.verdict import decide
+from sb3_training.config import margin_of
 
 SCORE = (
     "A score of 1 is the optimum V*, where it is known, else the best run's return; 0 is the mean"
@@ -77,7 +78,7 @@ def verdicts(results: Results) -> Table | None:
     entries, complete = [], 0
     for env_id, first, second in comparisons(results):
         samples = [final_values(declared, env_id, label) for label in (first, second)]
-        margin = margins.get(env_id, margins.get(env_id.split(":")[-1]))
+        margin = margin_of(margins, env_id)
         fewest = min(map(len, samples))
         provisional = seeds is not None and fewest < len(seeds)
         complete += not provisional

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sb3_training.config import RunConfig
+from sb3_training.config import ConfigError, RunConfig, env_name, margin_of, refuse_alike
 
 EXPERIMENT_FILE = "experiment.json"  # beside the runs: what was declared before them
 DECLARED_FIRST = "declared_first"  # in that file: whether it was there before any of the runs
@@ -53,7 +53,11 @@ class Experiment:
         """One configuration for each implementation, environment and seed, long runs first.
 
         The order keeps all workers busy to the end; results do not depend on it.
+
+        :raises ConfigError: if two runs would lie in one folder, or two environments be called
+            alike
         """
+        refuse_alike(self.total_timesteps)
         runs = [
             RunConfig(
                 label=label,
@@ -66,6 +70,8 @@ class Experiment:
             for seed in self.seeds
             for label, settings in self.implementations.items()
         ]
+        if len({run.directory for run in runs}) < len(runs):
+            raise ConfigError(f"an environment is named twice: {', '.join(self.total_timesteps)}")
         return sorted(runs, key=lambda run: -run.total_timesteps)
 
     def to_json(self) -> dict[str, Any]:
@@ -74,7 +80,9 @@ class Experiment:
         The hash is over what decides the comparisons: metric, margins, seeds and opponent.
         """
         published = self.settings.get("evaluation") == "published"
-        envs = {env_id: self.margins.get(env_id) for env_id in self.total_timesteps}
+        envs = {
+            env_name(env_id): margin_of(self.margins, env_id) for env_id in self.total_timesteps
+        }
         declaration = {
             "metric": PUBLISHED_METRIC if published else METRIC,
             "margins": envs,

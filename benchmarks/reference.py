@@ -41,6 +41,7 @@ def train_reference(
     on_progress: Progress | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     check: bool = True,
+    allow_mixed: bool = False,
 ) -> Path:
     """Train as configured; a run that is already complete is left as it is.
 
@@ -50,6 +51,7 @@ def train_reference(
     :param should_stop: asked at every step, of evaluations too; once it says yes, the run is
         saved and stops
     :param check: whether SB3's checker is to look at the environment first
+    :param allow_mixed: whether to go on with what other software began
     :return: the run directory
     :raises ConfigError: if the configuration cannot be run, before anything is written
     :raises sb3_training.config.DivergedError: if a number is NaN or infinite
@@ -71,7 +73,7 @@ def train_reference(
         copies = {name: tensor.clone() for name, tensor in weights.items()}
         run.write_bytes("policy.safetensors", save(copies))
 
-    return execute(config, hyperparameters, root, body, on_progress, passed.notes)
+    return execute(config, hyperparameters, root, body, on_progress, passed.notes, allow_mixed)
 
 
 def inspect(config: RunConfig, check: bool = True) -> Passed:

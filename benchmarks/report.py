@@ -12,12 +12,14 @@ from jinja2 import Environment, PackageLoader
 from markdown_it import MarkdownIt
 
 from benchmarks import tables
+from benchmarks.comparisons import comparisons
 from benchmarks.drawing import Picture
 from benchmarks.experiments import DECLARED_FIRST
 from benchmarks.latex import to_latex
 from benchmarks.markup import Table, to_markdown
 from benchmarks.plots import plot_all
 from benchmarks.results import Results, load_results
+from benchmarks.settings import differences, in_words
 
 FIDELITY_PAGE = "fidelity.md"  # beside the reports, where python -m benchmarks fidelity leaves it
 PRINTED = ("verdicts", "summary", "learning_curves", "paper")  # tables for the terminal
@@ -63,7 +65,8 @@ def write_report(root: Path, output: Path, paper: bool = False, half_std: bool =
     html = page.render(
         name=root.name,
         description=experiment.get("description"),
-        sentences=sentences(made),
+        mixture=results.mixture,
+        sentences=sentences(results, made),
         unfinished=results.unfinished,
         notes=results.notes,
         pictures=[embedded(picture, output) for picture in [*pictures, *shown.pictures]],
@@ -87,16 +90,34 @@ def write_report(root: Path, output: Path, paper: bool = False, half_std: bool =
     return terminal_text(results, made)
 
 
-def sentences(made: list[Table]) -> list[str]:
-    """Each verdict as a sentence, or each environment's in short where that would fill a page."""
+def sentences(results: Results, made: list[Table]) -> list[tuple[str, str]]:
+    """Each verdict as a sentence, or each environment's in short where that would fill a page.
+
+    Beside it stands a line that says in which settings the sides differ.
+    """
     verdicts = next((table for table in made if table.name == "verdicts"), None)
     if verdicts is None:
         return []
     rows = [dict(zip(verdicts.header, row, strict=True)) for row in verdicts.rows]
+    for row, line in zip(rows, differing_settings(results), strict=True):
+        row["settings"] = line
     if len(rows) <= MOST_SENTENCES:
-        return [sentence(row) for row in rows]
-    by_environment = itemgetter("environment")
-    return [in_short(env_id, list(group)) for env_id, group in groupby(rows, by_environment)]
+        return [(sentence(row), row["settings"]) for row in rows]
+    grouped = [(env_id, [*group]) for env_id, group in groupby(rows, itemgetter("environment"))]
+    return [
+        (in_short(env_id, group), " ".join(row["settings"] for row in group))
+        for env_id, group in grouped
+    ]
+
+
+def differing_settings(results: Results) -> list[str]:
+    """A line for each comparison; an empty one where a side has no complete run."""
+    lines = []
+    for env_id, first, second in comparisons(results):
+        sides = [results.settings.get((env_id, label)) for label in (first, second)]
+        known = [side for side in sides if side is not None]
+        lines.append(in_words(first, second, differences(*known)) if len(known) == 2 else "")
+    return lines
 
 
 def sentence(row: dict[str, str]) -> str:
@@ -155,8 +176,11 @@ def uri(file: Path, kind: str) -> str:
 
 def terminal_text(results: Results, made: list[Table]) -> str:
     """The main tables, and what was left out."""
-    parts = [f"Note: {note}\n" for note in results.notes]
-    parts += [to_markdown(table) for table in made if table.name in PRINTED]
+    above = [f"{results.mixture}\n"] if results.mixture else []
+    above += [f"Note: {note}\n" for note in results.notes]
+    parts = [to_markdown(table) for table in made if table.name in PRINTED]
+    compared = zip(comparisons(results), differing_settings(results), strict=True)
+    parts[1:1] = [f"{env_id}. {line}\n" for (env_id, *_), line in compared if line]
     if results.unfinished:
         parts.append(f"Left out, being incomplete: {', '.join(results.unfinished)}\n")
-    return "\n".join(parts)
+    return "\n".join([*above, *parts])

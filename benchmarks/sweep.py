@@ -16,7 +16,9 @@ from benchmarks.experiments import DECLARED_FIRST, EXPERIMENT_FILE, Experiment
 from benchmarks.live import Display
 from benchmarks.run import hyperparameters_of, refuse_impossible
 from benchmarks.worker import SESSION, Outcome, carry_out
-from sb3_training.config import ConfigError, RunConfig
+from sb3_training.config import ConfigError, RunConfig, env_name
+from sb3_training.history import History
+from sb3_training.provenance import describe_software
 from sb3_training.run_directory import RunDirectory, refuse_other_settings, settings_of
 from sb3_training.stopping import RunStopped, StopRequest, stop_on_signals
 
@@ -39,6 +41,7 @@ def sweep(
     workers: int | None = None,
     scheduler: str | None = None,
     check: bool = True,
+    allow_mixed: bool = False,
 ) -> list[str]:
     """Carry out an experiment's runs that are not there yet; a failing one does not stop others.
 
@@ -50,10 +53,11 @@ def sweep(
     :param workers: processes on this machine; by default one for each processor
     :param scheduler: address of an existing Dask cluster to use instead
     :param check: whether SB3's checker is to look at each environment before the first run
+    :param allow_mixed: whether to go on with what other software began
     :return: one line for each run that failed
     :raises ConfigError: before anything runs: if the directory belongs to an experiment with
-        other settings or another command is at work in it, if a run cannot work, or if a worker
-        of the cluster does not fit
+        other settings or another command is at work in it, if a run cannot work or was begun
+        with other software, or if a worker of the cluster does not fit
     :raises RunStopped: if Ctrl-C or SIGTERM ended it; the runs have saved their state
     """
     configs = experiment.runs()
@@ -67,6 +71,8 @@ def sweep(
         print(f"{len(configs)} runs in {root}: {done} complete, {len(missing)} to do", flush=True)
         if not missing:
             return []
+        if scheduler is None:  # elsewhere the workers see themselves
+            refuse_other_software(missing, root, allow_mixed)
         count = min(workers or available_processors(), len(missing))
         with (
             stop_on_signals() as request,
@@ -74,7 +80,8 @@ def sweep(
             connect(count, scheduler) as client,
             Display(configs, missing) as display,
         ):
-            return Sweep(client, root.resolve(), session, display, request).carry_out(missing)
+            under_way = Sweep(client, root.resolve(), session, display, request, allow_mixed)
+            return under_way.carry_out(missing)
 
 
 class Sweep:
@@ -85,13 +92,20 @@ class Sweep:
     """
 
     def __init__(
-        self, client: Client, root: Path, session: str, display: Display, request: StopRequest
+        self,
+        client: Client,
+        root: Path,
+        session: str,
+        display: Display,
+        request: StopRequest,
+        allow_mixed: bool = False,
     ) -> None:
         self._client = client
         self._root = root
         self._session = session
         self._display = display
         self._request = request
+        self._allow_mixed = allow_mixed
         self._workers = Workers(client, root, session)
         self._waiting: deque[RunConfig] = deque()
         self._jobs: list[Job] = []
@@ -122,9 +136,8 @@ class Sweep:
         for worker in sorted(able - {job.worker for job in self._jobs}):
             if self._waiting:
                 config = self._waiting.popleft()
-                future = self._client.submit(
-                    carry_out, config, self._root, self._session, workers=[worker], pure=False
-                )
+                what = config, self._root, self._session, self._allow_mixed
+                future = self._client.submit(carry_out, *what, workers=[worker], pure=False)
                 self._jobs.append(Job(config, worker, future))
 
     def _follow(self, job: Job, able: set[str]) -> None:
@@ -187,6 +200,17 @@ def refuse_unworkable(configs: Sequence[RunConfig], root: Path, check: bool = Tr
         refuse_other_settings(RunDirectory(root / config.directory), settings)
 
 
+def refuse_other_software(configs: Sequence[RunConfig], root: Path, allow_mixed: bool) -> None:
+    """Refuse to go on with a run that was begun with other software than is here.
+
+    :raises ConfigError: naming what differs
+    """
+    software = {config.device: describe_software(config.device) for config in configs}
+    for config in configs:
+        history = History(software[config.device], allow_mixed)
+        RunDirectory(root / config.directory).take_up(history)
+
+
 def refuse_mismatch(experiment: Experiment, root: Path) -> None:
     """Refuse a folder in which another comparison was declared.
 
@@ -198,9 +222,10 @@ def refuse_mismatch(experiment: Experiment, root: Path) -> None:
     ours = experiment.to_json()
     names = ("implementations", "total_timesteps", "settings")
     pairs = {name: (there.get(name), ours[name]) for name in names}
-    pairs |= {
-        name: (there["declaration"].get(name), value) for name, value in ours["declaration"].items()
-    }
+    declared = there["declaration"]
+    margins = {env_name(env_id): margin for env_id, margin in declared["margins"].items()}
+    declared = {**declared, "margins": margins}
+    pairs |= {name: (declared.get(name), value) for name, value in ours["declaration"].items()}
     differences = [f"{name} is {old} there and {new} here" for name, (old, new) in pairs.items()
                    if old != new]  # fmt: skip
     if differences:

@@ -253,7 +253,7 @@ def timings(results: Results) -> Table:
         )
     caption = (
         "Mean ± standard deviation over runs of the time and speed of a run, evaluations included;"
-        " of one that was stopped and continued, of its last part alone. Runs side by side slow"
+        " of one that was stopped and continued, over all its parts. Runs side by side slow"
         " each other down. These numbers differ each time, and with the processor."
     )
     decimals = {"seconds": 0, "steps/s": 0}

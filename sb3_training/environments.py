@@ -26,7 +26,7 @@ from envs.rollout import (
     play_side_by_side,
 )
 from envs.step_check import StepGuard
-from sb3_training.config import ConfigError, RunConfig
+from sb3_training.config import ConfigError, RunConfig, env_name
 
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
@@ -67,7 +67,7 @@ def quiet_construction(env_id: str) -> Iterator[None]:
     Gymnasium warns of old versions; MuJoCo prints, and writes MUJOCO_LOG.TXT: its warnings are
     logged instead, each once.
     """
-    spec = gym.registry.get(env_id.split(":")[-1])
+    spec = gym.registry.get(env_name(env_id))
     if "mujoco" in str(spec and spec.entry_point).lower() or "mujoco" in sys.modules:
         with suppress(ImportError):  # then the environment says so itself
             mujoco = importlib.import_module("mujoco")
@@ -95,7 +95,7 @@ def make_batch_env(config: RunConfig, n: int) -> BatchEnv | None:
 
     :return: None unless :func:`envs.rollout.play_in_batch` could play in it
     """
-    spec = gym.registry.get(config.env_id.split(":")[-1])  # None for an id without a version
+    spec = gym.registry.get(env_name(config.env_id))  # None for an id without a version
     entry_point: Any = spec and spec.vector_entry_point
     if isinstance(entry_point, str):
         entry_point = load_env_creator(entry_point)

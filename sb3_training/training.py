@@ -33,6 +33,7 @@ def train(
     should_stop: Callable[[], bool] = lambda: False,
     checkpoint_freq: int | None = None,
     check: bool = True,
+    allow_mixed: bool = False,
 ) -> Path:
     """Train as configured; a run that is already complete is left as it is.
 
@@ -50,6 +51,7 @@ def train(
         else the run goes on from the checkpoint before
     :param checkpoint_freq: environment steps between checkpoints; None for one a minute
     :param check: whether SB3's checker is to look at the environment first
+    :param allow_mixed: whether to go on with what other software began
     :return: the run directory
     :raises ConfigError: if the configuration cannot be run, before anything is written
     :raises sb3_training.config.DivergedError: if a number is NaN or infinite
@@ -94,7 +96,7 @@ def train(
         if normalization is not None:
             run.write_bytes("normalization.npz", normalization.to_bytes())
 
-    return execute(config, hyperparameters, root, body, on_progress, passed.notes)
+    return execute(config, hyperparameters, root, body, on_progress, passed.notes, allow_mixed)
 
 
 def inspect(config: RunConfig, check: bool = True) -> Passed:

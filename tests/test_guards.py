@@ -382,7 +382,7 @@ def test_a_report_says_where_steps_differ(tmp_path: Path, monkeypatch: pytest.Mo
     assert timesteps.tolist() == [0, 100, 251]
     assert curves[:, -1].tolist() == [-12.0, -13.0, -14.0]
     tables = all_tables(results)
-    (sentence,) = sentences(tables)
+    ((sentence, _),) = sentences(results, tables)
     assert "(at different steps: 250 to 252 against 200)" in sentence
     by_name = {table.name: table for table in tables}
     expected = "Steps reached on Pendulum-v1 differ: ppo 250 to 252, td3 200."
