@@ -137,8 +137,8 @@ class ReferenceRun:
             self._evaluate()  # at step 0, or where an evaluation was broken off
             with training_guarded(self._step_of, self._refuse_weights):
                 self._take_steps()
+            self._evaluate(at_end=True)
             self._refuse_weights()
-            self.evaluator.catch_up(self.agent, self.loop.timestep)
             self.evaluator.finish(self.agent, self.loop.timestep)
         except RunStopped:
             if self.can_continue:
@@ -158,13 +158,15 @@ class ReferenceRun:
                 self.run.try_to_save(step, self._state)
                 saved_at = time.monotonic()
 
-    def _evaluate(self) -> None:
+    def _evaluate(self, at_end: bool = False) -> None:
         """Evaluate where that is due and allowed.
 
         The paper's code evaluates at the ends of episodes, the author's later code anywhere.
+
+        :param at_end: whether training is over, when it is allowed in mid-episode too
         """
-        allowed = not self.loop.config.update_after_episode or self.loop.episode_steps == 0
-        if allowed and self.evaluator.is_due(self.loop.timestep):
+        is_allowed = not self.loop.config.update_after_episode or self.loop.episode_steps == 0
+        if (at_end or is_allowed) and self.evaluator.is_due(self.loop.timestep):
             self._refuse_weights()
             self.evaluator.catch_up(self.agent, self.loop.timestep)
 

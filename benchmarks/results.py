@@ -193,7 +193,8 @@ def _read(run: RunDirectory) -> tuple[Json, dict[str, NDArray[Any]] | None]:
 
 def _is_finite(arrays: Mapping[str, NDArray[Any]]) -> bool:
     """Whether all returns are: runs of before this was a reason to end may hold others."""
-    return all(np.isfinite(arrays[name]).all() for name in ("results", "final_results"))
+    names = [name for name in ("results", "late_results", "final_results") if name in arrays]
+    return all(np.isfinite(arrays[name]).all() for name in names)
 
 
 def _kinds(origins: list[Json]) -> list[Json]:

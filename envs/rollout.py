@@ -264,7 +264,7 @@ def _episodes_in_batch(
         check(observation)
         if keeps_all:
             observations.append(copied(observation))
-            all_actions.append(copied(actions))
+            all_actions.append(actions)
         success = infos.get("is_success", np.full(n, None))
         steps.append(tuple(map(copied, (rewards, terminations, truncations, success))))
         lengths = np.where((lengths == 0) & (terminations | truncations), len(steps), lengths)

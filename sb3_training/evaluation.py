@@ -26,12 +26,12 @@ N_LATE = 10  # evaluation points at a run's end whose policies are scored on hel
 class Evaluator:
     """Evaluates at step 0, every ``eval_freq`` steps and at the last step, into evaluations.npz.
 
+    The last evaluation is recorded at the step that training reached: an algorithm that collects
+    whole rollouts, or steps several environments at once, may go on past ``total_timesteps``.
+
     The policies at the last N_LATE of these points are *late* ones: they also play N_FINAL_EPISODES
     episodes from held-out starts, or, with ``evaluation="published"``, after one seeding with the
     run's seed + 100, as the curve's episodes do. The final policy is the last of them.
-
-    The last evaluation is recorded at the step that training reached: an algorithm that collects
-    whole rollouts, or steps several environments at once, may go on past ``total_timesteps``.
 
     :param config: of the run
     :param run: where the results are written
@@ -91,12 +91,12 @@ class Evaluator:
         return is_best
 
     def finish(self, policy: Policy, step: int) -> bool:
-        """Evaluate the final policy, at the step that was reached, as the last of the late ones.
+        """Evaluate the final policy, at the step reached and as the last of the late ones.
 
         :param step: environment steps that were taken, ``total_timesteps`` or more
         :return: whether the policy is the best so far
-        :raises RunStopped: as :meth:`catch_up` does
         :raises RuntimeError: if they are fewer
+        :raises RunStopped: as :meth:`catch_up` does
         """
         if step < self._config.total_timesteps:
             raise RuntimeError(
@@ -113,14 +113,11 @@ class Evaluator:
         self._players.close()
 
     def _evaluate(self, policy: Policy, step: int) -> bool:
-        is_late = self._pending[0] in self._late_points
         with evaluation_guarded(step):
             evaluation = self._play(policy, FIRST_SEED, self._config.n_eval_episodes)
             refuse_not_finite("return of the evaluation", evaluation.returns, step)
-            if is_late:
-                late = self._play(policy, FINAL_FIRST_SEED, N_FINAL_EPISODES, True)
-                refuse_not_finite("return of the evaluation", late.returns, step)
-                self._late[step] = late
+            if self._pending[0] in self._late_points:
+                self._late[step] = self._play(policy, FINAL_FIRST_SEED, N_FINAL_EPISODES, True)
         best = max((each.returns.mean() for each in self._curve.values()), default=-np.inf)
         self._curve[step] = evaluation
         self._pending.pop(0)
