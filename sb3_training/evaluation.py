@@ -117,7 +117,9 @@ class Evaluator:
             evaluation = self._play(policy, FIRST_SEED, self._config.n_eval_episodes)
             refuse_not_finite("return of the evaluation", evaluation.returns, step)
             if self._pending[0] in self._late_points:
-                self._late[step] = self._play(policy, FINAL_FIRST_SEED, N_FINAL_EPISODES, True)
+                late = self._play(policy, FINAL_FIRST_SEED, N_FINAL_EPISODES, True)
+                refuse_not_finite("return of the evaluation", late.returns, step)
+                self._late[step] = late
         best = max((each.returns.mean() for each in self._curve.values()), default=-np.inf)
         self._curve[step] = evaluation
         self._pending.pop(0)
