@@ -373,14 +373,4 @@ def _carry_out(run: RunDirectory, config: RunConfig, body: Callable[[RunDirector
             run.log(traceback.format_exc())
             run.write_status(state, run.step, message=repr(error))
         raise
-    seconds = time.time() - began
-    times = {
-        "began": began,
-        "seconds": seconds,
-        "continued_from_step": run.first_step,
-        "steps": run.step,
-        "steps_per_second": (run.step - run.first_step) / seconds,
-    }
-    noted = {"notes": list(notes)} if notes else {}
-    run.write_json("provenance.json", {**provenance, **times, **noted})
     run.finish()
