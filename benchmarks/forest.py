@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from benchmarks.comparisons import Comparison
 from benchmarks.drawing import COLOURS, SETTINGS, Picture, finish
 from benchmarks.verdict import Answer, Part, Verdict
-from benchmarks.wording import by, confidence, parts_of
+from benchmarks.wording import bounds, by, confidence, digits_of, parts_of
 
 FARTHEST = 4.0  # margins from zero at which the axis ends
 MARKS = {  # of an answer: colour, and whether the mark is filled
@@ -32,13 +32,15 @@ def forest_plot(comparisons: Sequence[Comparison], folder: Path) -> Picture | No
     if not rows:
         return None
     with plt.rc_context(SETTINGS):
-        figure, axes = plt.subplots(figsize=(7.6, 1.1 + 0.42 * len(rows)), layout="constrained")
+        figure, axes = plt.subplots(figsize=(8.6, 1.1 + 0.36 * len(rows)), layout="constrained")
         names, shown = [], set()
         for i, (each, verdict, name, part) in enumerate(rows):
             answer = None if name == "mean" or not each.is_conclusive else part.answer
             _draw_row(axes, i, part, answer, answer not in shown)
             shown.add(answer)
             names.append(_name(each, verdict, name))
+            axes.text(1.01, i, _numbers(part, name), transform=axes.get_yaxis_transform(),
+                      va="center", fontsize="small")  # fmt: skip
             if part.margin is not None:
                 axes.fill_between([-1, 1], i - 0.5, i + 0.5, color="0.9", linewidth=0, zorder=0)
         axes.axvline(0.0, color="black", linewidth=0.8)
@@ -51,7 +53,7 @@ def forest_plot(comparisons: Sequence[Comparison], folder: Path) -> Picture | No
         caption = (
             "A row for each comparison and part. Thick: the interval that lies within the band"
             f" where the two are equivalent ({confidence(1 - 2 * level)}); thin: the one that"
-            f" excludes zero where they differ ({confidence(1 - level)}). Grey band: the margin;"
+            f" excludes zero where they differ ({confidence(1 - level)}), whose ends stand on the right. Grey band: the margin;"
             " a row without one has no band, and its thin interval reaches to 2. The mean decides"
             " nothing. An arrow: further out than is drawn."
         )
@@ -60,12 +62,23 @@ def forest_plot(comparisons: Sequence[Comparison], folder: Path) -> Picture | No
 
 def _name(each: Comparison, verdict: Verdict, part: str) -> str:
     """A row's label: the comparison in the first of its rows, then the part alone."""
+    if part == "failures" and verdict.failures:
+        counts = zip(verdict.failures.counts, verdict.num_runs, strict=True)
+        return f"failures, {' and '.join(f'{count} of {n}' for count, n in counts)}"
     if part != "typical run":
         return part
     seeds = "/".join(map(str, dict.fromkeys(verdict.num_runs)))
     return (
         f"{each.env_id}{by(each)} (n = {seeds})\n{each.first} \N{MINUS SIGN} {each.second}: {part}"
     )
+
+
+def _numbers(part: Part, name: str) -> str:
+    """A row's difference and the ends of its thin line."""
+    factor, unit = (100.0, " points") if name == "failures" else (1.0, "")
+    digits = digits_of(part, factor)
+    ends = bounds([factor * end for end in part.apart], digits)
+    return f"{factor * part.difference:+,.{digits}f} {ends}{unit}"
 
 
 def _draw_row(axes: Axes, row: int, part: Part, answer: Answer | None, is_new: bool) -> None:

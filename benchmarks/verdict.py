@@ -259,18 +259,25 @@ def seeds_for_equivalence(
     return _first(has_power)
 
 
-def seeds_for_equal_rates(rate: float, margin: float, level: float = 0.05) -> int:
-    """Fewest seeds per side whose interval lies within the margin if both fail at this rate.
+def seeds_for_equal_rates(
+    rate: float, margin: float, level: float = 0.05, power: float = 0.8
+) -> int:
+    """Fewest seeds per side that show equal rates with this power, if both fail at this rate.
 
     :return: at least three, at most one more than MOST_SEEDS
     """
 
-    def is_within(num_runs: int) -> bool:
-        count = np.array(rate * num_runs)
-        _, _, high = newcombe_intervals(count, count, num_runs, num_runs, 1.0 - 2.0 * level)
-        return bool(high < margin)
+    def has_power(num_runs: int) -> bool:
+        counts = np.arange(num_runs + 1.0)
+        chances = stats.binom.pmf(counts, num_runs, rate)
+        likely = chances > 1e-6
+        counts, chances = counts[likely], chances[likely]
+        _, low, high = newcombe_intervals(
+            counts[:, None], counts, num_runs, num_runs, 1.0 - 2.0 * level
+        )
+        return float(chances @ ((-margin < low) & (high < margin)) @ chances) >= power
 
-    return _first(is_within)
+    return _first(has_power)
 
 
 def _first(is_enough: Callable[[int], bool]) -> int:

@@ -105,7 +105,7 @@ def sentence(each: Comparison) -> str:
     if verdict is None:
         return text
     text += f" {typical(verdict)} {failures(each, verdict)} {on_average(verdict)}"
-    text += f" {'Judged on' if each.looks else 'On'} {number_of_runs(verdict)}."
+    text += f" Judged on {number_of_runs(verdict)}."
     needed = {name: part.seeds_needed for name, part in parts_of(verdict)
               if name != "mean" and part.seeds_needed}  # fmt: skip
     if needed and not verdict.is_settled:
@@ -163,7 +163,7 @@ def failures(each: Comparison, verdict: Verdict) -> str:
     (one, other), (n, m) = part.counts, verdict.num_runs
     return (
         f"Failures (a regret above {each.failure_regret:g}): {one} of {n} against {other} of {m},"
-        f" a difference of {numbers(verdict, part, 100.0)} percentage points."
+        f" a difference of {numbers(verdict, part, 100.0)}."
     )
 
 
@@ -183,7 +183,8 @@ def numbers(verdict: Verdict, part: Part, factor: float = 1.0) -> str:
     differs = part.answer in (Answer.DIFFERENT, Answer.NEGLIGIBLE)
     ends, level = (part.apart, 1.0) if differs or part.margin is None else (part.within, 2.0)
     digits = digits_of(part, factor)
-    text = f"{factor * part.difference:+,.{digits}f}, {confidence(1 - level * verdict.level)}"
+    unit = " percentage points" if factor != 1.0 else ""
+    text = f"{factor * part.difference:+,.{digits}f}{unit}, {confidence(1 - level * verdict.level)}"
     text += f" interval {bounds([factor * end for end in ends], digits)}"
     if part.margin is None:
         return f"{text}, without a margin: {part.answer}"
@@ -260,11 +261,12 @@ def verdict_table(results: Results, comparisons: Sequence[Comparison]) -> Table 
 
 def _entries(each: Comparison) -> Iterator[dict[str, Any]]:
     of_all = f" of {each.seeds}" if each.seeds else ""
+    num_runs = each.verdict.num_runs if each.verdict else each.num_runs
     start: dict[str, Any] = {
         "environment": each.env_id,
         "comparison": f"{each.first} - {each.second}",
         "metric": each.metric.replace("_", " "),
-        "seeds": ", ".join(f"{number}{of_all}" for number in each.num_runs),
+        "seeds": ", ".join(f"{number}{of_all}" for number in num_runs),
         "verdict": outcome(each),
     }
     if each.verdict is None:
@@ -282,7 +284,7 @@ def _entries(each: Comparison) -> Iterator[dict[str, Any]]:
             f"{confidence(1 - 2 * level)} interval": Bounds(*(factor * x for x in part.within)),
             f"{confidence(1 - level)} interval": Bounds(*(factor * x for x in part.apart)),
             "margin": None if part.margin is None else factor * part.margin,
-            "answer": str(part.answer) if name != "mean" else None,
+            "answer": str(part.answer) if name != "mean" and each.is_conclusive else None,
             "seeds needed": None
             if name == "mean" or part.seeds_needed is None or not each.is_conclusive
             else seeds_text(part.seeds_needed),
