@@ -160,8 +160,8 @@ def _final_returns(results: Results, env_id: str, folder: Path) -> Picture:
     figure.set_size_inches(6.4, 1.2 + 0.6 * len(names))
     caption = (
         "A dot for each seed: the final policy's mean return on the further start states. Diamond:"
-        f" mean over seeds, with its 95 % Student interval (from {MIN_BAND} seeds on; not beyond the"
-        " optimum)."
+        f" mean over seeds, with its 95 % Student interval (from {MIN_BAND} seeds on; not beyond"
+        " the optimum)."
     )
     return finish(
         figure, folder, f"final_returns_{stem(env_id)}", f"{env_id}: final policies", caption

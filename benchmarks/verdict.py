@@ -106,6 +106,7 @@ class Verdict:
     """What the runs of two implementations show on one environment.
 
     :param trimmed: whether the typical run is judged by trimmed means
+    :param tied: whether half of the runs of a side, or more, have the same score
     :param failures: None where no threshold of failure is known
     :param mean: descriptive: it decides nothing
     :param level: of each test
@@ -114,6 +115,7 @@ class Verdict:
     num_runs: tuple[int, int]
     level: float
     trimmed: bool
+    tied: bool
     typical: Part
     failures: Failures | None
     mean: Part
@@ -153,6 +155,7 @@ def decide(
         num_runs=(len(first), len(second)),
         level=level,
         trimmed=trim > 0.0,
+        tied=any(2 * np.unique(x, return_counts=True)[1].max() >= len(x) for x in (first, second)),
         typical=typical,
         failures=failures,
         mean=mean,

@@ -229,7 +229,7 @@ def parts_of(verdict: Verdict) -> Iterator[tuple[str, Part]]:
 
 def caveats(each: Comparison, verdict: Verdict) -> list[str]:
     """What a reader must know to trust a verdict no more than it deserves."""
-    lines = []
+    lines = warnings(verdict)
     if each.planned_looks:
         seen = [f"{look.seeds} seeds: {look.verdict.outcome}" for look in each.looks]
         lines.append(
@@ -243,6 +243,31 @@ def caveats(each: Comparison, verdict: Verdict) -> list[str]:
             f" {' and on '.join(map(str, each.earlier))}: {len(numbers)} looks at {ALPHA:.0%} find"
             f" a difference that is not there in {overall_error(numbers, ALPHA):.0%} of"
             " comparisons. sweep --until-decided keeps that at 5%."
+        )
+    return lines
+
+
+def warnings(verdict: Verdict) -> list[str]:
+    """Where calibration (docs/calibration.md) finds errors of more than 5%."""
+    lines, part = [], verdict.failures
+    if part and max(part.estimates) >= 0.15:
+        lines.append(
+            "So many runs fail that they are not all trimmed away: take the typical run's part with"
+            " caution."
+        )
+    if (
+        part
+        and part.answer is Answer.EQUIVALENT
+        and 0 in part.counts
+        and max(verdict.num_runs) < 40
+    ):
+        lines.append(
+            "Where one side never fails, rates 20 points apart pass for equal in up to 9% of"
+            " comparisons with fewer than 40 seeds."
+        )
+    if verdict.tied:
+        lines.append(
+            "Half of the runs of a side or more score the same, which makes intervals too narrow."
         )
     return lines
 
