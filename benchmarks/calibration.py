@@ -22,23 +22,24 @@ MANY = 1_000_000  # runs stand for a population
 Flags = NDArray[np.bool_]
 INTRODUCTION = """# How often verdicts are wrong
 
-Made by `python -m benchmarks calibrate`, in half a minute: {trials:,} simulated experiments for each
-cell, so that 5% is known to 0.3 points. *False equivalent* where the true difference is the margin
-(2 standard deviations of runs that do not fail; 20 points for rates of failure), *false different*
-where there is none; both should be at most 5%. Failed runs score 20 standard deviations below the
-others. *Until decided*: looks after 5, 10, 20 and 40 seeds at a level of {level:.2%} each; an error at
-any of them counts. The *old rule* is Welch's interval of the means, which looks at 5% each time.
-Where the two sides fail in 5% and 30% of runs their trimmed means are made equal, or a margin apart,
-in the whole population; their rates lie 25 points apart, so that *equivalent* is false.
+Made by `python -m benchmarks calibrate`, in half a minute: {trials:,} simulated experiments for
+each cell, so that 5% is known to 0.3 points. *False equivalent*: where the true difference is the
+margin (2 standard deviations of runs that do not fail; 20 points for rates of failure). *False
+different*: where there is none. Both should be at most 5%. Failed runs score 20 standard deviations
+below the others. *Until decided*: looks after 5, 10, 20 and 40 seeds at a level of {level:.2%};
+an error at any of them counts. The *old rule* is Welch's interval of the means, at 5% at each look.
+Where 5% of the runs of one side fail and 30% of the other's, trimmed means are made equal, or a
+margin apart, in the whole population; rates lie 25 points apart, so that *equivalent* is false.
 """
 READING = """All are at most 5%, but for chance, except
 
-- rates of failure, none against one in five: with 20 seeds they pass for equal in 7% of experiments;
-- 30% failures: there is more to trim than a fifth, and a difference that is not there is found in up
-  to 6%;
-- 5% against 30% failures: whether the few runs of an experiment fail more or less often than the
-  trimmed fifth decides what the trimmed mean is of, so that it says little about the population's.
-  That the two sides differ is true.
+- rates of failure, none against one in five: with 20 seeds they pass for equal in 7% of
+  experiments;
+- 30% failures: there is more to trim than a fifth, and a difference that is not there is found in
+  up to 6%, as it is in rates of failure with 5 seeds;
+- 5% against 30% failures: whether more or fewer than the trimmed fifth fail in an experiment
+  decides what the trimmed mean is of, so that it says little about the population's. That the two
+  sides differ is true.
 
 The text of a verdict warns of each of these where it meets it.
 """

@@ -54,8 +54,8 @@ def forest_plot(comparisons: Sequence[Comparison], folder: Path) -> Picture | No
             "A row for each comparison and part. Thick: the interval that lies within the band"
             f" where the two are equivalent ({confidence(1 - 2 * level)}); thin: the one that"
             f" excludes zero where they differ ({confidence(1 - level)}), whose ends stand on the"
-            " right. Grey band: the margin; a row without one has no band, and its thin interval reaches to 2. The mean decides"
-            " nothing. An arrow: further out than is drawn."
+            " right. Grey band: the margin; a row without one has no band, and its thin interval"
+            " reaches to 2. The mean decides nothing. An arrow: further out than is drawn."
         )
         return finish(figure, folder, "verdicts_forest", "Verdicts", caption)
 

@@ -18,7 +18,7 @@ from benchmarks.optimal_control import FIRST_SEED
 from benchmarks.paper_results import paper_table
 from benchmarks.results import Results, curve_matrix, final_values, groups
 from benchmarks.statistics import MIN_RUNS, over_runs, student_interval, welch_interval
-from benchmarks.wording import describe, verdict_table
+from benchmarks.verdict_table import describe, verdict_table
 
 __all__ = [
     "Table", "all_tables", "curve_matrix", "groups", "markdown", "normalised_scores",
