@@ -53,7 +53,8 @@ def compare_page(
     if margin is None:
         margin, origin = known_margin(env_id, home.parent if sides[1].are_ours else None)
     both_ours = all(side.are_ours for side in sides)
-    column = "final_return" if both_ours else "mean_return"
+    late = all(side.scores["late_return"].notna().all() for side in sides)
+    column = ("late_return" if late else "final_return") if both_ours else "mean_return"
     first, second = (side.scores[column].to_numpy() for side in sides)
     offset, caveats = (0.0, []) if both_ours else starts_offset(sides, env_id)
     outcome, row = verdict(first, second, margin)
@@ -98,7 +99,9 @@ def compare_page(
             "runs of": side.name,
             "number": len(scores),
             "mean return": over_runs(scores),
-            "measured by": "100 further starts" if both_ours else side.kind.score,
+            "measured by": f"{'late policies, ' * late}100 further starts"
+            if both_ours
+            else side.kind.score,
             "last step": " to ".join(dict.fromkeys(f"{n:,.0f}" for n in (min(step), max(step)))),
         }
         for side, scores, step in zip(sides, (first, second), steps, strict=True)

@@ -91,7 +91,7 @@ def test_below_five_runs_nothing_is_trimmed_and_the_verdict_says_so(
     assert not verdict.trimmed
     assert verdict.typical == verdict.mean
     _, low, high = welch_intervals(first, second)
-    assert verdict.typical.apart == (low, high)
+    assert verdict.typical.apart == (float(low), float(high))
 
 
 def test_a_level_of_its_own_widens_the_intervals() -> None:
@@ -157,7 +157,8 @@ def test_wilsons_and_newcombes_intervals_are_those_of_the_paper() -> None:
         ((0, 0), (10, 20), (-0.1611, 0.2775)),
         ((10, 0), (10, 10), (0.6075, 1.0)),
     ]:
-        _, low, high = newcombe_intervals(*map(np.array, map(float, counts)), *numbers)
+        first, second = np.array(counts, float)
+        _, low, high = newcombe_intervals(first, second, *numbers)
         assert (low, high) == pytest.approx(expected, abs=6e-5)
     assert wilson_interval(np.array(0.0), 10) == pytest.approx((0.0, 0.27753), abs=1e-5)
 
