@@ -263,20 +263,6 @@ def optimum(output: Path = Path("reports")) -> None:
     write_page(optimum_page(output / "optimum.png"), output / "optimum.md")
 
 
-def calibrate(curves: Path | None = None, output: Path = Path("reports")) -> None:
-    """Show by simulation how often verdicts are wrong, in half a minute.
-
-    Args:
-        curves: folder of published learning curves to resample too: <task>/*.npy, a run each
-        output: the page goes to <output>/calibration.md too
-    """
-    from benchmarks.calibration import calibration_page
-
-    if curves is not None and not any(curves.glob("*/*.npy")):
-        raise ConfigError(f"curves must be a folder with <task>/*.npy, got {curves}")
-    write_page(calibration_page(curves), output / "calibration.md")
-
-
 def write_page(page: str, file: Path) -> None:
     """Print a page, and keep it."""
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -297,7 +283,6 @@ def main() -> None:
             "record": record,
             "scores": scores,
             "optimum": optimum,
-            "calibrate": calibrate,
         }
         tyro.extras.subcommand_cli_from_dict(commands, prog="python -m benchmarks")
     except ConfigError as error:

@@ -1,11 +1,15 @@
-"""How often verdicts are wrong: a fast part of what ``python -m benchmarks calibrate`` prints."""
+"""How often verdicts are wrong: a fast part of what ``python -m tests.calibration`` prints."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.calibration import (
+from benchmarks.experiments import LOOKS
+from benchmarks.sequential import nominal_level, overall_error
+from benchmarks.statistics import welch_intervals
+from benchmarks.verdict import TRIM
+from tests.calibration import (
     POPULATIONS,
     calibration_page,
     errors_of_means,
@@ -14,10 +18,6 @@ from benchmarks.calibration import (
     published_scores,
     seeds_taken,
 )
-from benchmarks.experiments import LOOKS
-from benchmarks.sequential import nominal_level, overall_error
-from benchmarks.statistics import welch_intervals
-from benchmarks.verdict import TRIM
 
 TRIALS = 4_000  # a fraction of 5 % is then known to 0.35 points
 AT_MOST = 0.05 + 3 * 0.0035
@@ -106,9 +106,9 @@ def test_an_implementation_rarely_differs_from_itself_on_published_runs() -> Non
 def test_the_page_has_a_row_for_each_population_and_design(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("benchmarks.calibration.TRIALS", 20)
-    monkeypatch.setattr("benchmarks.calibration.errors_of_means.__defaults__", (20,))
-    monkeypatch.setattr("benchmarks.calibration.errors_of_rates.__defaults__", (20,))
+    monkeypatch.setattr("tests.calibration.TRIALS", 20)
+    monkeypatch.setattr("tests.calibration.errors_of_means.__defaults__", (20,))
+    monkeypatch.setattr("tests.calibration.errors_of_rates.__defaults__", (20,))
     lines = calibration_page().splitlines()
     assert sum(line.count("until decided |") for line in lines) == len(POPULATIONS)
     for name in NAMED:

@@ -26,7 +26,6 @@ OWN = ["--algos", "td3", "--envs", "rocket-v0", "--seeds", "2", "--total-timeste
         (["sweep", "smoke", "--until-decided", "--seeds", "9"], "leave out --seeds"),
         (["sweep", "smoke", "--until-decided", "--looks", "4", "9"], "numbers of seeds from 5 on"),
         (["sweep", "smoke", "--until-decided", "--looks", "9", "5"], "each above the one before"),
-        (["calibrate", "--curves", "nowhere"], "curves must be a folder with"),
         (["sweep", "--algos", "td3", "sac"], "needs --envs, --seeds, --total-timesteps too"),
         (["sweep", *OWN, "0"], "total_timesteps must be 1 or more, got 0"),
         (["sweep", *OWN, "9", "--dry-run", "--algos", "td3", "TD3"], "two of the algorithms"),
@@ -123,12 +122,11 @@ def test_the_declarations_hash_changes_with_what_decides_and_with_nothing_else()
     declaration = EXPERIMENTS["quick"].to_json()["declaration"]
     assert EXPERIMENTS["quick"].to_json()["sha256"] == declaration_hash(declaration)
     assert declaration_hash(dict(reversed(declaration.items()))) == declaration_hash(declaration)
-    for change in (
-        {"margins": {"Pendulum-v1": 11.0}},
-        {"seeds": [0]},
-        {"metrics": {}},
-        {"looks": [5]},
-    ):
+    changes: list[dict[str, object]] = [
+        {"margins": {"Pendulum-v1": 11.0}}, {"seeds": [0]}, {"metrics": {}}, {"looks": [5]},
+        {"level": 0.01}, {"failure_regrets": {}}, {"rate_margin": 0.1}, {"against": "td3"},
+    ]  # fmt: skip
+    for change in changes:
         assert declaration_hash({**declaration, **change}) != declaration_hash(declaration)
 
 

@@ -1,5 +1,9 @@
-"""How often the verdicts are wrong, by simulation on scores whose truth is known."""
+"""How often the verdicts are wrong, by simulation on scores whose truth is known.
 
+python -m tests.calibration [FOLDER OF PUBLISHED CURVES] > docs/calibration.md
+"""
+
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +26,8 @@ MANY = 1_000_000  # runs stand for a population
 Flags = NDArray[np.bool_]
 INTRODUCTION = """# How often verdicts are wrong
 
-Made by `python -m benchmarks calibrate`, in half a minute: {trials:,} simulated experiments for
-each cell, so that 5% is known to 0.3 points. *False equivalent*: where the true difference is the
+Made by `python -m tests.calibration`, in half a minute: {trials:,} simulated experiments for each
+cell, so that 5% is known to 0.3 points. *False equivalent*: where the true difference is the
 margin (2 standard deviations of runs that do not fail; 20 points for rates of failure). *False
 different*: where there is none. Both should be at most 5%. Failed runs score 20 standard deviations
 below the others. *Until decided*: looks after 5, 10, 20 and 40 seeds at a level of {level:.2%};
@@ -46,7 +50,7 @@ The text of a verdict warns of each of these where it meets it.
 PUBLISHED = """## Published runs
 
 Both sides are drawn with replacement from the ten published runs of one task (mean of the last ten
-evaluations; `--curves` names the folder), so that there is no difference: false equivalent at a
+evaluations; the command takes their folder), so that there is no difference: false equivalent at a
 margin of 2 standard deviations, then false different, in percent. Most runs of InvertedPendulum
 reach exactly 1,000, the most that is possible: without spread among them an interval is too narrow,
 and the text of a verdict warns of such ties.
@@ -290,3 +294,7 @@ def _published(scores: dict[str, Values]) -> str:
 def percent(value: float) -> str:
     """A fraction in percent; a dash for NaN."""
     return "-" if np.isnan(value) else f"{100 * value:.1f}%"
+
+
+if __name__ == "__main__":
+    print(calibration_page(*map(Path, sys.argv[1:2])), end="")
