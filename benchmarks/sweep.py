@@ -245,7 +245,7 @@ def refuse_mismatch(experiment: Experiment, root: Path) -> None:
     if differences:
         raise ConfigError(
             f"{root} was declared for other runs ({'; '.join(differences)}):"
-            " choose another folder, or remove this one"
+            " choose another name or --root"
         )
 
 

@@ -35,7 +35,7 @@ an error at any of them counts. The *old rule* is Welch's interval of the means,
 Where 5% of the runs of one side fail and 30% of the other's, trimmed means are made equal, or a
 margin apart, in the whole population; rates lie 25 points apart, so that *equivalent* is false.
 """
-READING = """All are at most 5%, but for chance, except
+READING = """All are at most 5.4%, which is 5% but for chance, except
 
 - rates of failure, none against one in five: with 20 seeds they pass for equal in 7% of
   experiments;
@@ -45,7 +45,7 @@ READING = """All are at most 5%, but for chance, except
   decides what the trimmed mean is of, so that it says little about the population's. That the two
   sides differ is true.
 
-The text of a verdict warns of each of these where it meets it.
+The text of a verdict warns where one side never fails, and where 15% or more of a side do.
 """
 PUBLISHED = """## Published runs
 
