@@ -6,7 +6,8 @@ import pytest
 
 import envs  # noqa: F401  (registers it)
 from benchmarks.experiments import EXPERIMENTS
-from sb3_training.environments import check_environment, make_env
+from benchmarks.run import refuse_impossible
+from sb3_training.environments import make_env
 
 
 @pytest.mark.parametrize("bound", [2, 1, 0.5])
@@ -29,5 +30,5 @@ def test_sb3_accepts_it_and_only_the_third_implementation_sees_other_units() -> 
     spaces = {run.label: str(make_env(run).action_space) for run in runs}
     plain, rescaled = "Box(-2.0, 2.0, (1,), float32)", "Box(-1.0, 1.0, (1,), float32)"
     assert spaces == {"td3": plain, "td3_reference": plain, "td3_reference_rescaled": rescaled}
-    check_environment(runs[-1], make_env(runs[-1]))
+    refuse_impossible(runs[-1])
     assert len(runs) == 30
