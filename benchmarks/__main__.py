@@ -17,6 +17,7 @@ from benchmarks.choice import (
 )
 from benchmarks.experiments import Experiment
 from sb3_training.config import ConfigError
+from sb3_training.surroundings import settle
 
 ExperimentName = Annotated[str, tyro.conf.Positional]
 
@@ -37,6 +38,7 @@ def sweep(
     max_episode_steps: int | None = None,
     eval_envs: int | None = None,
     check: bool = True,
+    allow_mixed: bool = False,
     dry_run: bool = False,
 ) -> None:
     """Carry out an experiment's runs, side by side; those already complete are not repeated.
@@ -67,6 +69,7 @@ def sweep(
         max_episode_steps: time limit of every run's episodes; default: each environment's own
         eval_envs: evaluation episodes played side by side, 1 or more; default: all of them
         check: let SB3's checker look at each environment before the first run
+        allow_mixed: go on with runs that were begun with other software; provenance.json tells
         dry_run: only show what would be done, and how long it would take
     """
     if looks and not until_decided:
@@ -83,7 +86,7 @@ def sweep(
         return
     from benchmarks.sweep import sweep as carry_out
 
-    failures = carry_out(chosen, root / name, workers, scheduler, check)
+    failures = carry_out(chosen, root / name, workers, scheduler, check, allow_mixed)
     if failures:
         print(f"{len(failures)} of {len(chosen.runs())} runs failed; log.txt in each has more:")
         print(*failures, sep="\n")
@@ -288,6 +291,7 @@ def write_page(page: str, file: Path) -> None:
 
 def main() -> None:
     """The command line."""
+    settle()
     try:
         commands: dict[str, Callable[..., None]] = {
             "sweep": sweep,

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from sb3_training.config import ConfigError
+from sb3_training.config import ConfigError, RunConfig
 from sb3_training.run_directory import EVALUATIONS, RunDirectory
 
 KEYS = ["env_id", "label", "run"]  # what tells runs apart
@@ -29,13 +29,13 @@ def read_evaluations(file: Path) -> pd.DataFrame | None:
         rows = pd.DataFrame({"step": arrays["timesteps"], "mean_return": results.mean(axis=1)})
         if not is_ours:
             return rows
-        config = (run.read_json("config.json") or {})["config"]
+        config = (run.settings() or {})["config"]
         if config.get("evaluation", "fixed") == "fixed":
             final = arrays["final_results"].mean()
             late = arrays["late_results"].mean() if "late_results" in arrays else np.nan
             rows = rows.assign(fixed_starts=results.shape[1], final_return=final, late_return=late)
-    env_id = " ".join([config["env_id"].split(":")[-1], *map(str, config["env_kwargs"].items())])
-    return rows.assign(env_id=env_id, label=config["label"], run=str(config["seed"]))
+    task = RunConfig.from_json(config).task
+    return rows.assign(env_id=task, label=config["label"], run=str(config["seed"]))
 
 
 def read_table(file: Path) -> pd.DataFrame | None:

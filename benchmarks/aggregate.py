@@ -8,7 +8,7 @@ from numpy.random import default_rng
 from benchmarks.comparisons import opponents
 from benchmarks.coverage import MOST_SIMULATED, bootstrap_coverage, improvement_coverage
 from benchmarks.markup import Table, tabulate
-from benchmarks.results import Results, final_values, groups
+from benchmarks.results import Results, final_values, groups, unequal_steps
 from benchmarks.statistics import (
     MIN_RUNS,
     Interval,
@@ -63,7 +63,7 @@ def aggregate(results: Results) -> Table | None:
         f"Of the final policies on {', '.join(env_ids)}. {SCORE}. IQM: interquartile mean over all"
         " runs. Above: chance that a run scores above one of the other implementation, mean over"
         " environments. In brackets, from three seeds on: 95% percentile bootstrap interval, seeds"
-        f" resampled within environments{''.join(covered)}."
+        f" resampled within environments{''.join(covered)}.{unequal_steps(results)}"
     )
     decimals = {"IQM": 3} | {f"above {other}": 2 for other in others}
     return tabulate("aggregate", "Over environments", caption, entries, decimals)

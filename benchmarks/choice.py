@@ -15,7 +15,7 @@ from benchmarks.experiments import (
     MIN_VERDICT,
     Experiment,
 )
-from sb3_training.config import ConfigError, RunConfig
+from sb3_training.config import ConfigError, RunConfig, refuse_alike
 from sb3_training.run_directory import RunDirectory
 
 CUSTOM = "custom"  # what an experiment of the command line is called by default
@@ -115,9 +115,7 @@ def compose(
         if run.label in labels:
             raise ConfigError(f"two of the algorithms would be called {run.label}")
         labels[run.label] = {"algo": algo}
-    names = [env_id.split(":")[-1] for env_id in env_ids]
-    if len(set(names)) < len(names):
-        raise ConfigError(f"two of the environments would be called alike: {' '.join(env_ids)}")
+    refuse_alike(env_ids)
     return Experiment(
         description="composed on the command line",
         implementations=labels,

@@ -7,15 +7,17 @@ import numpy as np
 
 from benchmarks import optimal_returns
 from benchmarks.adapters import FORMATS, KEYS, Runs, read_runs
-from benchmarks.choice import recorded_experiment
 from benchmarks.experiments import EXPERIMENT_FILE, FAILURE_REGRETS, MARGINS
 from benchmarks.markup import Bounds, tabulate, to_markdown
 from benchmarks.optimal_control import has_optimum, protocol_starts, solution
-from benchmarks.results import FIRST_CURVE_SEED
+from benchmarks.results import FIRST_CURVE_SEED, declared_experiment
+from benchmarks.settings import differences, in_words
 from benchmarks.statistics import MIN_RUNS, Values, over_runs
 from benchmarks.verdict import MIN_TRIMMED, Outcome, decide
 from benchmarks.wording import seeds_text
-from sb3_training.config import ConfigError
+from sb3_training.config import ConfigError, env_name, margin_of
+from sb3_training.provenance import mixture
+from sb3_training.run_directory import RunDirectory
 
 MOST_ROWS = 20  # of the learning curves
 MANY_STARTS = 10_000  # stand for all that an environment may start from
@@ -90,6 +92,7 @@ def compare_page(
         )
     if env_id in FAILURE_REGRETS:
         caveats.append("How often runs fail is not compared: that takes scores on our own starts.")
+    caveats += mixtures((directory, home), sides)
     if not all(side.curves["env_id"].all() for side in sides):
         caveats.append("Not all files name their environment: whether it is the same is not known.")
     caveats += [f"Left out of {side.name}: {', '.join(side.left_out)}."
@@ -113,6 +116,7 @@ def compare_page(
     return "\n".join([
         f"# {' against '.join(names)}\n",
         f"**{text}.**\n",
+        f"{compared_settings((directory, home), sides)}\n",
         to_markdown(tabulate("runs", "Runs", "Mean ± standard deviation over runs.", entries)),
         to_markdown(tabulate("verdict", "Verdict", source, rows)),
         "## Caveats\n",
@@ -121,6 +125,26 @@ def compare_page(
         "## Files\n",
         "".join(f"- {side.name}: {', '.join(side.curves['file'].unique())}\n" for side in sides),
     ])  # fmt: skip
+
+
+def mixtures(homes: tuple[Path, Path], sides: list[Runs]) -> list[str]:
+    """What the runs of ours were not all made with alike, in a line; none if they were."""
+    files = {home / file for home, side in zip(homes, sides, strict=True) if side.are_ours
+             for file in side.curves["file"].unique()}  # fmt: skip
+    line = mixture(RunDirectory(file.parent).provenance() for file in sorted(files))
+    return [line] if line else []
+
+
+def compared_settings(homes: tuple[Path, Path], sides: list[Runs]) -> str:
+    """A line that says in which settings two sides differ, by the first run of each."""
+    unknown = [f"`{side.name}`" for side in sides if not side.are_ours]
+    if unknown:
+        return f"Settings: those of {' and '.join(unknown)} are not known."
+    first, second = (
+        RunDirectory((home / side.curves["file"].iloc[0]).parent).settings() or {}
+        for home, side in zip(homes, sides, strict=True)
+    )
+    return in_words(sides[0].name, sides[1].name, differences(first, second))
 
 
 def find_opponent(against: str, root: Path) -> Path:
@@ -145,7 +169,7 @@ def on_one_environment(sides: list[Runs], env_id: str | None) -> tuple[str, list
     :raises ConfigError: if there is not exactly one, or a side holds several implementations
     """
     known = [set(side.curves["env_id"]) - {""} for side in sides]
-    choice = {env_id.split(":")[-1]} if env_id else known[0] | known[1] or {""}
+    choice = {env_name(env_id)} if env_id else known[0] | known[1] or {""}
     choice = choice.intersection(*filter(None, known))
     if len(choice) != 1:
         there = " and ".join(
@@ -168,9 +192,11 @@ def known_margin(env_id: str, root: Path | None) -> tuple[float | None, str]:
 
     :param root: of runs of ours; None where they are others'
     """
-    experiment = recorded_experiment(root) if root else None
-    if root and experiment and env_id in experiment.margins:
-        return experiment.margins[env_id], f"declared in {root / EXPERIMENT_FILE}"
+    experiment = declared_experiment(root) if root else None
+    name = env_id.partition(" ")[0]  # without arguments, which the experiment gives to all runs
+    declared = margin_of(experiment["declaration"]["margins"], name) if experiment else None
+    if declared is not None:
+        return declared, f"declared in {root and root / EXPERIMENT_FILE}"
     if env_id in MARGINS:
         return MARGINS[env_id], "this project's, not declared before the runs"
     return None, "none is known, so that no runs could be called equal"

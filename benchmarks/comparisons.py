@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.experiments import FAILURE_REGRETS, LATE, MARGINS, MIN_VERDICT, RATE_MARGIN
-from benchmarks.results import Results, groups
+from benchmarks.results import Results, groups, steps_reached
+from benchmarks.settings import Difference, differences
 from benchmarks.statistics import MIN_RUNS
 from benchmarks.verdict import Verdict, decide
+from sb3_training.config import margin_of
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Comparison:
     """Two implementations on one environment by one metric.
 
     :param num_runs: complete runs of the first and the second, of declared seeds
+    :param steps: the different last steps of these runs, in increasing order
     :param failed_runs: runs that ended in an error or diverged, which forbid a verdict: those
         left over would flatter
     :param seeds: of each, as declared (at most, with looks); None where nothing was declared
@@ -38,6 +41,8 @@ class Comparison:
     :param verdict: what counts: of the last look, or of all runs; None with failed runs, fewer
         than three complete ones or before the first look
     :param late_scores: whether the late return is of late policies; old runs have the last alone
+    :param settings: in which the two differ beside the algorithm: name, value of the first, value
+        of the second; None where a side has no complete run
     :param earlier: with no looks declared, numbers of runs on which verdicts had been written
         before seeds were added
     """
@@ -47,6 +52,7 @@ class Comparison:
     second: str
     metric: str
     num_runs: tuple[int, int]
+    steps: tuple[tuple[int, ...], tuple[int, ...]]
     failed_runs: tuple[int, int]
     seeds: int | None
     failure_regret: float | None
@@ -54,12 +60,18 @@ class Comparison:
     looks: tuple[Look, ...]
     verdict: Verdict | None
     late_scores: bool
+    settings: tuple[Difference, ...] | None
     earlier: tuple[int, ...] = ()
 
     @property
     def is_conclusive(self) -> bool:
         """Whether there are enough runs to say an outcome."""
         return self.verdict is not None and min(self.verdict.num_runs) >= MIN_VERDICT
+
+    @property
+    def is_at_equal_steps(self) -> bool:
+        """Whether all runs ended at the same step, as the budget alone does not make sure."""
+        return len({*self.steps[0], *self.steps[1]}) <= 1
 
     @property
     def is_provisional(self) -> bool:
@@ -97,11 +109,11 @@ def pairs(results: Results) -> list[tuple[str, str, str]]:
     Where an opponent was declared, it is the second of all, even if it has no runs yet; and who
     has none because all failed is compared too.
     """
+    tried = sorted({*groups(results), *results.failures})
     if results.experiment:
         (opponent,) = opponents(results)
-        tried = sorted({*groups(results), *results.failures})
         return [(env_id, label, opponent) for env_id, label in tried if label != opponent]
-    every = combinations(groups(results), 2)
+    every = combinations(tried, 2)
     return [(env_id, a, b) for (env_id, a), (other, b) in every if env_id == other]
 
 
@@ -116,9 +128,13 @@ def judge(results: Results, env_id: str, first: str, second: str, metric: str) -
     declared = declaration(results)
     seeds: list[int] | None = declared.get("seeds")
     planned = tuple(declared.get("looks", ()))
-    samples = [_sample(results, env_id, label, metric, seeds) for label in (first, second)]
+    judged = results if seeds is None else _of_seeds(results, seeds)
+    samples = [_sample(judged, env_id, label, metric) for label in (first, second)]
+    steps = [tuple(steps_reached(judged, env_id, label)) for label in (first, second)]
+    sides = [results.settings.get((env_id, label)) for label in (first, second)]
+    known = [side for side in sides if side is not None]
     failed_runs = tuple(results.failures.get((env_id, label), 0) for label in (first, second))
-    threshold = _of(declared["failure_regrets"], env_id)
+    threshold = margin_of(declared["failure_regrets"], env_id)
     if any(np.isnan(regrets).any() for _, _, regrets in samples):
         threshold = None
 
@@ -134,7 +150,7 @@ def judge(results: Results, env_id: str, first: str, second: str, metric: str) -
         failed = None
         if threshold is not None:
             failed = x_regrets > threshold, y_regrets > threshold
-        margin, level = _of(declared["margins"], env_id), declared.get("level", 0.05)
+        margin, level = margin_of(declared["margins"], env_id), declared.get("level", 0.05)
         return decide(x, y, margin, failed, declared["rate_margin"], level)
 
     looks: list[Look] = []
@@ -149,6 +165,7 @@ def judge(results: Results, env_id: str, first: str, second: str, metric: str) -
         second=second,
         metric=metric,
         num_runs=(len(samples[0][0]), len(samples[1][0])),
+        steps=(steps[0], steps[1]),
         failed_runs=(failed_runs[0], failed_runs[1]),
         seeds=None if seeds is None else len(seeds),
         failure_regret=threshold,
@@ -156,20 +173,18 @@ def judge(results: Results, env_id: str, first: str, second: str, metric: str) -
         looks=tuple(looks),
         verdict=(looks[-1].verdict if looks else None) if planned else verdict([]),
         late_scores=bool((results.finals.query("env_id == @env_id")["late_points"] > 0).all()),
+        settings=tuple(differences(*known)) if len(known) == 2 else None,
     )
 
 
-def _sample(
-    results: Results, env_id: str, label: str, metric: str, seeds: list[int] | None
-) -> tuple[Any, Any, Any]:
-    """Seeds, values and regrets of the runs of declared seeds, each shape (num_runs,)."""
+def _of_seeds(results: Results, seeds: list[int]) -> Results:
+    """The runs of declared seeds alone."""
+    curves, finals = (rows[rows["seed"].isin(seeds)] for rows in (results.curves, results.finals))
+    return results._replace(curves=curves, finals=finals)
+
+
+def _sample(results: Results, env_id: str, label: str, metric: str) -> tuple[Any, Any, Any]:
+    """Seeds, values and regrets of an implementation's runs, each shape (num_runs,)."""
     rows = results.finals.query("env_id == @env_id and label == @label")
-    if seeds is not None:
-        rows = rows[rows["seed"].isin(seeds)]
     seed, values, regrets = (rows[name].to_numpy() for name in ("seed", metric, f"{metric}_regret"))
     return seed, values, regrets
-
-
-def _of(values: Mapping[str, float], env_id: str) -> float | None:
-    """What is declared for an environment, by its id with or without the module."""
-    return values.get(env_id, values.get(env_id.split(":")[-1]))

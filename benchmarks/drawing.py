@@ -23,6 +23,8 @@ from benchmarks.results import Results, curve_matrix, groups
 from benchmarks.statistics import Values, student_interval
 from envs.controllers import CONTROLLERS
 
+matplotlib.rcdefaults()  # a matplotlibrc, of the working folder even, would change all figures
+
 # Okabe and Ito's colours, told apart by the colour-blind; line styles and markers tell them
 # apart in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -179,8 +181,3 @@ def save_figure(figure: Figure, folder: Path, name: str) -> None:
     figure.set_layout_engine("none")  # where the first drawing has put everything
     figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
     plt.close(figure)
-
-
-def stem(env_id: str) -> str:
-    """The part of a file's name that says which environment it is about."""
-    return env_id.split(":")[-1].replace("/", "-")

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from benchmarks.sequential import nominal_level
-from sb3_training.config import RunConfig
+from sb3_training.config import ConfigError, RunConfig, env_name, margin_of, refuse_alike
 
 EXPERIMENT_FILE = "experiment.json"  # beside the runs: what was declared before them
 DECLARED_FIRST = "declared_first"  # in that file: whether it was there before any of the runs
@@ -83,7 +83,11 @@ class Experiment:
         """One configuration for each implementation, environment and seed, long runs first.
 
         The order keeps all workers busy to the end; results do not depend on it.
+
+        :raises ConfigError: if two runs would lie in one folder, or two environments be called
+            alike
         """
+        refuse_alike(self.total_timesteps)
         runs = [
             RunConfig(
                 label=label,
@@ -96,17 +100,21 @@ class Experiment:
             for seed in self.seeds
             for label, settings in self.implementations.items()
         ]
+        if len({run.directory for run in runs}) < len(runs):
+            raise ConfigError(f"an environment is named twice: {', '.join(self.total_timesteps)}")
         return sorted(runs, key=lambda run: -run.total_timesteps)
 
     def to_json(self) -> dict[str, Any]:
         """Content of ``experiment.json``: all of the above, and what decides, with its hash."""
         starts = STARTS[self.settings.get("evaluation", "fixed")]
+        margins, regrets = (
+            {env_name(env_id): margin_of(values, env_id) for env_id in self.total_timesteps}
+            for values in (self.margins, self.failure_regrets)
+        )
         declaration = {
             "metrics": {name: METRICS[name].format(starts=starts) for name in self.metrics},
-            "margins": {env_id: self.margins.get(env_id) for env_id in self.total_timesteps},
-            "failure_regrets": {
-                env_id: self.failure_regrets.get(env_id) for env_id in self.total_timesteps
-            },
+            "margins": margins,
+            "failure_regrets": regrets,
             "rate_margin": self.rate_margin,
             "seeds": list(self.seeds),
             "looks": list(self.looks),

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from benchmarks.comparisons import Comparison
 from benchmarks.drawing import COLOURS, SETTINGS, Picture, finish
 from benchmarks.verdict import Answer, Part, Verdict
-from benchmarks.wording import bounds, by, confidence, digits_of, parts_of
+from benchmarks.wording import at_steps, bounds, by, confidence, digits_of, parts_of
 
 FARTHEST = 4.0  # margins from zero at which the axis ends
 MARKS = {  # of an answer: colour, and whether the mark is filled
@@ -57,6 +57,9 @@ def forest_plot(comparisons: Sequence[Comparison], folder: Path) -> Picture | No
             " right. Grey band: the margin; a row without one has no band, and its thin interval"
             " reaches to 2. The mean decides nothing. An arrow: further out than is drawn."
         )
+        unequal = [f" {each.env_id}, {each.first} against {each.second}{at_steps(each)}."
+                   for each, *_ in rows if at_steps(each)]  # fmt: skip
+        caption += "".join(dict.fromkeys(unequal))
         return finish(figure, folder, "verdicts_forest", "Verdicts", caption)
 
 

@@ -84,7 +84,7 @@ class Display:
 
         :param status: content of its status.json
         """
-        name, step = config.directory, status["step"]
+        name, step = config.directory, min(status["step"], config.total_timesteps)
         if name not in self._tasks:
             self._steps[name] = step
             self._speed = self._speed or Speed(self._done_steps())

@@ -6,6 +6,7 @@ best policy for the discounted objective loses, the learning gap is the rest.
 """
 
 import hashlib
+import logging
 import os
 import tempfile
 import zipfile
@@ -23,6 +24,9 @@ from numpy.typing import ArrayLike, NDArray
 import envs  # noqa: F401  (registers the rockets)
 from benchmarks.dynamic_programming import STRIDE, TOLERANCE, Array, Grid, Solution, solve
 from benchmarks.grids import PendulumGrid, RocketGrid
+from sb3_training.config import env_name, env_origin
+
+logger = logging.getLogger(__name__)
 
 FIRST_SEED = 20_000  # of the further starts of the evaluation protocol
 CACHE_VERSION = 1  # to be raised when what is computed changes
@@ -61,20 +65,23 @@ TASKS: dict[str, Callable[[float], Grid]] = {
 
 
 def has_optimum(env_id: str) -> bool:
-    """Whether V* is known for this environment with its registered settings."""
-    return env_id.split(":")[-1] in TASKS
+    """Whether V* is known for this environment with its registered settings.
+
+    Not where a user's own module registers it: that may be another of the same name.
+    """
+    return env_name(env_id) in TASKS and not env_origin(env_id)
 
 
 def task_grid(env_id: str, fineness: float = 1.0) -> Grid:
     """The task on a grid.
 
-    :param env_id: a module prefix is ignored
+    :param env_id: a module prefix of this project or Gymnasium is ignored
     :param fineness: 2 halves the grid and action spacing, 0.5 doubles it
     :raises ValueError: where no optimum is known
     """
     if not has_optimum(env_id):
         raise ValueError(f"no optimum is known for {env_id!r}, only for {', '.join(TASKS)}")
-    return TASKS[env_id.split(":")[-1]](fineness)
+    return TASKS[env_name(env_id)](fineness)
 
 
 def start_state(env: gym.Env[Any, Any]) -> Array:
@@ -184,7 +191,7 @@ def solution(env_id: str, gamma: float = 1.0) -> Solution:
         raise ValueError(f"gamma must be in [0, 1], got {gamma!r}")
     grid = task_grid(env_id)
     key = hashlib.sha256(repr((CACHE_VERSION, STRIDE, TOLERANCE, grid, gamma)).encode()).hexdigest()
-    file = cache_folder() / f"{env_id.split(':')[-1]}_{gamma:g}_{key[:16]}.npz"
+    file = cache_folder() / f"{env_name(env_id)}_{gamma:g}_{key[:16]}.npz"
     with (
         suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile),
         np.load(file) as kept,
@@ -192,15 +199,27 @@ def solution(env_id: str, gamma: float = 1.0) -> Solution:
         if kept["values"].shape[1:] == (len(grid.nodes),):
             return Solution(grid, gamma, kept["values"])
     solved = solve(grid, gamma)
-    with suppress(OSError):  # without a place to keep it, it is computed each time
+    try:
         _save(file, solved.values)
+    except OSError as error:
+        logger.warning(
+            "The optimum of %s cannot be kept, and is computed each time: %s", env_id, error
+        )
     return solved
 
 
 def cache_folder() -> Path:
-    """Where tables are kept: below ``$XDG_CACHE_HOME``, or below ``~/.cache``."""
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "td3-rocket-benchmark"
+    """Where tables are kept: below ``$XDG_CACHE_HOME``, or below ``~/.cache``.
+
+    As its specification has it, a relative one does not count. Nowhere, without a home directory.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not cache.is_absolute():
+        try:
+            cache = Path.home() / ".cache"
+        except RuntimeError:
+            cache = Path(os.devnull)
+    return cache / "td3-rocket-benchmark"
 
 
 def _save(file: Path, values: NDArray[Any]) -> None:

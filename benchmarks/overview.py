@@ -15,7 +15,7 @@ from benchmarks.cluster import available_processors
 from benchmarks.live import format_time
 from benchmarks.markup import markdown
 from benchmarks.run import hyperparameters_of, run
-from sb3_training.config import RunConfig
+from sb3_training.config import ConfigError, RunConfig
 from sb3_training.run_directory import RunDirectory
 from sb3_training.stopping import RunStopped
 
@@ -46,7 +46,7 @@ def overview(configs: Sequence[RunConfig], root: Path, workers: int | None = Non
         counts = Counter(states[run.directory]["state"] for run in runs)
         speed = _recorded_speed(runs, root)
         steps = [
-            run.total_timesteps - states[run.directory]["step"]
+            max(0, run.total_timesteps - states[run.directory]["step"])
             for run in runs
             if states[run.directory]["state"] != "done"
         ]
@@ -113,7 +113,7 @@ def _recorded_speed(runs: Sequence[RunConfig], root: Path) -> float | None:
     """Median steps per second of the complete runs; None without any."""
     speeds = []
     for config in runs:
-        times = RunDirectory(root / config.directory).read_json("provenance.json")
-        if times is not None:
-            speeds.append(times["steps_per_second"])
+        with suppress(ConfigError):  # a damaged one, whose run is not complete
+            times = RunDirectory(root / config.directory).provenance()
+            speeds += [times["steps_per_second"]] if times else []
     return float(np.median(speeds)) if speeds else None

@@ -3,7 +3,7 @@
 from benchmarks.markup import Table, tabulate
 from benchmarks.results import Results, curve_matrix, groups
 from benchmarks.statistics import MeanAndStd
-from sb3_training.config import ConfigError
+from sb3_training.config import ConfigError, env_name
 
 # Fujimoto, van Hoof and Meger (2018), "Addressing function approximation error in actor-critic
 # methods", Table 1, column TD3: maximum over time of the mean return over seeds, and the standard
@@ -58,7 +58,7 @@ def paper_table(results: Results) -> Table:
 
 def _name(env_id: str) -> str:
     """An environment's name without module and version."""
-    return env_id.split(":")[-1].rpartition("-v")[0]
+    return env_name(env_id).rpartition("-v")[0]
 
 
 def _presets(results: Results, ours: list[tuple[str, str]]) -> str:

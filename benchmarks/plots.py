@@ -17,14 +17,13 @@ from benchmarks.drawing import (
     draw_levels,
     finish,
     sane_limits,
-    stem,
     styles_of,
 )  # fmt: skip
 from benchmarks.markup import Table
 from benchmarks.results import FIRST_CURVE_SEED, Results, final_values, groups
 from benchmarks.statistics import Interval, performance_profile, student_interval
 from envs.controllers import make_controller
-from sb3_training.config import RunConfig
+from sb3_training.config import RunConfig, env_stem
 from sb3_training.environments import make_env, play_from_seeds
 
 
@@ -105,7 +104,9 @@ def _learning_curves(
     caption = f"Mean return over seeds at each evaluation, {about_band(half_std)}."
     if levels:
         caption += " Horizontal lines: the same start states, played by what the legend names."
-    return finish(figure, folder, f"learning_curve_{stem(env_id)}", f"{env_id}: return", caption)
+    return finish(
+        figure, folder, f"learning_curve_{env_stem(env_id)}", f"{env_id}: return", caption
+    )
 
 
 def _regret(
@@ -127,7 +128,7 @@ def _regret(
         f"Mean regret over seeds at each evaluation, {about_band(half_std)}. Below the lowest"
         " mean the axis is cut off."
     )
-    return finish(figure, folder, f"regret_{stem(env_id)}", f"{env_id}: regret", caption)
+    return finish(figure, folder, f"regret_{env_stem(env_id)}", f"{env_id}: regret", caption)
 
 
 def _final_returns(results: Results, env_id: str, folder: Path) -> Picture:
@@ -167,7 +168,7 @@ def _final_returns(results: Results, env_id: str, folder: Path) -> Picture:
         " the optimum)."
     )
     return finish(
-        figure, folder, f"final_returns_{stem(env_id)}", f"{env_id}: final policies", caption
+        figure, folder, f"final_returns_{env_stem(env_id)}", f"{env_id}: final policies", caption
     )
 
 

@@ -1,5 +1,6 @@
 """Policies by name or path: controllers, run directories, saved models."""
 
+import io
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,12 +64,12 @@ def load_policy(source: str, env: Env, algo: str | None = None) -> LoadedPolicy:
 
 def recorded_run(path: Path) -> RunConfig | None:
     """The configuration of a run directory; None for anything else."""
-    settings = RunDirectory(path).read_json("config.json") if path.is_dir() else None
+    settings = RunDirectory(path).settings() if path.is_dir() else None
     return RunConfig.from_json(settings["config"]) if settings and "config" in settings else None
 
 
 def _from_run(path: Path, env: Env) -> LoadedPolicy:
-    settings = RunDirectory(path).read_json("config.json")
+    settings = RunDirectory(path).settings()
     if settings is None or "config" not in settings:
         raise ConfigError(f"{path} is not a run directory: it has no config.json of a run")
     hyperparameters = settings["hyperparameters"]
@@ -77,18 +78,16 @@ def _from_run(path: Path, env: Env) -> LoadedPolicy:
     if config.algo != REFERENCE:
         model = _sb3_model(path / "model.zip", config.algo)
         if config.normalize:
-            model = NormalizedPolicy(model, Normalization.load(path / "normalization.npz"))
+            model = NormalizedPolicy(model, _normalization(path / "normalization.npz"))
         return LoadedPolicy(name, model, hyperparameters.get("gamma"))
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
     from benchmarks.reference import build_agent
 
     agent = build_agent(config, hyperparameters, env, np.random.default_rng(0))
-    weights = path / "policy.safetensors"
-    if not weights.is_file():
-        raise ConfigError(f"{path} holds no {weights.name}: the run is not complete")
+    weights = _content(path / "policy.safetensors")
     try:
-        agent.actor.load_state_dict(load_file(weights))
+        agent.actor.load_state_dict(load(weights))
     except RuntimeError as error:
         message = " ".join(str(error).split())
         raise ConfigError(
@@ -106,17 +105,34 @@ def _from_model_file(path: Path, algo: str | None) -> LoadedPolicy:
     gamma = getattr(model, "gamma", None)
     statistics = path.with_name(path.name.replace("model.zip", "normalization.npz"))
     if statistics.suffix == ".npz" and statistics.is_file():
-        model = NormalizedPolicy(model, Normalization.load(statistics))
+        model = NormalizedPolicy(model, _normalization(statistics))
     return LoadedPolicy(path.stem, model, gamma)
+
+
+def _content(file: Path) -> bytes:
+    """Content of a policy's file; of a run's, as the run left it.
+
+    :raises ConfigError: if there is none, or it was changed since
+    """
+    run = RunDirectory(file.parent)
+    try:
+        return run.read_verified(file.name) if run.settings() else file.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"{file.parent} holds no {file.name} that can be read: the run is not complete"
+        ) from error
+
+
+def _normalization(file: Path) -> Normalization:
+    return Normalization.load(io.BytesIO(_content(file)))
 
 
 def _sb3_model(path: Path, algo: str) -> Any:
     from sb3_training.algorithms import find_algorithm
 
-    if not path.is_file():
-        raise ConfigError(f"{path.parent} holds no {path.name}: the run is not complete")
+    model = io.BytesIO(_content(path))
     try:
-        return find_algorithm(algo).load().load(path, device="cpu")
+        return find_algorithm(algo).load().load(model, device="cpu")
     except (KeyError, ValueError, OSError) as error:
         message = " ".join(str(error).split())
         raise ConfigError(f"{path} is not a saved {algo} model: {message}") from error

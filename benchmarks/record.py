@@ -19,7 +19,7 @@ from envs import trajectories
 from envs.controllers import switching_curve
 from envs.dynamics import RocketParameters
 from envs.rollout import Env, Episode, Policy, rollout
-from sb3_training.config import ConfigError, RunConfig
+from sb3_training.config import ConfigError, RunConfig, env_name
 from sb3_training.environments import make_env
 
 DEFAULT_FPS = 30  # where an environment does not say
@@ -97,7 +97,7 @@ def record(
     except ValueError as error:
         raise ConfigError(str(error)) from error
     best = None
-    if has_optimum(run.env_id) and not run.env_kwargs and not extra_steps:
+    if has_optimum(run.env_id) and run.is_as_registered and not extra_steps:
         best = float(optimal_value(run.env_id, start_state(env)[np.newaxis])[0])
     frames = RenderCollection(env)
     episode = rollout(policy, frames, seed, options)
@@ -121,8 +121,8 @@ def run_of(source: str, env_id: str | None) -> tuple[RunConfig, Path]:
     """The configuration that a policy comes from, and where its recording goes by default."""
     path = Path(source)
     recorded = recorded_run(path) or recorded_run(path.parent)
-    if recorded and env_id in (None, recorded.env_id):
-        return recorded, Path("recordings") / recorded.directory.replace("/", "_")
+    if recorded and env_name(env_id or recorded.env_id) == env_name(recorded.env_id):
+        return recorded, Path("recordings") / recorded.directory.replace("/", "+")
     run = RunConfig(algo="any", env_id=env_id or "rocket-v0", total_timesteps=1)
     name = f"{path.stem}_{run.directory.split('/')[-1].removesuffix('_0')}"
     return run, Path("recordings") / name

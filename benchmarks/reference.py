@@ -18,9 +18,10 @@ from envs.rollout import Env
 from envs.state import NOT_SAVEABLE, can_be_saved, get_state, set_state
 from sb3_training.algorithms import environment_family
 from sb3_training.config import ConfigError, RunConfig
-from sb3_training.environments import make_env
+from sb3_training.environments import make_guarded
 from sb3_training.evaluation import Evaluator
 from sb3_training.gate import Passed, pass_gate
+from sb3_training.guard import refuse_weights, training_guarded
 from sb3_training.run_directory import MONITOR, Progress, RunDirectory, execute
 from sb3_training.stopping import RunStopped
 from td3_reference.config import LoopConfig, TD3Config, published_settings
@@ -40,6 +41,7 @@ def train_reference(
     on_progress: Progress | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     check: bool = True,
+    allow_mixed: bool = False,
 ) -> Path:
     """Train as configured; a run that is already complete is left as it is.
 
@@ -49,8 +51,12 @@ def train_reference(
     :param should_stop: asked at every step, of evaluations too; once it says yes, the run is
         saved and stops
     :param check: whether SB3's checker is to look at the environment first
+    :param allow_mixed: whether to go on with what other software began
     :return: the run directory
     :raises ConfigError: if the configuration cannot be run, before anything is written
+    :raises sb3_training.config.DivergedError: if a number is NaN or infinite
+    :raises sb3_training.config.BrokenEnvironmentError: if what the environment returns does not
+        fit its spaces
     :raises sb3_training.stopping.RunStopped: if it was asked to stop
     """
     torch.set_num_threads(1)
@@ -67,7 +73,7 @@ def train_reference(
         copies = {name: tensor.clone() for name, tensor in weights.items()}
         run.write_bytes("policy.safetensors", save(copies))
 
-    return execute(config, hyperparameters, root, body, on_progress, passed.notes)
+    return execute(config, hyperparameters, root, body, on_progress, passed.notes, allow_mixed)
 
 
 def inspect(config: RunConfig, check: bool = True) -> Passed:
@@ -106,17 +112,18 @@ class ReferenceRun:
         self.run, self.should_stop, self.can_continue = run, should_stop, can_continue
         saved = run.load_checkpoint() if can_continue else None
         monitor_file = str(run.path / MONITOR)
-        self.env = Monitor(make_env(config), monitor_file, override_existing=saved is None)
+        self.env = Monitor(make_guarded(config), monitor_file, override_existing=saved is None)
         weights_rng, loop_rng = np.random.default_rng(config.seed).spawn(2)
         self.agent = build_agent(config, hyperparameters, self.env, weights_rng)
-        self.loop = RunLoop(
-            self.env,
-            self.agent,
-            LoopConfig(**{name: hyperparameters[name] for name in LOOP_SETTINGS}),
-            config.total_timesteps,
-            config.seed,
-            loop_rng,
-        )
+        with training_guarded(lambda _: 0, lambda: None):
+            self.loop = RunLoop(
+                self.env,
+                self.agent,
+                LoopConfig(**{name: hyperparameters[name] for name in LOOP_SETTINGS}),
+                config.total_timesteps,
+                config.seed,
+                loop_rng,
+            )
         self.evaluator = Evaluator(config, run, should_stop)
         if saved is not None:
             self._restore(saved)
@@ -128,9 +135,11 @@ class ReferenceRun:
         """
         try:
             self._evaluate()  # at step 0, or where an evaluation was broken off
-            self._take_steps()
+            with training_guarded(self._step_of, self._refuse_weights):
+                self._take_steps()
+            self._refuse_weights()
             self.evaluator.catch_up(self.agent, self.loop.timestep)
-            self.evaluator.finish(self.agent)
+            self.evaluator.finish(self.agent, self.loop.timestep)
         except RunStopped:
             if self.can_continue:
                 self.run.try_to_save(self.loop.timestep, self._state)
@@ -154,8 +163,17 @@ class ReferenceRun:
 
         The paper's code evaluates at the ends of episodes, the author's later code anywhere.
         """
-        if not self.loop.config.update_after_episode or self.loop.episode_steps == 0:
+        allowed = not self.loop.config.update_after_episode or self.loop.episode_steps == 0
+        if allowed and self.evaluator.is_due(self.loop.timestep):
+            self._refuse_weights()
             self.evaluator.catch_up(self.agent, self.loop.timestep)
+
+    def _refuse_weights(self) -> None:
+        refuse_weights(self.agent.weights.items(), self.loop.timestep)
+
+    def _step_of(self, at_reset: bool) -> int:
+        """The step of an error of the environment: its reset comes after its step is counted."""
+        return self.loop.timestep + (not at_reset)
 
     def close(self) -> None:
         """Close the environments."""
@@ -184,7 +202,7 @@ class ReferenceRun:
         state = json.loads(saved["state.json"])
         self.loop.set_state(state["loop"])
         set_state(self.env.env, state["env"])
-        self.run.first_step = self.loop.timestep
+        self.run.resume_at(self.loop.timestep)
         for name, value in state["monitor"].items():
             setattr(self.env, name, value)
         self.evaluator.resume()

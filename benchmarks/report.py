@@ -75,6 +75,7 @@ def write_report(root: Path, output: Path, paper: bool = False, half_std: bool =
     html = page.render(
         name=root.name,
         description=experiment.get("description"),
+        mixture=results.mixture,
         sentences=head,
         unfinished=results.unfinished,
         notes=results.notes,
@@ -143,9 +144,10 @@ def uri(file: Path, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(file.read_bytes()).decode()}"
 
 
-def terminal_text(results: Results, made: list[Table], head: Sequence[str]) -> str:
-    """The verdicts in words, the main tables, and what was left out."""
-    parts = [f"{line}\n" for line in head]
+def terminal_text(results: Results, made: Sequence[Table], head: Sequence[tuple[str, str]]) -> str:
+    """What was mixed, the verdicts in words, the main tables, and what was left out."""
+    parts = [f"{results.mixture}\n"] if results.mixture else []
+    parts += [f"{line}\n" for paragraph in head for line in paragraph if line]
     parts += [f"Note: {note}\n" for note in results.notes]
     parts += [to_markdown(table) for table in made if table.name in PRINTED]
     if results.unfinished:

@@ -16,21 +16,23 @@ def run(
     on_progress: Progress | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     check: bool = True,
+    allow_mixed: bool = False,
 ) -> Path:
     """Carry out a run in this process, with the reference TD3 or with SB3.
 
     :param should_stop: asked at every step; once it says yes, the run is saved and stops
     :param check: whether SB3's checker is to look at the environment first
+    :param allow_mixed: whether to go on with what other software began
     :raises ConfigError: if the configuration cannot be run, before anything is written
     :raises sb3_training.stopping.RunStopped: if it was asked to stop
     """
     if config.algo == REFERENCE:
         from benchmarks.reference import train_reference
 
-        return train_reference(config, root, on_progress, should_stop, check)
+        return train_reference(config, root, on_progress, should_stop, check, allow_mixed)
     from sb3_training.training import train
 
-    return train(config, root, on_progress, should_stop, check=check)
+    return train(config, root, on_progress, should_stop, check=check, allow_mixed=allow_mixed)
 
 
 def hyperparameters_of(config: RunConfig) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from envs import trajectories
 from envs.controllers import CONTROLLERS
 from envs.dynamics import RocketParameters
 from envs.rollout import Env, Episode
-from sb3_training.config import ConfigError, RunConfig
+from sb3_training.config import ConfigError, RunConfig, env_name
 from sb3_training.environments import make_env, play_from_seeds
 
 HEADER = [
@@ -44,7 +44,7 @@ def scores_page(sources: Sequence[str], env_ids: Sequence[str], n_episodes: int)
         raise ConfigError(f"episodes must be 2 or more, got {n_episodes}")
     for source in sources:
         run = recorded_run(Path(source))
-        if run is not None and (run.env_kwargs or run.max_episode_steps):
+        if run is not None and not run.is_as_registered:
             limit = f", max_episode_steps {run.max_episode_steps}" if run.max_episode_steps else ""
             raise ConfigError(
                 f"{source} was trained with {run.env_kwargs}{limit}, but scores are those of the"
@@ -65,7 +65,7 @@ def scores_page(sources: Sequence[str], env_ids: Sequence[str], n_episodes: int)
             rows.append(_row(loaded, env, episodes, reachable))
             goals += sum(episode.success or False for episode in episodes)
         note = f"{n_episodes} starts, mean ± standard deviation over them."
-        if env_id.split(":")[-1] == "rocket-v0":
+        if env_name(env_id) == "rocket-v0":
             note += f" Episodes that ended on the goal of 1e-8, with its 500 extra: {goals}."
         parts.append(f"## {env_id}\n\n{markdown(HEADER, rows)}\n{note}\n")
         env.close()

@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image
 
-from benchmarks.drawing import COLOURS, OPTIMUM, SETTINGS, Picture, save_figure, stem
+from benchmarks.drawing import COLOURS, OPTIMUM, SETTINGS, Picture, save_figure
 from benchmarks.markup import Table, tabulate
 from benchmarks.optimal_control import (
     OptimalPolicy,
@@ -27,7 +27,7 @@ from envs import trajectories
 from envs.controllers import make_controller, switching_curve
 from envs.dynamics import RocketParameters
 from envs.rollout import Env, Episode, Policy, rollout
-from sb3_training.config import ConfigError, RunConfig
+from sb3_training.config import ConfigError, RunConfig, env_stem
 from sb3_training.environments import make_env
 
 SEED = 20_001  # of the start: Pendulum hangs down, the rocket flies away from the goal
@@ -69,12 +69,12 @@ def showcase(results: Results, root: Path, folder: Path) -> Showcase:
                 missing.append(f"{name} on {env_id}: {' '.join(str(error).split())}")
                 continue
             if film.frames:
-                animation = f"showcase_{stem(env_id)}_{name}"
+                animation = f"showcase_{env_stem(env_id)}+{name}"
                 save_animation(film, folder / f"{animation}.gif")
                 animations.append((animation, f"{name} on {env_id}"))
         env.reset(seed=SEED)
         best = None
-        if has_optimum(env_id) and not configs[0].env_kwargs:
+        if has_optimum(configs[0].env_id) and configs[0].is_as_registered:
             best = float(optimal_value(env_id, start_state(env)[np.newaxis])[0])
         parameters: Any = getattr(env.unwrapped, "parameters", None)
         is_rocket = isinstance(parameters, RocketParameters)
@@ -104,7 +104,7 @@ def policies(
     for name in (results.experiment or {}).get("baselines", ()):
         with suppress(ValueError):  # a controller that is not for this environment is no loss
             yield name, partial(lambda policy: policy, make_controller(name, env))
-    if has_optimum(configs[0].env_id) and not configs[0].env_kwargs:
+    if has_optimum(configs[0].env_id) and configs[0].is_as_registered:
         yield OPTIMUM, lambda: OptimalPolicy(solution(configs[0].env_id))
 
 
@@ -201,7 +201,7 @@ def plot_side_by_side(
         for axes, unit in zip(rows[-1], (*["time in s"] * 3, "x in m"), strict=True):
             axes.set_xlabel(unit)
         figure.legend(*rows[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
-        picture = f"trajectories_{stem(env_id)}"
+        picture = f"trajectories_{env_stem(env_id)}"
         save_figure(figure, folder, picture)
     caption = (
         f"One episode of each policy from reset(seed={SEED}): position and velocity; distance from"

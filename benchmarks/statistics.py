@@ -204,13 +204,15 @@ def probability_of_improvement(first: Sequence[Values], second: Sequence[Values]
     return chances
 
 
-def steps_to_threshold(curves: Curves, timesteps: NDArray[np.int64], threshold: float) -> Values:
+def steps_to_threshold(curves: Curves, timesteps: NDArray[Any], threshold: float) -> Values:
     """First evaluation step at which each run reaches the threshold, or NaN, shape (num_runs,).
 
-    :param timesteps: shape (num_evaluations,)
+    :param timesteps: shape (num_evaluations,), or each run's own, as the curves
     """
     reached = curves >= threshold
-    return np.where(reached.any(axis=1), timesteps[reached.argmax(axis=1)], np.nan)
+    steps = np.broadcast_to(timesteps, curves.shape)
+    first = np.take_along_axis(steps, reached.argmax(axis=1)[:, None], axis=1)[:, 0]
+    return np.where(reached.any(axis=1), first, np.nan)
 
 
 def final(curves: Curves) -> NDArray[np.float64]:
@@ -237,10 +239,10 @@ def max_of_mean(curves: Curves) -> MeanAndStd:
     return over_runs(curves[:, best])
 
 
-def area_under_curve(curves: Curves, timesteps: NDArray[np.int64]) -> NDArray[np.float64]:
+def area_under_curve(curves: Curves, timesteps: NDArray[Any]) -> NDArray[np.float64]:
     """Trapezoid over environment steps divided by their number, shape (num_runs,).
 
-    :param timesteps: shape (num_evaluations,)
+    :param timesteps: shape (num_evaluations,), or each run's own, as the curves
     """
     area = np.trapezoid(curves, timesteps, axis=1)
-    return np.asarray(area / (timesteps[-1] - timesteps[0]))
+    return np.asarray(area / (timesteps[..., -1] - timesteps[..., 0]))

@@ -19,7 +19,9 @@ from benchmarks.results import load_results
 from benchmarks.run import hyperparameters_of, refuse_impossible
 from benchmarks.wording import sentence
 from benchmarks.worker import SESSION, Outcome, carry_out
-from sb3_training.config import ConfigError, RunConfig
+from sb3_training.config import ConfigError, RunConfig, env_name
+from sb3_training.history import History
+from sb3_training.provenance import describe_software
 from sb3_training.run_directory import RunDirectory, refuse_other_settings, settings_of
 from sb3_training.stopping import RunStopped, StopRequest, stop_on_signals
 
@@ -42,6 +44,7 @@ def sweep(
     workers: int | None = None,
     scheduler: str | None = None,
     check: bool = True,
+    allow_mixed: bool = False,
 ) -> list[str]:
     """Carry out an experiment's runs that are not there yet; a failing one does not stop others.
 
@@ -54,10 +57,11 @@ def sweep(
     :param workers: processes on this machine; by default one for each processor
     :param scheduler: address of an existing Dask cluster to use instead
     :param check: whether SB3's checker is to look at each environment before the first run
+    :param allow_mixed: whether to go on with what other software began
     :return: one line for each run that failed
     :raises ConfigError: before anything runs: if the directory belongs to an experiment with
-        other settings or another command is at work in it, if a run cannot work, or if a worker
-        of the cluster does not fit
+        other settings or another command is at work in it, if a run cannot work or was begun
+        with other software, or if a worker of the cluster does not fit
     :raises RunStopped: if Ctrl-C or SIGTERM ended it; the runs have saved their state
     """
     configs = experiment.runs()
@@ -66,14 +70,18 @@ def sweep(
     root.mkdir(parents=True, exist_ok=True)
     with exclusive(root):
         declare(experiment, root)
+        if scheduler is None:  # elsewhere the workers see themselves
+            refuse_other_software(unfinished(configs, root), root, allow_mixed)
         failures: list[str] = []
-        wanted = {(run.env_id, run.label) for run in configs}
+        wanted = {(env_name(run.env_id), run.label) for run in configs}
         for number in experiment.looks or (len(experiment.seeds),):
             seeds = experiment.seeds[:number]
             stage = [
-                run for run in configs if run.seed in seeds and (run.env_id, run.label) in wanted
+                run
+                for run in configs
+                if run.seed in seeds and (env_name(run.env_id), run.label) in wanted
             ]
-            failures += carry_out_missing(stage, root, workers, scheduler)
+            failures += carry_out_missing(stage, root, workers, scheduler, allow_mixed)
             if experiment.looks:
                 wanted = undecided(root, number)
             if not wanted:
@@ -81,11 +89,20 @@ def sweep(
         return failures
 
 
+def unfinished(configs: Sequence[RunConfig], root: Path) -> list[RunConfig]:
+    """The runs that are not complete."""
+    return [run for run in configs if not RunDirectory(root / run.directory).is_done()]
+
+
 def carry_out_missing(
-    configs: Sequence[RunConfig], root: Path, workers: int | None, scheduler: str | None
+    configs: Sequence[RunConfig],
+    root: Path,
+    workers: int | None,
+    scheduler: str | None,
+    allow_mixed: bool,
 ) -> list[str]:
     """Carry out the runs that are not complete; returns a line for each that failed."""
-    missing = [run for run in configs if not RunDirectory(root / run.directory).is_done()]
+    missing = unfinished(configs, root)
     done = len(configs) - len(missing)
     print(f"{len(configs)} runs in {root}: {done} complete, {len(missing)} to do", flush=True)
     if not missing:
@@ -97,7 +114,8 @@ def carry_out_missing(
         connect(count, scheduler) as client,
         Display(configs, missing) as display,
     ):
-        return Sweep(client, root.resolve(), session, display, request).carry_out(missing)
+        under_way = Sweep(client, root.resolve(), session, display, request, allow_mixed)
+        return under_way.carry_out(missing)
 
 
 def undecided(root: Path, number: int) -> set[tuple[str, str]]:
@@ -106,7 +124,11 @@ def undecided(root: Path, number: int) -> set[tuple[str, str]]:
     :param number: of seeds of each that there are, or should be
     """
     wanted: set[tuple[str, str]] = set()
-    for each in compare(load_results(root)):
+    try:
+        results = load_results(root)
+    except FileNotFoundError:  # all have failed, which more seeds would not mend
+        return wanted
+    for each in compare(results):
         print(f"after {number} seeds: {sentence(each)}", flush=True)
         if each.needs_seeds:
             wanted |= {(each.env_id, each.first), (each.env_id, each.second)}
@@ -121,13 +143,20 @@ class Sweep:
     """
 
     def __init__(
-        self, client: Client, root: Path, session: str, display: Display, request: StopRequest
+        self,
+        client: Client,
+        root: Path,
+        session: str,
+        display: Display,
+        request: StopRequest,
+        allow_mixed: bool = False,
     ) -> None:
         self._client = client
         self._root = root
         self._session = session
         self._display = display
         self._request = request
+        self._allow_mixed = allow_mixed
         self._workers = Workers(client, root, session)
         self._waiting: deque[RunConfig] = deque()
         self._jobs: list[Job] = []
@@ -158,9 +187,8 @@ class Sweep:
         for worker in sorted(able - {job.worker for job in self._jobs}):
             if self._waiting:
                 config = self._waiting.popleft()
-                future = self._client.submit(
-                    carry_out, config, self._root, self._session, workers=[worker], pure=False
-                )
+                what = config, self._root, self._session, self._allow_mixed
+                future = self._client.submit(carry_out, *what, workers=[worker], pure=False)
                 self._jobs.append(Job(config, worker, future))
 
     def _follow(self, job: Job, able: set[str]) -> None:
@@ -223,6 +251,17 @@ def refuse_unworkable(configs: Sequence[RunConfig], root: Path, check: bool = Tr
         refuse_other_settings(RunDirectory(root / config.directory), settings)
 
 
+def refuse_other_software(configs: Sequence[RunConfig], root: Path, allow_mixed: bool) -> None:
+    """Refuse to go on with a run that was begun with other software than is here.
+
+    :raises ConfigError: naming what differs
+    """
+    software = {config.device: describe_software(config.device) for config in configs}
+    for config in configs:
+        history = History(software[config.device], allow_mixed)
+        RunDirectory(root / config.directory).take_up(history)
+
+
 def refuse_mismatch(experiment: Experiment, root: Path) -> None:
     """Refuse a folder in which another comparison was declared.
 
@@ -237,11 +276,12 @@ def refuse_mismatch(experiment: Experiment, root: Path) -> None:
     ours = experiment.to_json()
     names = ("implementations", "total_timesteps", "settings")
     pairs = {name: (there.get(name), ours[name]) for name in names}
-    pairs |= {
-        name: (there["declaration"].get(name), value) for name, value in ours["declaration"].items()
-    }
-    seeds = there["declaration"]["seeds"]
-    if list(experiment.seeds[: len(seeds)]) == seeds and not there["declaration"].get("looks"):
+    declared = {**there["declaration"]}
+    for name in {"margins", "failure_regrets"} & declared.keys():
+        declared[name] = {env_name(env_id): value for env_id, value in declared[name].items()}
+    pairs |= {name: (declared.get(name), value) for name, value in ours["declaration"].items()}
+    seeds = declared["seeds"]
+    if list(experiment.seeds[: len(seeds)]) == seeds and not declared.get("looks"):
         may_change = {"seeds"} if not experiment.looks else set()
         if len(seeds) < MIN_VERDICT:
             may_change = {"seeds", "looks", "level"}

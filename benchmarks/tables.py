@@ -16,7 +16,7 @@ from benchmarks.latex import to_latex
 from benchmarks.markup import Bounds, Table, markdown, tabulate, to_markdown
 from benchmarks.optimal_control import FIRST_SEED
 from benchmarks.paper_results import paper_table
-from benchmarks.results import Results, curve_matrix, final_values, groups
+from benchmarks.results import Results, curve_matrix, final_values, groups, unequal_steps
 from benchmarks.statistics import MIN_RUNS, over_runs, student_interval, welch_interval
 from benchmarks.verdict_table import describe, verdict_table
 
@@ -70,7 +70,8 @@ def summary(results: Results) -> Table:
     bold, partial = [], []
     reported = [name for name in MEASURES if results.finals[MEASURES[name][0]].notna().any()]
     for env_id, label, entry in _rows(results):
-        timesteps, curves = curve_matrix(results, env_id, label)
+        _, curves = curve_matrix(results, env_id, label)
+        _, timesteps = curve_matrix(results, env_id, label, "timestep")
         finals = final_values(results, env_id, label)
         late = final_values(results, env_id, label, LATE)
         if results.finals["late_points"].any():
@@ -112,6 +113,7 @@ def summary(results: Results) -> Table:
     )
     if results.finals["late_points"].any():
         caption += f" L{describe(results, LATE)[1:]}."
+    caption += unequal_steps(results)
     if min(entry["seeds"] for entry in entries) < MIN_RUNS:
         caption += " Below three seeds there is no interval, and bold is only the best."
     if results.failures:
@@ -119,6 +121,11 @@ def summary(results: Results) -> Table:
             " Failed: further runs that failed or diverged; means are over the others alone, which"
             " flatters, so that such a row is never bold."
         )
+        entries += [
+            {"environment": env_id, "implementation": label, "seeds": 0, "failed": number}
+            for (env_id, label), number in sorted(results.failures.items())
+            if (env_id, label) not in groups(results)
+        ]
     if partial:
         caption += (
             f" Where no episode came to the time limit a run does not count: {'; '.join(partial)}."
@@ -154,7 +161,9 @@ def learning_curves(results: Results) -> Table:
     order = sorted(points)
     for env_id in dict(order):
         rows = [i for i, point in enumerate(order) if point[0] == env_id]
-        printed += [*rows[: -1 : ceil(len(rows) / PRINTED_STEPS)], rows[-1]]
+        ends = {max(i for i in rows if points[order[i]][label]) for label in labels
+                if any(points[order[i]][label] for i in rows)}  # fmt: skip
+        printed += sorted({*rows[:: ceil(len(rows) / PRINTED_STEPS)], *ends})
     seeds = sorted({str(entry["seeds"]) for _, _, entry in _rows(results)})
     episodes = map(str, sorted(set(results.curves["n_episodes"])))
     caption = (
@@ -195,7 +204,8 @@ def thresholds(results: Results) -> Table | None:
     """Environment steps until a score is first reached."""
     entries = []
     for env_id, label, entry in _rows(results):
-        timesteps, curves = curve_matrix(results, env_id, label, "score")
+        _, curves = curve_matrix(results, env_id, label, "score")
+        _, timesteps = curve_matrix(results, env_id, label, "timestep")
         if np.isnan(curves).any():
             continue
         for threshold in THRESHOLDS:
@@ -257,7 +267,7 @@ def timings(results: Results) -> Table:
         )
     caption = (
         "Mean ± standard deviation over runs of the time and speed of a run, evaluations included;"
-        " of one that was stopped and continued, of its last part alone. Runs side by side slow"
+        " of one that was stopped and continued, over all its parts. Runs side by side slow"
         " each other down. These numbers differ each time, and with the processor."
     )
     decimals = {"seconds": 0, "steps/s": 0}

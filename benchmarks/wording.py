@@ -10,43 +10,70 @@ from benchmarks.experiments import (
     METRICS,
     MIN_VERDICT,
 )
-from benchmarks.results import Results, curve_matrix, groups
+from benchmarks.results import Results, curve_matrix, groups, steps_text
 from benchmarks.sequential import ALPHA, overall_error
+from benchmarks.settings import in_words
 from benchmarks.verdict import MOST_SEEDS, Answer, Outcome, Part, Verdict
 
 MOST_SENTENCES = 6  # so many comparisons are told in full at the head of a report
 NUMBERS = ("no", "one", "two", "three", "four")
 
 
-def sentences(results: Results, comparisons: Sequence[Comparison], name: str) -> list[str]:
+def sentences(
+    results: Results, comparisons: Sequence[Comparison], name: str
+) -> list[tuple[str, str]]:
     """The head of a report: a paragraph for each comparison, or environment if there are many.
+
+    With each goes the line that says in which settings the sides differ, empty without sides.
 
     :param name: of the experiment
     """
     told = [each for each in comparisons if each.is_conclusive or any(each.failed_runs)]
-    parts = [sentence(each) for each in told]
+    parts = [(sentence(each), settings_line([each])) for each in told]
     if len(told) > MOST_SENTENCES:
-        by_environment = groupby(told, key=lambda each: each.env_id)
-        parts = [in_short(env_id, list(group)) for env_id, group in by_environment]
+        parts = [(in_short(env_id, group), settings_line(group))
+                 for env_id, group in by_environment(told)]  # fmt: skip
     untold = [each for each in comparisons if each not in told]
     if untold:
         few = min(min(each.num_runs) for each in untold)
         count = NUMBERS[few] if few < len(NUMBERS) else str(few)
-        parts += [first_impression(results, env_id)
-                  for env_id in dict.fromkeys(each.env_id for each in untold)]  # fmt: skip
-        parts.append(
+        parts += [(first_impression(results, env_id, group), settings_line(group))
+                  for env_id, group in by_environment(untold)]  # fmt: skip
+        text = (
             f"With {count} seed{'s' * (few != 1)} of each that is all there is to say: a verdict"
             f" needs ten seeds or more.{command_for_more(results, name)}"
         )
+        parts.append((text, ""))
     if any(not each.late_scores for each in comparisons):
-        parts.append(
+        text = (
             "Some runs have no scores of their late policies, which newer runs have: there, what"
             " is compared is the final policy alone, a noisier score."
         )
+        parts.append((text, ""))
     return parts
 
 
-def first_impression(results: Results, env_id: str) -> str:
+def by_environment(comparisons: Sequence[Comparison]) -> list[tuple[str, list[Comparison]]]:
+    """Comparisons, sorted by environment, with the name of each environment."""
+    grouped = groupby(comparisons, key=lambda each: each.env_id)
+    return [(env_id, list(group)) for env_id, group in grouped]
+
+
+def settings_line(comparisons: Sequence[Comparison]) -> str:
+    """In which settings the sides of comparisons differ; empty where sides have no runs."""
+    lines = [in_words(each.first, each.second, each.settings)
+             for each in comparisons if each.settings is not None]  # fmt: skip
+    return " ".join(dict.fromkeys(lines))
+
+
+def at_steps(each: Comparison) -> str:
+    """At which steps the sides ended, as an addition in brackets; empty if at the same."""
+    if each.is_at_equal_steps or not all(each.steps):
+        return ""
+    return f" (at different steps: {' against '.join(map(steps_text, each.steps))})"
+
+
+def first_impression(results: Results, env_id: str, comparisons: Sequence[Comparison]) -> str:
     """What a few seeds can show: whether each implementation learns."""
     lines = []
     for label in (label for env, label in groups(results) if env == env_id):
@@ -60,7 +87,9 @@ def first_impression(results: Results, env_id: str) -> str:
     row = results.curves.query("env_id == @env_id").iloc[0]
     best = row["mean_return"] + row["mean_regret"]
     end = f"; the best possible is {best:,.0f}." if best == best else "."
-    return f"{env_id}: {', '.join(lines)}{end}"
+    unequal = [f" {each.first} against {each.second}{at_steps(each)}."
+               for each in comparisons if at_steps(each)]  # fmt: skip
+    return f"{env_id}: {', '.join(lines)}{end}{''.join(dict.fromkeys(unequal))}"
 
 
 def command_for_more(results: Results, name: str) -> str:
@@ -133,7 +162,7 @@ def outcome(each: Comparison) -> str:
         found = f"{each.first if failures.difference > 0 else each.second} {found}"
     if each.verdict.outcome is Outcome.WHERE_THEY_SUCCEED:
         found += ", failure rates not settled"
-    return "provisional: " * each.is_provisional + found
+    return "provisional: " * each.is_provisional + found + at_steps(each)
 
 
 def typical(verdict: Verdict) -> str:

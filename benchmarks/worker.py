@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from benchmarks.run import run
 from sb3_training.config import RunConfig
 from sb3_training.environments import leave_remarks_to_parent
-from sb3_training.provenance import git_commit, package_versions
+from sb3_training.provenance import git_changes, git_commit, package_versions
 from sb3_training.run_directory import RunBusyError
 from sb3_training.stopping import RunStopped
 
@@ -26,19 +26,20 @@ class Outcome(NamedTuple):
     message: str = ""
 
 
-def carry_out(config: RunConfig, root: Path, session: str) -> Outcome:
+def carry_out(config: RunConfig, root: Path, session: str, allow_mixed: bool = False) -> Outcome:
     """Carry out a run; whatever happens to it is returned, never raised.
 
     :param root: folder that holds the run directories, the same on all machines
     :param session: of the sweep; once another stands in the folder, or none, the run is saved
         and stops
+    :param allow_mixed: whether to go on with what other software began
     """
     should_stop = SessionOver(root, session)
     deadline = time.monotonic() + BUSY_PATIENCE
     while True:
         try:
             # The sweep has had SB3's checker look at each environment before the first run.
-            run(config, root, should_stop=should_stop, check=False)
+            run(config, root, should_stop=should_stop, check=False, allow_mixed=allow_mixed)
         except RunStopped as error:
             return Outcome("interrupted", str(error))
         except RunBusyError as error:  # by a run that a killed sweep has left on another worker
@@ -86,7 +87,8 @@ def read_session(root: Path) -> str | None:
 def software() -> dict[str, str | None]:
     """What must be the same on all workers for results not to depend on them."""
     versions = {**package_versions(), "distributed": version("distributed")}
-    return {"python": platform.python_version(), **versions, "git commit": git_commit()}
+    code = {"git commit": git_commit(), "git changes": git_changes()}
+    return {"python": platform.python_version(), **versions, **code}
 
 
 def describe_worker(root: Path, dask_worker: Any) -> dict[str, Any]:

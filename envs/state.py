@@ -15,6 +15,7 @@ import numpy as np
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
 from envs.check_play import action_sequence, same
+from envs.step_check import StepGuard
 
 Env = gym.Env[Any, Any]
 Getter = Callable[[Any], Any]
@@ -124,7 +125,8 @@ def _steps(env: Any, actions: Iterable[Any]) -> list[Any]:
 def _wrappers(env: Env) -> list[Env]:
     layers: list[Env] = []
     while isinstance(env, gym.Wrapper):
-        layers.append(env)
+        if type(env) is not StepGuard:  # which has no state
+            layers.append(env)
         env = env.env
     return layers
 

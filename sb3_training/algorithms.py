@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 import numpy as np
 
-from sb3_training.config import ConfigError, RunConfig
+from sb3_training.config import ConfigError, RunConfig, env_name
 from sb3_training.hyperparameters import check_values, to_arguments
 
 if TYPE_CHECKING:
@@ -85,7 +86,26 @@ def find_algorithm(name: str) -> Algorithm:
 
     if not (isinstance(found, type) and issubclass(found, BaseAlgorithm)):
         raise ConfigError(f"{name!r} is not an algorithm: it must be a subclass of SB3's")
-    return Algorithm(module, class_name, _ANY)
+    # With a constructor of its own it may take other actions than what it descends from.
+    owner = next(base for base in found.__mro__ if "__init__" in vars(base))
+    known = next(iter(_known_names(owner.__mro__[:1])), None)
+    return Algorithm(module, class_name, ALGORITHMS[known].action_spaces if known else _ANY)
+
+
+def lineage(name: str) -> list[str]:
+    """The known algorithms that one is or descends from, by name, the nearest first.
+
+    ``["ddpg", "td3"]`` for a subclass of SB3's DDPG, which is itself one of TD3.
+
+    :raises ConfigError: if there is no algorithm of that name
+    """
+    return _known_names(find_algorithm(name).load().__mro__)
+
+
+def _known_names(classes: Iterable[type]) -> list[str]:
+    found = {(entry.module, entry.class_name): name for name, entry in ALGORITHMS.items()}
+    keys = [(one.__module__.partition(".")[0], one.__name__) for one in classes]
+    return [found[key] for key in keys if key in found]
 
 
 def list_algorithms() -> str:
@@ -109,8 +129,8 @@ def check_spaces(config: RunConfig, env: gym.Env[Any, Any]) -> None:
             f"{config.algo} does not take the {kind} actions of {config.env_id};"
             f" algorithms that do: {', '.join(able) or 'none'}"
         )
-    if config.algo == "maskable_ppo" and not env.has_wrapper_attr("action_masks"):
-        raise ConfigError(f"maskable_ppo needs action_masks(), which {config.env_id} has not")
+    if "maskable_ppo" in lineage(config.algo) and not env.has_wrapper_attr("action_masks"):
+        raise ConfigError(f"{config.algo} needs action_masks(), which {config.env_id} has not")
 
 
 def resolve_hyperparameters(config: RunConfig) -> dict[str, Any]:
@@ -137,7 +157,8 @@ def resolve_hyperparameters(config: RunConfig) -> dict[str, Any]:
     # What a class passes on to its base it may set itself, so that default is left to it.
     own = inspect.signature(algorithm).parameters.keys() | {"exploration_noise"}
     values = {name: value for name, value in defaults.items() if name in own}
-    values |= preset_values(config)
+    # A class of the user's own may not have all that its ancestor has.
+    values |= {name: value for name, value in preset_values(config).items() if name in defaults}
     # With n environments a step yields n transitions; updates per transition stay what they were.
     if config.n_envs > 1 and values.get("gradient_steps", -1) > 0:
         values["gradient_steps"] *= config.n_envs
@@ -147,6 +168,11 @@ def resolve_hyperparameters(config: RunConfig) -> dict[str, Any]:
     frequency = values.get("train_freq")
     if config.n_envs > 1 and isinstance(frequency, list | tuple) and frequency[1] == "episode":
         raise ConfigError(f"train_freq in episodes needs n_envs 1, got {config.n_envs}")
+    if config.algo == "ars" and config.n_envs > 1 and values.get("n_eval_episodes", 1) > 1:
+        raise ConfigError(
+            "ars counts its steps several times over with more than one of both: use n_envs 1"
+            f" or n_eval_episodes 1, got {config.n_envs} and {values['n_eval_episodes']}"
+        )
     return values
 
 
@@ -167,10 +193,14 @@ def constructor_parameters(algorithm: type) -> dict[str, inspect.Parameter]:
 def preset_values(config: RunConfig) -> dict[str, Any]:
     """What the preset says for the configuration's algorithm and environment.
 
+    A class of the user's own has the presets of its nearest ancestor that has any, so that it
+    differs from that in the algorithm alone.
+
     :raises ConfigError: if the algorithm has no preset of that name
     """
-    path = PRESETS / f"{config.algo}.toml"
-    presets = tomllib.loads(path.read_text()) if path.exists() else {SB3_DEFAULT: {}}
+    files = (PRESETS / f"{name}.toml" for name in lineage(config.algo))
+    path = next((file for file in files if file.exists()), None)
+    presets = tomllib.loads(path.read_text()) if path else {SB3_DEFAULT: {}}
     name = config.preset or next(iter(presets))
     if name not in presets:
         raise ConfigError(
@@ -183,7 +213,7 @@ def preset_values(config: RunConfig) -> dict[str, Any]:
 
 def environment_family(env_id: str) -> str:
     """The id without module, namespace and version: ``Hopper`` for ``gym:mujoco/Hopper-v4``."""
-    return env_id.split(":")[-1].split("/")[-1].rsplit("-v", 1)[0]
+    return env_name(env_id).rpartition("/")[2].rsplit("-v", 1)[0]
 
 
 def build_model(
@@ -208,6 +238,8 @@ def build_model(
         )
     except Exception as error:  # whatever SB3, or a stranger's algorithm, may raise
         message = " ".join(str(error).split())
+        if "multiple values" in message:  # what the preset says, the class says as well
+            message += f"; preset {SB3_DEFAULT} leaves its settings to the class"
         raise ConfigError(f"{config.algo} cannot be built: {message}") from error
 
 
@@ -219,4 +251,4 @@ def policy_name(algo: str, env: "gym.Env[Any, Any] | VecEnv") -> str:
         kind = "MultiInput"
     else:
         kind = "Cnn" if is_image_space(env.observation_space) else "Mlp"
-    return f"{kind}{'Lstm' if algo == 'recurrent_ppo' else ''}Policy"
+    return f"{kind}{'Lstm' if 'recurrent_ppo' in lineage(algo) else ''}Policy"

@@ -2,17 +2,15 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
 
-import numpy as np
-import torch
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.vec_env import VecNormalize
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from envs.rollout import Policy
+from envs.step_check import ObservationCheck, check_rewards
 from sb3_training import continuation
-from sb3_training.config import DivergedError
 from sb3_training.evaluation import Evaluator
+from sb3_training.guard import refuse_not_finite, refuse_weights, training_guarded
 from sb3_training.model_file import model_bytes
 from sb3_training.normalization import Normalization, NormalizedPolicy
 from sb3_training.run_directory import RunDirectory
@@ -52,15 +50,20 @@ class ProtocolCallback(BaseCallback):
         self._checkpoint_freq = checkpoint_freq
         self._saved_at = time.monotonic()
         self._saved_step = 0
+        self._check: ObservationCheck | None = None
 
     def _on_training_start(self) -> None:
+        env = self.training_env
+        if not isinstance(env.unwrapped, DummyVecEnv):  # whose environments are guarded themselves
+            self._check = ObservationCheck(env.observation_space, (env.num_envs,))
         if self._saved is None:
             self._evaluate(step=0)
             return
         continuation.put_back(self.model, self._saved)  # type: ignore[arg-type]
         self._saved = None
         self._evaluator.resume()
-        self._run.first_step = self._saved_step = self.model.num_timesteps
+        self._saved_step = self.model.num_timesteps
+        self._run.resume_at(self._saved_step)
 
     def _on_rollout_start(self) -> None:
         self._refuse_infinite_losses()
@@ -76,10 +79,7 @@ class ProtocolCallback(BaseCallback):
             raise RunStopped(f"asked to stop; {outcome} at step {step}")
 
     def _on_step(self) -> bool:
-        self._refuse_infinite("reward", self.locals.get("rewards"))
-        self._refuse_infinite("observation", self.locals.get("new_obs"))
-        for info in self.locals.get("infos", ()):
-            self._refuse_infinite("observation", info.get("terminal_observation"))
+        self._check_step()
         if not self._can_continue and self._should_stop():
             raise RunStopped("asked to stop")
         self._evaluate(self.num_timesteps)
@@ -90,9 +90,9 @@ class ProtocolCallback(BaseCallback):
 
     def _on_training_end(self) -> None:
         self._refuse_infinite_losses()
-        self._refuse_infinite_weights()
+        self.refuse_weights()
         self._evaluate(self.num_timesteps)
-        if self._evaluator.finish(self.policy):
+        if self._evaluator.finish(self.policy, self.num_timesteps):
             self._keep_best()
 
     @property
@@ -110,7 +110,7 @@ class ProtocolCallback(BaseCallback):
     def _evaluate(self, step: int) -> None:
         if not self._evaluator.is_due(step):
             return
-        self._refuse_infinite_weights()
+        self.refuse_weights()
         if self._evaluator.catch_up(self.policy, step):
             self._keep_best()
 
@@ -125,21 +125,32 @@ class ProtocolCallback(BaseCallback):
             return step - self._saved_step >= self._checkpoint_freq
         return time.monotonic() - self._saved_at > CHECKPOINT_INTERVAL
 
+    def _check_step(self) -> None:
+        """Check what environments returned that no wrapper of ours could look at one by one."""
+        if self._check is None or "new_obs" not in self.locals:
+            return
+        check_last = ObservationCheck(self.training_env.observation_space)
+        with training_guarded(lambda _: self.model.num_timesteps, self.refuse_weights):
+            check_rewards(self.locals["rewards"], self.training_env.num_envs)
+            self._check(self.locals["new_obs"])
+            for info in self.locals["infos"]:
+                if info.get("terminal_observation") is not None:
+                    check_last(info["terminal_observation"])
+
+    def step_of(self, at_reset: bool) -> int:
+        """The step that an error of the training environments belongs to.
+
+        :param at_reset: has no effect here: SB3 resets within the step that ends an episode
+        """
+        if not self.locals:  # the very first reset
+            return 0
+        return self.model.num_timesteps + self.training_env.num_envs
+
+    def refuse_weights(self) -> None:
+        """End the run if a weight is NaN or infinite."""
+        refuse_weights(self.model.policy.named_parameters(), self.model.num_timesteps)
+
     def _refuse_infinite_losses(self) -> None:
         for name, value in self.model.logger.name_to_value.items():
             if "loss" in name:
-                self._refuse_infinite(name, value)
-
-    def _refuse_infinite_weights(self) -> None:
-        for name, weights in self.model.policy.named_parameters():
-            if not torch.isfinite(weights).all():
-                raise self._diverged(f"weight {name}")
-
-    def _refuse_infinite(self, source: str, values: Any) -> None:
-        parts = values.values() if isinstance(values, dict) else (values,)
-        for part in parts:
-            if part is not None and not np.isfinite(part).all():
-                raise self._diverged(source)
-
-    def _diverged(self, source: str) -> DivergedError:
-        return DivergedError(f"{source} is NaN or infinite at step {self.model.num_timesteps}")
+                refuse_not_finite(name, value, self.model.num_timesteps)

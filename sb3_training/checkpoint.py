@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 GENERATIONS = 2
@@ -34,11 +35,15 @@ def save_checkpoint(folder: Path, step: int, files: dict[str, bytes]) -> None:
         shutil.rmtree(old)
 
 
-def load_checkpoint(folder: Path) -> dict[str, bytes] | None:
-    """Content of the newest checkpoint that is whole; None where there is none."""
+def load_checkpoint(folder: Path, names: Collection[str] = ()) -> dict[str, bytes] | None:
+    """Content of the newest checkpoint that is whole; None where there is none.
+
+    :param names: only these files, and as far as they are concerned; all if left out
+    """
     for checkpoint in reversed(_checkpoints(folder)):
         try:
             digests = json.loads((checkpoint / MANIFEST).read_bytes())
+            digests = {name: value for name, value in digests.items() if not names or name in names}
             files = {name: (checkpoint / name).read_bytes() for name in digests}
         except (OSError, ValueError):
             continue

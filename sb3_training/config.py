@@ -1,6 +1,7 @@
 """The configuration of one training run."""
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -8,6 +9,7 @@ VEC_ENVS = ("dummy", "subproc", "native")
 PROTOCOLS = ("fixed", "published")
 OPTIONAL = ("max_episode_steps", "eval_envs")  # positive or None; not written where None
 POSITIVE = ("total_timesteps", "eval_freq", "n_eval_episodes", "n_envs")  # whole numbers from 1
+OWN_MODULES = ("envs", "gymnasium")  # what they register goes by its name alone
 MAX_SEED = 2**32 - 1  # the largest that NumPy's global generator takes, which SB3 seeds
 
 
@@ -19,6 +21,49 @@ class DivergedError(RuntimeError):
     """A number that training depends on is NaN or infinite."""
 
     run_state = "diverged"  # what the run directory is to say
+
+
+class BrokenEnvironmentError(RuntimeError):
+    """What an environment returned in mid-run does not fit its spaces."""
+
+
+def env_name(env_id: str) -> str:
+    """The one name of an environment: its id without the module that registers it."""
+    return env_id.rpartition(":")[2]
+
+
+def env_stem(env_id: str) -> str:
+    """An environment's name as part of a file's: without the slash of a namespace."""
+    return env_name(env_id).replace("/", "-")
+
+
+def env_origin(env_id: str) -> str:
+    """The user's own module that registers an environment; empty for this project's and others."""
+    module = env_id.rpartition(":")[0]
+    return "" if module.partition(".")[0] in OWN_MODULES else module
+
+
+def refuse_alike(env_ids: Iterable[str]) -> None:
+    """Refuse different environments whose results would go by the same name or lie in one place.
+
+    Those of two modules may have one name; ``a/Env-v0`` and ``a-Env-v0`` have one folder, and on
+    some disks those that differ in case.
+
+    :raises ConfigError: naming two of them
+    """
+    seen: dict[str, str] = {}
+    for env_id in env_ids:
+        other = seen.setdefault(env_stem(env_id).lower(), env_id)
+        if (env_name(other), env_origin(other)) != (env_name(env_id), env_origin(env_id)):
+            raise ConfigError(
+                f"two of the environments would be called alike, {other} and {env_id}:"
+                " give one another id, or another folder"
+            )
+
+
+def margin_of(margins: Mapping[str, float | None], env_id: str) -> float | None:
+    """A margin, or threshold, declared for an environment, whatever its module; None without."""
+    return {env_name(name): margin for name, margin in margins.items()}.get(env_name(env_id))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +82,10 @@ class RunConfig:
         environment's own vector version
     :param normalize: whether observations and rewards are normalised (SB3's VecNormalize)
     :param seed: 0 to 2^32 - 1
-    :param total_timesteps: environment steps to train for
+    :param total_timesteps: environment steps to train for. Algorithms that collect whole rollouts
+        (PPO, A2C, TRPO, RecurrentPPO, ARS, ``train_freq`` above 1 or in episodes) and ``n_envs``
+        above 1 may go on past them, to the end of the rollout; evaluations, status and provenance
+        say which step was reached
     :param eval_freq: environment steps between evaluations
     :param n_eval_episodes: episodes in each evaluation
     :param eval_envs: evaluation episodes that are played side by side, which costs memory; None
@@ -98,8 +146,20 @@ class RunConfig:
     @property
     def directory(self) -> str:
         """Where the run lies below its root: ``<label>/<env_id>_<seed>``."""
-        env_name = self.env_id.split(":")[-1].replace("/", "-")
-        return f"{self.label}/{env_name}_{self.seed}"
+        return f"{self.label}/{env_stem(self.env_id)}_{self.seed}"
+
+    @property
+    def is_as_registered(self) -> bool:
+        """Whether the environment has its registered arguments and time limit."""
+        return not self.env_kwargs and self.max_episode_steps is None
+
+    @property
+    def task(self) -> str:
+        """The environment's name, with the arguments and the time limit that it was given."""
+        given = sorted(self.env_kwargs.items())
+        if self.max_episode_steps is not None:
+            given.append(("max_episode_steps", self.max_episode_steps))
+        return " ".join([env_name(self.env_id), *map(str, given)])
 
     def to_json(self) -> dict[str, Any]:
         """The configuration as JSON-compatible values, without the optional ones not given."""

@@ -25,7 +25,8 @@ from envs.rollout import (
     play_in_batch,
     play_side_by_side,
 )
-from sb3_training.config import ConfigError, RunConfig
+from envs.step_check import StepGuard
+from sb3_training.config import ConfigError, RunConfig, env_name
 
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
@@ -66,7 +67,7 @@ def quiet_construction(env_id: str) -> Iterator[None]:
     Gymnasium warns of old versions; MuJoCo prints, and writes MUJOCO_LOG.TXT: its warnings are
     logged instead, each once.
     """
-    spec = gym.registry.get(env_id.split(":")[-1])
+    spec = gym.registry.get(env_name(env_id))
     if "mujoco" in str(spec and spec.entry_point).lower() or "mujoco" in sys.modules:
         with suppress(ImportError):  # then the environment says so itself
             mujoco = importlib.import_module("mujoco")
@@ -94,7 +95,7 @@ def make_batch_env(config: RunConfig, n: int) -> BatchEnv | None:
 
     :return: None unless :func:`envs.rollout.play_in_batch` could play in it
     """
-    spec = gym.registry.get(config.env_id.split(":")[-1])  # None for an id without a version
+    spec = gym.registry.get(env_name(config.env_id))  # None for an id without a version
     entry_point: Any = spec and spec.vector_entry_point
     if isinstance(entry_point, str):
         entry_point = load_env_creator(entry_point)
@@ -165,7 +166,7 @@ def make_training_env(
 
     env: VecEnv
     if config.n_envs == 1 and config.vec_env == "dummy":
-        single = Monitor(make_env(config), monitor_file, override_existing=not append)
+        single = Monitor(make_guarded(config), monitor_file, override_existing=not append)
         env = DummyVecEnv([lambda: single])
     else:
         if config.vec_env == "native":
@@ -173,7 +174,7 @@ def make_training_env(
             bare: VecEnv = NativeVecEnv(native)
         else:
             kind = SubprocVecEnv if config.vec_env == "subproc" else DummyVecEnv
-            maker = _make_in_worker if config.vec_env == "subproc" else make_env
+            maker = _make_in_worker if config.vec_env == "subproc" else make_guarded
             bare = kind([partial(maker, config)] * config.n_envs)
         env = monitored = VecMonitor(bare)
         if monitor_file is not None:
@@ -188,11 +189,20 @@ def make_training_env(
     return VecNormalize(env, gamma=gamma) if config.normalize else env
 
 
+def make_guarded(config: RunConfig) -> Env:
+    """Make the environment of a run for training: all that it returns is checked and copied."""
+    return StepGuard(make_env(config))
+
+
 def _make_in_worker(config: RunConfig) -> Env:
-    """Make an environment in a process of its own, which leaves it to its parent when to stop."""
+    """Make an environment in a process of its own, which leaves it to its parent when to stop.
+
+    To its parent too it leaves the checks, since an error here would only be seen as a process
+    that is gone.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all processes
     leave_remarks_to_parent()
-    return make_env(config)
+    return StepGuard(make_env(config), checks=False)
 
 
 def _unknown_environment(env_id: str) -> str:

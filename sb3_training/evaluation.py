@@ -11,6 +11,7 @@ import torch
 
 from envs.rollout import Evaluation, Policy, evaluate
 from sb3_training.config import RunConfig
+from sb3_training.guard import evaluation_guarded, refuse_not_finite
 from sb3_training.players import Players
 from sb3_training.run_directory import EVALUATIONS, RunDirectory
 from sb3_training.stopping import RunStopped
@@ -28,6 +29,9 @@ class Evaluator:
     The policies at the last N_LATE of these points are *late* ones: they also play N_FINAL_EPISODES
     episodes from held-out starts, or, with ``evaluation="published"``, after one seeding with the
     run's seed + 100, as the curve's episodes do. The final policy is the last of them.
+
+    The last evaluation is recorded at the step that training reached: an algorithm that collects
+    whole rollouts, or steps several environments at once, may go on past ``total_timesteps``.
 
     :param config: of the run
     :param run: where the results are written
@@ -86,15 +90,20 @@ class Evaluator:
             is_best |= self._evaluate(policy, self._pending[0])
         return is_best
 
-    def finish(self, policy: Policy) -> bool:
-        """Evaluate the final policy, as the last grid point and as the last of the late ones.
+    def finish(self, policy: Policy, step: int) -> bool:
+        """Evaluate the final policy, at the step that was reached, as the last of the late ones.
 
+        :param step: environment steps that were taken, ``total_timesteps`` or more
         :return: whether the policy is the best so far
         :raises RunStopped: as :meth:`catch_up` does
+        :raises RuntimeError: if they are fewer
         """
-        (last_step,) = self._pending
-        is_best = self._evaluate(policy, last_step)
-        mean_return = self._late[last_step].returns.mean()
+        if step < self._config.total_timesteps:
+            raise RuntimeError(
+                f"training ended at step {step}, short of {self._config.total_timesteps}"
+            )
+        is_best = self._evaluate(policy, step)
+        mean_return = self._late[step].returns.mean()
         self._run.log(f"final policy, {N_FINAL_EPISODES} starts: mean return {mean_return:.2f}")
         self.close()
         return is_best
@@ -104,9 +113,14 @@ class Evaluator:
         self._players.close()
 
     def _evaluate(self, policy: Policy, step: int) -> bool:
-        evaluation = self._play(policy, FIRST_SEED, self._config.n_eval_episodes)
-        if step in self._late_points:
-            self._late[step] = self._play(policy, FINAL_FIRST_SEED, N_FINAL_EPISODES, True)
+        is_late = self._pending[0] in self._late_points
+        with evaluation_guarded(step):
+            evaluation = self._play(policy, FIRST_SEED, self._config.n_eval_episodes)
+            refuse_not_finite("return of the evaluation", evaluation.returns, step)
+            if is_late:
+                late = self._play(policy, FINAL_FIRST_SEED, N_FINAL_EPISODES, True)
+                refuse_not_finite("return of the evaluation", late.returns, step)
+                self._late[step] = late
         best = max((each.returns.mean() for each in self._curve.values()), default=-np.inf)
         self._curve[step] = evaluation
         self._pending.pop(0)

@@ -4,7 +4,7 @@ import io
 from dataclasses import astuple, dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,7 @@ class Normalization:
         return buffer.getvalue()
 
     @classmethod
-    def load(cls, file: Path) -> "Normalization":
+    def load(cls, file: Path | BinaryIO) -> "Normalization":
         """The inverse of :meth:`to_bytes`."""
         with np.load(file) as saved:
             mean, variance, epsilon, clip = (saved[name] for name in FIELDS)

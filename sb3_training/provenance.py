@@ -1,14 +1,24 @@
 """What a result was made with: package versions, commit, processor, command."""
 
+import hashlib
+import json
 import platform
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 PACKAGES = ("gymnasium", "stable-baselines3", "sb3-contrib", "torch", "numpy")
 PHYSICS = "mujoco"  # an extra
+# What a result may depend on: a run is not continued under another of these.
+SOFTWARE = ("python", "packages", "git_commit", "git_changes", "cpu", "device")
+SEAL = "sha256"
+UNKNOWN = "not known"
+UNSEALED = "from before it had a digest"
 
 
 def describe_software(device: str) -> dict[str, Any]:
@@ -24,6 +34,7 @@ def describe_software(device: str) -> dict[str, Any]:
         "packages": package_versions(),
         "git_commit": commit,
         "git_clean": None if commit is None else _git("status", "--porcelain") == "",
+        "git_changes": git_changes(),
         "platform": platform.platform(),
         "cpu": _cpu_name(),
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
@@ -41,9 +52,75 @@ def package_versions() -> dict[str, str]:
         return versions
 
 
+@cache  # the code that runs is the one that was there at the start
 def git_commit() -> str | None:
-    """The commit of this project that is checked out; None where there is no repository."""
-    return _git("rev-parse", "HEAD")
+    """The commit of this project that is checked out; None where there is no repository.
+
+    Nor where it is installed within somebody else's repository.
+    """
+    tracked = _git("ls-files", "--error-unmatch", Path(__file__).name) is not None
+    return _git("rev-parse", "HEAD") if tracked else None
+
+
+@cache
+def git_changes() -> str | None:
+    """A digest of what has changed in the code since the commit; None if nothing has."""
+    changes = _git("diff", "HEAD", "--", ":/*.py", ":/*.toml") if git_commit() else None
+    return hashlib.sha256(changes.encode()).hexdigest()[:12] if changes else None
+
+
+def software_of(description: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a description that results may depend on, the packages' versions by name."""
+    known = {name: description[name] for name in SOFTWARE if name in description}
+    if "packages" in known:
+        known |= {PHYSICS: None, **known.pop("packages")}
+    return known
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What is not the same in two results of :func:`software_of`, in words."""
+    return [
+        f"{name} was {before.get(name, UNKNOWN)}, here it is {now.get(name, UNKNOWN)}"
+        for name in {**before, **now}
+        if before.get(name, UNKNOWN) != now.get(name, UNKNOWN)
+    ]
+
+
+def mixture(contents: Iterable[Mapping[str, Any]]) -> str | None:
+    """One line that says in what runs were not all made alike; None if they were.
+
+    :param contents: of provenance.json, one for each run
+    """
+    counts: dict[str, Counter[str]] = {}
+    for content in contents:
+        parts = [part["software"] for part in content.get("parts", ())] or [software_of(content)]
+        seen = {(name, str(value)) for part in parts for name, value in part.items()}
+        seen |= {("software", UNKNOWN) for part in parts if not part}
+        if content and SEAL not in content:
+            seen.add(("provenance.json", UNSEALED))
+        for name, value in seen:
+            counts.setdefault(name, Counter())[value] += 1
+    texts = []
+    for name, values in sorted(counts.items()):
+        if len(values) > 1 or {UNKNOWN, UNSEALED} & values.keys():
+            each = [f"{value} ({n} run{'s'[: n - 1]})" for value, n in sorted(values.items())]
+            texts.append(f"{name} {', '.join(each)}")
+    return f"These runs were not all made alike: {'; '.join(texts)}." if texts else None
+
+
+def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Content for a file that carries its own digest, since it holds times."""
+    return {**content, SEAL: _digest_of(content)}
+
+
+def is_whole(content: Mapping[str, Any]) -> bool:
+    """Whether a file's content is what was sealed; one from before there were seals may be."""
+    return SEAL not in content or content[SEAL] == _digest_of(content)
+
+
+def _digest_of(content: Mapping[str, Any]) -> str:
+    values = {name: value for name, value in content.items() if name != SEAL}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _git(*arguments: str) -> str | None:
@@ -54,6 +131,7 @@ def _git(*arguments: str) -> str | None:
             cwd=Path(__file__).parent,
             capture_output=True,
             text=True,
+            errors="replace",
             check=True,
         )
     except (OSError, subprocess.CalledProcessError):

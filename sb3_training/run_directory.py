@@ -15,7 +15,10 @@ from filelock import FileLock, Timeout
 
 from sb3_training.checkpoint import digest, load_checkpoint, save_checkpoint, write_through
 from sb3_training.config import ConfigError, RunConfig
-from sb3_training.provenance import describe_software
+from sb3_training.history import PARTS, History
+from sb3_training.provenance import describe_software, is_whole, sealed
+
+logger = logging.getLogger(__name__)
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +27,8 @@ Progress = Callable[[int, float | None, float | None], None]
 EVALUATIONS = "evaluations.npz"
 MONITOR = "train.monitor.csv"
 LOG = "log.txt"
+CONFIG = "config.json"
+PROVENANCE = "provenance.json"
 BEGINS_ANEW = "if stopped, this run begins anew"  # so a note begins that is of no account later
 BEST = ("best_model.zip", "best_normalization.npz")
 GROWING = (EVALUATIONS, MONITOR, LOG, *BEST)  # written to throughout a run
@@ -46,7 +51,9 @@ class RunDirectory:
         self.path = path
         self.last_return: float | None = None
         self.last_training_return: float | None = None
+        self.step = 0  # environment steps so far
         self.first_step = 0  # where this process took the run up
+        self._history = History({})
         self._on_progress = on_progress
         self._status_written = 0.0
         self._save_failure = ""
@@ -76,24 +83,32 @@ class RunDirectory:
 
     def log(self, line: str) -> None:
         """Append a line to log.txt."""
-        with (self.path / LOG).open("a") as file:
+        with (self.path / LOG).open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
     def report(self, step: int) -> None:
         """Tell that the run has come to an environment step."""
+        self.step = step
         if self._on_progress is not None:
             self._on_progress(step, self.last_return, self.last_training_return)
         if time.monotonic() - self._status_written > STATUS_INTERVAL:
             self.write_status("running", step)
             self._status_written = time.monotonic()
 
+    def resume_at(self, step: int) -> None:
+        """Note that this process goes on from a checkpoint of that environment step."""
+        self.step = self.first_step = step
+
     def save_checkpoint(self, step: int, files: dict[str, bytes]) -> None:
         """Save what an exact continuation needs, with the files that have grown so far.
 
         :param files: content by name
         """
-        grown = {name: (self.path / name).read_bytes() for name in GROWING if self._has(name)}
-        save_checkpoint(self.path / "checkpoint", step, {**files, **grown})
+        grown = {
+            name: (self.path / name).read_bytes() for name in (*GROWING, CONFIG) if self._has(name)
+        }
+        parts = json.dumps({"parts": self._history.parts(self.first_step, step)}).encode()
+        save_checkpoint(self.path / "checkpoint", step, {**files, **grown, PARTS: parts})
 
     def try_to_save(self, step: int, take_down: Callable[[], dict[str, bytes]]) -> bool:
         """Save a checkpoint; a failure is logged, and the run goes on without.
@@ -114,12 +129,81 @@ class RunDirectory:
         return True
 
     def load_checkpoint(self) -> dict[str, bytes] | None:
-        """The newest checkpoint, None where there is none; puts back the files that had grown."""
+        """The newest checkpoint, None where there is none; puts back the files that had grown.
+
+        :raises ConfigError: if other software made it: an older one, if the newest is damaged
+        """
         files = load_checkpoint(self.path / "checkpoint")
+        self._follow(files)
         for name in GROWING:
             if files is not None and name in files:
                 self.write_bytes(name, files[name])
         return files
+
+    def take_up(self, history: History) -> None:
+        """Begin the run or go on with it, in this process.
+
+        :raises ConfigError: if other software made what there is, or config.json is not the one
+            that the run was stopped with
+        """
+        files = load_checkpoint(self.path / "checkpoint", [PARTS, CONFIG])
+        self._history = history
+        if files is None or not self._has(CONFIG):
+            return
+        if CONFIG in files and files[CONFIG] != (self.path / CONFIG).read_bytes():
+            raise ConfigError(
+                f"{self.path / CONFIG} is not what the run was stopped with: put it back"
+            )
+        self._follow(files)
+
+    def _follow(self, checkpoint: dict[str, bytes] | None) -> None:
+        try:
+            self._history.follow(checkpoint)
+        except ConfigError as error:
+            raise ConfigError(f"{self.path}: {error}") from None
+
+    def settings(self) -> dict[str, Any] | None:
+        """Content of config.json; None where there is none.
+
+        :raises ConfigError: if it is damaged
+        """
+        try:
+            content = self.read_verified(CONFIG, say=False)
+            values: dict[str, Any] = json.loads(content)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except ValueError as error:
+            raise ConfigError(f"{self.path / 'config.json'} is damaged: {error}") from error
+        return values
+
+    def provenance(self) -> dict[str, Any]:
+        """Content of provenance.json, empty where there is none.
+
+        :raises ConfigError: if it is not what the run left
+        """
+        content = self.read_json(PROVENANCE) or {}
+        if not is_whole(content):
+            raise ConfigError(f"{self.path / PROVENANCE} is not what the run left: it is damaged")
+        return content
+
+    def read_verified(self, name: str, say: bool = True) -> bytes:
+        """Content of a file, which must be the one that the run left.
+
+        A file without a digest is taken as it is: the run is not complete, or from before.
+
+        :param say: whether to say so
+        :raises FileNotFoundError: if there is none
+        :raises ConfigError: if it is another
+        """
+        content = (self.path / name).read_bytes()
+        expected = (self.read_json("status.json") or {}).get("digests", {}).get(name)
+        if expected is None and say:
+            logger.warning("%s has no digest: it is taken as it is", self.path / name)
+        if expected not in (None, digest(content)):
+            raise ConfigError(
+                f"{self.path / name} is not what the run left: it is damaged, or was changed"
+            )
+        return content
 
     def _has(self, name: str) -> bool:
         return (self.path / name).exists()
@@ -142,11 +226,12 @@ class RunDirectory:
     def is_done(self) -> bool:
         """Whether the run is complete, its files being those that it left."""
         status = self.read_json("status.json")
-        return (
-            status is not None
-            and status["state"] == "done"
-            and self._digests(status["digests"]) == status["digests"]
-        )
+        if status is None or status["state"] != "done":
+            return False
+        with suppress(ConfigError):
+            self.provenance()
+            return bool(self._digests(status["digests"]) == status["digests"])
+        return False
 
     def lock(self) -> FileLock:
         """The lock that a run holds as long as its process lives."""
@@ -169,12 +254,17 @@ class RunDirectory:
             digests[name] = None if content is None else digest(content)
         return digests
 
-    def finish(self, step: int) -> None:
-        """Mark the run as done, with the digests of its files (of those without times in them)."""
-        timed = {"status.json", "provenance.json", MONITOR, ".lock"}
+    def finish(self) -> None:
+        """Mark the run as done, at the step it has reached.
+
+        With the digests of its files, of those without times in them.
+        """
+        timed = {"status.json", PROVENANCE, MONITOR, ".lock"}
         files = (path for path in self.path.iterdir() if path.is_file())
+        made_with = self._history.provenance(self.first_step, self.step)
+        self.write_json(PROVENANCE, sealed(made_with))
         names = sorted(file.name for file in files if file.name not in timed)
-        self.write_status("done", step, digests=self._digests(names))
+        self.write_status("done", self.step, digests=self._digests(names))
         shutil.rmtree(self.path / "checkpoint", ignore_errors=True)
 
 
@@ -185,6 +275,7 @@ def execute(
     body: Callable[[RunDirectory], None],
     on_progress: Progress | None = None,
     notes: Sequence[str] = (),
+    allow_mixed: bool = False,
 ) -> Path:
     """Carry out a run in its directory, unless it is already there, complete.
 
@@ -193,8 +284,10 @@ def execute(
     :param hyperparameters: as resolved, defaults included
     :param body: does the work and leaves its files in the given directory
     :param notes: what a reader of the results must know, for log.txt and provenance.json
+    :param allow_mixed: whether to go on with what other software began
     :return: the run directory
-    :raises ConfigError: if the directory holds a run with other settings
+    :raises ConfigError: if the directory holds a run with other settings, or that other software
+        began
     :raises RunBusyError: if another process is at work there
     """
     run = RunDirectory(Path(root) / config.directory, on_progress)
@@ -213,10 +306,13 @@ def execute(
     with lock:
         refuse_other_settings(run, settings)
         if not run.is_done():
+            noted = {"notes": list(notes)} if notes else {}
+            history = History({**describe_software(config.device), **noted}, allow_mixed)
+            run.take_up(history)
             _start_afresh(run, settings)
             for note in notes:  # a continued run finds them in its saved log
                 run.log(note)
-            _carry_out(run, config, body, notes)
+            _carry_out(run, config, body)
     return run.path
 
 
@@ -232,7 +328,7 @@ def refuse_other_settings(run: RunDirectory, settings: dict[str, Any]) -> None:
 
     :raises ConfigError: saying what differs
     """
-    existing = run.read_json("config.json")
+    existing = run.read_json(CONFIG)
     if existing is None:
         return
     # A run from before a setting existed was made with what is now its default.
@@ -255,43 +351,26 @@ def refuse_other_settings(run: RunDirectory, settings: dict[str, Any]) -> None:
 
 def _start_afresh(run: RunDirectory, settings: dict[str, Any]) -> None:
     """Remove what a stopped run left, checkpoints excepted, and write down what is to run."""
-    if run.read_json("config.json") is None:  # whose checkpoints these are, nobody knows
+    if run.read_json(CONFIG) is None:  # whose checkpoints these are, nobody knows
         shutil.rmtree(run.path / "checkpoint", ignore_errors=True)
     if not (run.path / "checkpoint").exists():
         shutil.rmtree(run.path / "tensorboard", ignore_errors=True)
     for file in run.path.iterdir():
-        if file.name not in (".lock", "config.json") and file.is_file():
+        if file.name not in (".lock", CONFIG) and file.is_file():
             file.unlink()
-    run.write_json("config.json", settings)
+    run.write_json(CONFIG, settings)
     run.write_status("running", 0)
 
 
-def _carry_out(
-    run: RunDirectory,
-    config: RunConfig,
-    body: Callable[[RunDirectory], None],
-    notes: Sequence[str],
-) -> None:
-    began = time.time()
-    provenance = describe_software(config.device)
+def _carry_out(run: RunDirectory, config: RunConfig, body: Callable[[RunDirectory], None]) -> None:
     try:
         body(run)
     except BaseException as error:
         state = getattr(error, "run_state", "failed")
         if isinstance(error, KeyboardInterrupt):
             state = "interrupted"
-        step = (run.read_json("status.json") or {"step": 0})["step"]
         with suppress(OSError):  # a full disk must not hide the error itself
             run.log(traceback.format_exc())
-            run.write_status(state, step, message=repr(error))
+            run.write_status(state, run.step, message=repr(error))
         raise
-    seconds = time.time() - began
-    times = {
-        "began": began,
-        "seconds": seconds,
-        "continued_from_step": run.first_step,
-        "steps_per_second": (config.total_timesteps - run.first_step) / seconds,
-    }
-    noted = {"notes": list(notes)} if notes else {}
-    run.write_json("provenance.json", {**provenance, **times, **noted})
-    run.finish(config.total_timesteps)
+    run.finish()

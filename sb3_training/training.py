@@ -16,6 +16,7 @@ from sb3_training.continuation import obstacle, prepare
 from sb3_training.environments import make_training_env
 from sb3_training.evaluation import Evaluator
 from sb3_training.gate import Passed, pass_gate
+from sb3_training.guard import refuse_weights, training_guarded
 from sb3_training.model_file import model_bytes
 from sb3_training.run_directory import MONITOR, Progress, RunDirectory, execute
 
@@ -32,6 +33,7 @@ def train(
     should_stop: Callable[[], bool] = lambda: False,
     checkpoint_freq: int | None = None,
     check: bool = True,
+    allow_mixed: bool = False,
 ) -> Path:
     """Train as configured; a run that is already complete is left as it is.
 
@@ -49,9 +51,12 @@ def train(
         else the run goes on from the checkpoint before
     :param checkpoint_freq: environment steps between checkpoints; None for one a minute
     :param check: whether SB3's checker is to look at the environment first
+    :param allow_mixed: whether to go on with what other software began
     :return: the run directory
     :raises ConfigError: if the configuration cannot be run, before anything is written
     :raises sb3_training.config.DivergedError: if a number is NaN or infinite
+    :raises sb3_training.config.BrokenEnvironmentError: if what the environment returns does not
+        fit its spaces
     :raises sb3_training.stopping.RunStopped: if it was asked to stop
     """
     torch.set_num_threads(1)
@@ -75,7 +80,13 @@ def train(
             prepare(model, saved)  # type: ignore[arg-type]
         steps_left = config.total_timesteps - model.num_timesteps
         try:
-            with divergence_noticed(model):
+            with (
+                divergence_noticed(model),
+                training_guarded(
+                    callback.step_of,
+                    lambda: refuse_weights(model.policy.named_parameters(), model.num_timesteps),
+                ),
+            ):
                 model.learn(steps_left, callback, reset_num_timesteps=saved is None)
         finally:
             env.close()
@@ -85,7 +96,7 @@ def train(
         if normalization is not None:
             run.write_bytes("normalization.npz", normalization.to_bytes())
 
-    return execute(config, hyperparameters, root, body, on_progress, passed.notes)
+    return execute(config, hyperparameters, root, body, on_progress, passed.notes, allow_mixed)
 
 
 def inspect(config: RunConfig, check: bool = True) -> Passed:

@@ -9,6 +9,8 @@ from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
+from envs.step_check import copied
+
 
 class NativeVecEnv(VecEnv):
     """SB3's VecEnv on top of a Gymnasium vector environment.
@@ -33,7 +35,7 @@ class NativeVecEnv(VecEnv):
         observations, infos = self.env.reset(seed=seeds)
         self.reset_infos = self._split(infos)
         self._reset_seeds()
-        return observations
+        return copied(observations)
 
     def step_async(self, actions: np.ndarray) -> None:
         """Take the actions, shape (n, ...), for the step."""
@@ -51,7 +53,8 @@ class NativeVecEnv(VecEnv):
                 infos[k] = {**final_infos[k], "terminal_observation": batched["final_obs"][k]}
         for info, ended in zip(infos, (truncations & ~terminations).tolist(), strict=True):
             info["TimeLimit.truncated"] = ended
-        return observations, rewards.astype(np.float32), over, infos
+        # Copies, since it may change its own arrays in place.
+        return copied(observations), rewards.astype(np.float32), over.copy(), infos
 
     def close(self) -> None:
         """Close the environment."""

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import ArrayLike
 
 from sb3_training.config import RunConfig
+from sb3_training.provenance import sealed
 from sb3_training.run_directory import RunDirectory, execute
 
 
@@ -42,11 +43,18 @@ def made_up_run(
         }
         np.savez(buffer, **content)  # type: ignore[arg-type]
         run.write_bytes("evaluations.npz", buffer.getvalue())
+        run.step = int(content["timesteps"][-1])
 
     total = max(100 * (len(means) - 1), 1)
     settings = {"algo": "td3", "total_timesteps": total, "n_eval_episodes": 2, **config}
     run_config = RunConfig(label=label, env_id=env_id, seed=seed, **settings)
     return execute(run_config, {"gamma": gamma}, root, body)
+
+
+def edit_provenance(path: Path, **values: Any) -> None:
+    """Let a run have been made otherwise than it was."""
+    run = RunDirectory(path)
+    run.write_json("provenance.json", sealed({**run.provenance(), **values}))
 
 
 def set_optimum(monkeypatch: pytest.MonkeyPatch, value: float = 0.0, loss: float = 1.0) -> None:

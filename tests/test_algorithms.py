@@ -1,12 +1,14 @@
 """SB3's algorithms by name, presets and hyperparameters."""
 
+from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
-from stable_baselines3 import TD3
+from sb3_contrib import MaskablePPO, RecurrentPPO
+from stable_baselines3 import DDPG, DQN, SAC, TD3
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
@@ -171,12 +173,118 @@ def test_an_algorithm_that_passes_its_arguments_on_has_those_of_its_base_too() -
     overrides = {"patience": 3.0, "gamma": 0.5, "buffer_size": 10}
     run = config(f"{__name__}:PassesOn", hyperparams=overrides)
     hyperparameters = resolve_hyperparameters(run)
-    assert "tau" not in hyperparameters  # the class might set it itself
+    assert "verbose" not in hyperparameters
+    assert "policy_delay" not in resolve_hyperparameters(replace(run, preset="sb3_default"))
     model: Any = build_model(run, hyperparameters, make_env(run))
     assert (model.patience, model.gamma, model.tau) == (3.0, 0.5, 0.005)
     assert run.label == "passeson"
     with pytest.raises(ConfigError, match=r"gamma of .* must be a number from 0 up to 1"):
         resolve_hyperparameters(config(f"{__name__}:PassesOn", hyperparams={"gamma": 2}))
+
+
+class Inherits(TD3):
+    """Settings as TD3's, and the constructor too."""
+
+
+class OfDDPG(DDPG):
+    pass
+
+
+class OfSAC(SAC):
+    pass
+
+
+class WithoutDelay(TD3):
+    """It has not all of TD3's settings."""
+
+    def __init__(self, policy: Any, env: Any, learning_rate: float = 1e-3, gamma: float = 0.9,
+                 seed: int | None = None, device: str = "cpu") -> None:  # fmt: skip
+        super().__init__(policy, env, learning_rate, 10, gamma=gamma, seed=seed, device=device)
+
+
+class OwnRate(TD3):
+    """It sets itself what the preset sets too."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, learning_rate=1e-3, **options)  # type: ignore[misc]
+
+
+class TakesNumbers(SAC):
+    """With a constructor of its own, which may take other actions than SAC's."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        raise NotImplementedError
+
+
+class OfDQN(DQN):
+    pass
+
+
+class OfRecurrent(RecurrentPPO):
+    pass
+
+
+class OfMaskable(MaskablePPO):
+    pass
+
+
+def own(kind: type) -> str:
+    return f"{__name__}:{kind.__name__}"
+
+
+@pytest.mark.parametrize(
+    ("algo", "ancestor"),
+    [
+        (own(Inherits), "td3"),
+        (own(OfDDPG), "ddpg"),
+        (own(OfSAC), "sac"),
+        ("stable_baselines3:TD3", "td3"),
+        ("stable_baselines3.td3.td3:TD3", "td3"),
+        ("sb3_contrib:TQC", "tqc"),
+    ],
+)
+@pytest.mark.parametrize("env_id", ["rocket-v0", "Hopper-v4"])
+def test_presets_follow_the_class(algo: str, ancestor: str, env_id: str) -> None:
+    for preset in (None, "sb3_default"):
+        ours = resolve_hyperparameters(config(algo, env_id, preset=preset))
+        assert ours == resolve_hyperparameters(config(ancestor, env_id, preset=preset))
+    with pytest.raises(ConfigError, match=r"must be one of .*sb3_default"):
+        resolve_hyperparameters(config(algo, preset="nope"))
+
+
+def test_a_class_gets_of_a_preset_what_it_takes() -> None:
+    run = config(own(WithoutDelay), hyperparams={"gamma": 0.5})
+    assert resolve_hyperparameters(run) == {"learning_rate": 3e-4, "gamma": 0.5}
+    hyperparameters = resolve_hyperparameters(config(own(PassesOn)))
+    assert hyperparameters.pop("patience") == 2.0
+    td3 = resolve_hyperparameters(config())
+    assert hyperparameters == {name: td3[name] for name in hyperparameters}
+    assert {"policy_delay", "exploration_noise", "policy_kwargs"} <= hyperparameters.keys()
+
+
+def test_a_class_that_sets_itself_what_the_preset_sets_is_told_the_way_out() -> None:
+    run = config(own(OwnRate))
+    with pytest.raises(ConfigError, match="preset sb3_default leaves its settings to the class"):
+        build_model(run, resolve_hyperparameters(run), make_env(run))
+    run = replace(run, preset="sb3_default", hyperparams={"buffer_size": 10})
+    build_model(run, resolve_hyperparameters(run), make_env(run))
+
+
+def test_action_spaces_and_policies_follow_the_class_too() -> None:
+    vector = spaces.Box(-1.0, 1.0, (2,))
+    whole = Spaces(spaces.Discrete(2), vector)
+    for kind, able in ((Inherits, False), (OfDQN, True), (TakesNumbers, True)):
+        run = config(own(kind))
+        if able:
+            check_spaces(run, whole)
+        else:
+            with pytest.raises(ConfigError, match=r"does not take the Discrete actions"):
+                check_spaces(run, whole)
+    with pytest.raises(ConfigError, match=r"does not take the Box actions"):
+        check_spaces(config(own(OfDQN)), Spaces(vector, vector))
+    with pytest.raises(ConfigError, match=r"OfMaskable needs action_masks\(\)"):
+        check_spaces(config(own(OfMaskable)), gym.make("CartPole-v1"))
+    assert policy_name(own(OfRecurrent), whole) == "MlpLstmPolicy"
 
 
 def test_a_linear_schedule_falls_to_zero_and_is_saved_without_code_of_ours() -> None:

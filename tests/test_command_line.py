@@ -76,8 +76,8 @@ def test_a_margin_of_ones_own_is_declared_for_every_environment() -> None:
         own, _ = choose("mine", ("td3", "sac"), ("rocket-v0", "my:My-v0"), 3, 500, margin)
         return own.to_json()["declaration"]["margins"]
 
-    assert declared(None) == {"rocket-v0": 20.0, "my:My-v0": None}
-    assert declared(1.5) == {"rocket-v0": 1.5, "my:My-v0": 1.5}
+    assert declared(None) == {"rocket-v0": 20.0, "My-v0": None}
+    assert declared(1.5) == {"rocket-v0": 1.5, "My-v0": 1.5}
 
 
 def test_a_shortened_experiment_goes_to_a_folder_of_its_own() -> None:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -164,8 +165,9 @@ def test_where_the_margin_comes_from_is_said(tmp_path: Path) -> None:
     assert "Margin: as given" in compare_page(theirs, "td3", root=runs, margin=3.0)
     page = compare_page(theirs, str(their_runs(tmp_path / "b", [1.0, 2.0, 3.0])), "Pendulum-v1")
     assert "Margin: this project's, not declared before the runs" in page
-    declared = EXPERIMENTS["smoke"].to_json() | {"margins": {"rocket-v0-like": 7.5}}
-    (runs / "experiment.json").write_text(json.dumps(declared))
+    steps = {"rocket-v0-like": 100}
+    declared = replace(EXPERIMENTS["smoke"], total_timesteps=steps, margins={"rocket-v0-like": 7.5})
+    (runs / "experiment.json").write_text(json.dumps(declared.to_json()))
     page = compare_page(theirs, "td3", root=runs)
     assert f"Margin: declared in {runs / 'experiment.json'}" in page
     assert any(row[0] == "equivalent" and "7.500" in row for row in cells(page))

@@ -20,7 +20,7 @@ from benchmarks.wording import sentence, sentences, warnings
 from tests.made_up_runs import made_up_run, set_optimum
 from tests.test_tables import cells, fail, picked
 
-OTHER = "my_module:Other-v0"  # no optimum and no margin is known
+OTHER = "other-v0"  # no optimum and no margin is known
 SPREAD = np.linspace(-1.0, 1.0, 20)  # of twenty runs
 
 
@@ -64,7 +64,7 @@ def tabulated(root: Path) -> Table:
 
 def head(root: Path, name: str = "mine") -> str:
     results = load_results(root)
-    return "\n".join(sentences(results, compare(results), name))
+    return "\n".join(text for text, _ in sentences(results, compare(results), name))
 
 
 def test_a_verdict_rests_on_the_late_return_and_on_failures(tmp_path: Path) -> None:
@@ -100,7 +100,6 @@ def test_a_sentence_tells_both_parts_and_the_mean(tmp_path: Path) -> None:
     (each,) = compared(tmp_path)
     text = sentence(each)
     assert text.startswith("Pendulum-v1, a against b: equivalent where they succeed, failure rates")
-    print(text)
     assert "the difference of trimmed means is +0.0, 90% interval [-0.3, 0.3], margin 4" in text
     assert "(a regret above 30): 1 of 10 against 0 of 10, a difference of +10 percentage" in text
     assert "On average: -29.4 against -10.5" in text
@@ -214,6 +213,28 @@ def test_without_a_threshold_failures_are_not_compared(tmp_path: Path) -> None:
     assert "Failures are not compared" in sentence(each)
     assert "without a margin: undecided" in sentence(each)
     assert "nothing was declared before the runs" in tabulated(tmp_path).caption
+
+
+def test_margins_and_thresholds_hold_however_a_module_is_given(tmp_path: Path) -> None:
+    for label in ("a", "b"):
+        runs(tmp_path, label, -10.0 + SPREAD, env_id="my.module:Own-v1", evaluation="published")
+    steps, values = {"my.module:Own-v1": 100}, {"my.module:Own-v1": 4.0}
+    declare(tmp_path, 20, total_timesteps=steps, margins=values, failure_regrets=values)
+    results = load_results(tmp_path)
+    regrets = results.finals.filter(like="_regret").columns
+    results = results._replace(finals=results.finals.assign(**dict.fromkeys(regrets, 1.0)))
+    (each,) = compare(results)
+    assert each.verdict
+    assert (each.env_id, each.failure_regret) == ("Own-v1", 4.0)
+    assert each.verdict.typical.margin == 4.0
+
+
+def test_what_has_failed_alone_is_compared_too_where_nothing_was_declared(tmp_path: Path) -> None:
+    runs(tmp_path, "a", -10.0 + SPREAD)
+    fail(tmp_path, "b", 0)
+    (each,) = compared(tmp_path)
+    assert (each.verdict, each.settings, each.steps) == (None, None, ((100,), ()))
+    assert "a against b: none: 1 of b failed or diverged." in head(tmp_path)
 
 
 def test_all_others_are_compared_with_the_declared_opponent_alone(tmp_path: Path) -> None:

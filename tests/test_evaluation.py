@@ -58,7 +58,7 @@ def evaluations(
     evaluator = Evaluator(config, RunDirectory(path))
     for step in steps:
         evaluator.catch_up(policy, step)
-    evaluator.finish(policy)
+    evaluator.finish(policy, config.total_timesteps)
     return dict(np.load(path / "evaluations.npz"))
 
 

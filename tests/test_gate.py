@@ -405,7 +405,7 @@ def test_no_more_pictures_are_held_than_are_measured(
     Camera.most = Camera.held
     before = Camera.held
     evaluator.catch_up(Still(), 0)
-    evaluator.finish(Still())
+    evaluator.finish(Still(), settings.total_timesteps)
     assert Camera.most - before <= at_most
     found = np.load(tmp_path / "evaluations.npz")
     assert (found["late_ep_lengths"] == 30).all()
@@ -422,7 +422,7 @@ def test_the_size_of_the_groups_does_not_change_the_episodes(env_id: str, tmp_pa
         path.mkdir()
         evaluator = Evaluator(settings, RunDirectory(path))
         evaluator.catch_up(Still(), 20)
-        evaluator.finish(Still())
+        evaluator.finish(Still(), settings.total_timesteps)
         found.append((path / "evaluations.npz").read_bytes())
     assert found[1:] == found[:1] * 3
 
@@ -437,7 +437,7 @@ def test_late_policies_are_those_of_the_last_ten_points_and_the_final_one_is_the
         if step == 70:  # as after a stop
             evaluator = Evaluator(settings, RunDirectory(tmp_path))
             evaluator.resume()
-    evaluator.finish(Still())
+    evaluator.finish(Still(), settings.total_timesteps)
     found = np.load(tmp_path / "evaluations.npz")
     assert found["late_timesteps"].tolist() == found["timesteps"][-10:].tolist()
     assert found["late_results"].shape == found["late_ep_lengths"].shape == (10, 3)

@@ -16,7 +16,7 @@ ALLOWED = {
     "benchmarks": {"envs", "td3_reference", "sb3_training", "train_sb3"},
 }
 REPORTING = [
-    *("results", "statistics", "verdict", "coverage", "comparisons", "optimal_returns"),
+    *("results", "statistics", "verdict", "coverage", "comparisons", "settings"),
     *(
         "adapters",
         "compare",
@@ -28,7 +28,7 @@ REPORTING = [
         "plots",
         "report",
     ),
-    *("grids", "dynamic_programming", "optimal_control"),
+    *("optimal_returns", "grids", "dynamic_programming", "optimal_control"),
 ]
 TRAINING = {
     "benchmarks.run",

@@ -35,7 +35,7 @@ def make_runs(root: Path) -> Path:
     for seed, last in enumerate([-1.0, -2.0, -2.0, -2.0, -3.0]):
         made_up_run(root, "a", seed, [-9.0, last])
         made_up_run(root, "b", seed, [-9.0, last - 1.0])
-    made_up_run(root, "a", 0, [-9.0, -7.0], env_id="my:Env-v3")
+    made_up_run(root, "a", 0, [-9.0, -7.0], env_id="my:env-v3")
     return root
 
 
@@ -164,11 +164,11 @@ def test_the_same_runs_give_the_same_bytes(report: Report, tmp_path: Path) -> No
 
 def test_what_an_earlier_report_showed_does_not_stay(small: Path, tmp_path: Path) -> None:
     """Nor does anything else go."""
-    other = made_up_run(small, "b", 0, [-9.0, -1.0], env_id="my:Env-v3")
+    other = made_up_run(small, "b", 0, [-9.0, -1.0], env_id="my:env-v3")
     made_up_run(small, "b", 0, [-9.0, -1.0])
     (tmp_path / "mine.csv").write_text("mine")
     write_report(small, tmp_path)
-    gone = ("learning_curve_Env-v3.png", "verdicts.csv", "verdicts.md", "verdicts.tex")
+    gone = ("learning_curve_env-v3.png", "verdicts.csv", "verdicts.md", "verdicts.tex")
     assert json.loads((tmp_path / "verdicts.json").read_text())[0]["num_runs"] == [1, 1]
     assert all((tmp_path / name).exists() for name in gone)
     shutil.rmtree(other.parent)

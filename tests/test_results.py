@@ -15,7 +15,7 @@ from benchmarks.experiments import Experiment
 from benchmarks.results import curve_matrix, final_values, groups, load_results
 from sb3_training.config import ConfigError
 from sb3_training.run_directory import RunDirectory
-from tests.made_up_runs import made_up_run, set_optimum
+from tests.made_up_runs import edit_provenance, made_up_run, set_optimum
 
 
 @pytest.fixture(autouse=True)
@@ -168,16 +168,16 @@ def test_settings_are_those_of_the_lowest_seed(tmp_path: Path) -> None:
 
 def test_provenance_counts_the_runs_of_each_kind_of_origin(tmp_path: Path) -> None:
     for seed, commit in enumerate(["b", "a", "b"]):
-        file = made_up_run(tmp_path, "td3", seed, [1.0, 2.0]) / "provenance.json"
-        edit_json(file, git_commit=commit, command=["train", f"--seed={seed // 2}"])
+        file = made_up_run(tmp_path, "td3", seed, [1.0, 2.0])
+        edit_provenance(file, git_commit=commit, command=["train", f"--seed={seed // 2}"])
     origins = load_results(tmp_path).provenance
     found = [(each["git_commit"], each["num_runs"], each["commands"]) for each in origins]
     assert found == [("a", 1, ["train --seed=0"]), ("b", 2, ["train --seed=0", "train --seed=1"])]
 
 
 def test_times_are_those_that_the_run_wrote_down(tmp_path: Path) -> None:
-    file = made_up_run(tmp_path, "td3", 0, [1.0, 2.0]) / "provenance.json"
-    edit_json(file, seconds=8.0, steps_per_second=12.5, continued_from_step=50)
+    file = made_up_run(tmp_path, "td3", 0, [1.0, 2.0])
+    edit_provenance(file, seconds=8.0, steps_per_second=12.5, continued_from_step=50)
     (row,) = load_results(tmp_path).timings.to_dict("records")
     names = ("seed", "seconds", "steps_per_second", "continued_from_step")
     assert [row[name] for name in names] == [0, 8.0, 12.5, 50]

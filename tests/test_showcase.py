@@ -45,8 +45,8 @@ def test_a_trained_policy_and_the_controllers_are_played_from_the_same_start(
     shown = showcase(load_results(root), root, folder)
     assert shown.missing == []
     assert [name for name, _ in shown.animations] == [
-        "showcase_rocket-v0_td3_reference",
-        "showcase_rocket-v0_pd",
+        "showcase_rocket-v0+td3_reference",
+        "showcase_rocket-v0+pd",
     ]
     assert shown.table is not None
     env = make_env(RunConfig(algo="any", env_id="rocket-v0", total_timesteps=1))
@@ -56,7 +56,7 @@ def test_a_trained_policy_and_the_controllers_are_played_from_the_same_start(
     error = rows["steady-state error in m"]["pd"]
     assert error == pytest.approx(trajectories.steady_state_error(episode))
     assert rows["jitter in m/s²"]["pd"] == pytest.approx(trajectories.jitter(episode))
-    with Image.open(folder / "showcase_rocket-v0_pd.gif") as animation:
+    with Image.open(folder / "showcase_rocket-v0+pd.gif") as animation:
         assert 10 < animation.n_frames <= FRAMES  # type: ignore[attr-defined]
         assert animation.width == WIDTH
     (picture,) = shown.pictures
@@ -68,14 +68,14 @@ def test_a_trained_policy_and_the_controllers_are_played_from_the_same_start(
 def test_what_cannot_be_played_is_named_and_spoils_nothing(tmp_path: Path) -> None:
     root = tmp_path / "runs"
     made_up_run(root, "td3", 0, [-3.0, -1.0])  # it has no model
-    made_up_run(root, "td3", 0, [-3.0, -1.0], env_id="my:Env-v3")
+    made_up_run(root, "td3", 0, [-3.0, -1.0], env_id="my:env-v3")
     shown = showcase(load_results(root), root, tmp_path)
     assert shown.table is None
     assert not shown.animations
     assert not shown.pictures
     first, second = shown.missing
     assert "holds no model.zip" in first
-    assert "my:Env-v3" in second
+    assert "my:env-v3" in second
 
 
 def test_a_damaged_policy_is_named_and_the_others_are_shown(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from benchmarks.experiments import EXPERIMENTS, Experiment
 from benchmarks.results import load_results
 from benchmarks.sweep import MAX_RESTARTS, declare, exclusive, refuse_mismatch, sweep
 from benchmarks.worker import SESSION, SessionOver, obstacle, software
-from sb3_training.config import ConfigError, RunConfig
+from sb3_training.config import ConfigError, RunConfig, env_name
 from sb3_training.run_directory import RunDirectory
 from tests.made_up_runs import made_up_run
 
@@ -208,8 +208,9 @@ def test_seeds_may_be_added_and_looks_only_before_there_can_be_a_verdict(tmp_pat
         refuse_mismatch(replace(looks, seeds=tuple(range(30))), tmp_path)
 
 
+@pytest.mark.parametrize("env_id", ["Pendulum-v1", "envs:rocket-v0"])
 def test_a_sweep_with_looks_gives_decided_comparisons_no_more_seeds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    env_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One implementation differs at once, another fails as often only as 20 seeds can show."""
     levels = {"td3_reference": -140.0, "td3": -140.0, "other": -300.0}
@@ -220,14 +221,15 @@ def test_a_sweep_with_looks_gives_decided_comparisons_no_more_seeds(
         for run in configs:
             late = {"late_results": np.full((2, 4), levels[run.label] + run.seed % 3)}
             if not RunDirectory(tmp_path / run.directory).is_done():
-                made_up_run(tmp_path, run.label, run.seed, [-1000.0, -140.0], arrays=late)
+                made_up_run(tmp_path, run.label, run.seed, [-1000.0, -140.0], env_id, arrays=late)
         return []
 
     monkeypatch.setattr("benchmarks.sweep.carry_out_missing", carry_out)
     monkeypatch.setattr("benchmarks.sweep.refuse_unworkable", lambda *_: None)
     monkeypatch.setattr("benchmarks.optimal_returns.mean_return", lambda *_: -130.0)
     made = experiment(seeds=40, looks=(5, 10, 20, 40))
-    made = replace(made, implementations={**IMPLEMENTATIONS, "other": {"algo": "sac"}})
+    implementations = {**IMPLEMENTATIONS, "other": {"algo": "sac"}}
+    made = replace(made, implementations=implementations, total_timesteps={env_id: 100})
     assert sweep(made, tmp_path) == []
     assert stages == [
         [("other", 15), ("td3", 15), ("td3_reference", 15)],
@@ -235,8 +237,17 @@ def test_a_sweep_with_looks_gives_decided_comparisons_no_more_seeds(
         [("td3", 40), ("td3_reference", 40)],
     ]
     shown = capsys.readouterr().out
-    assert "after 5 seeds: Pendulum-v1, other against td3_reference: different in typical" in shown
-    assert "after 20 seeds: Pendulum-v1, td3 against td3_reference: equivalent." in shown
+    name = env_name(env_id)
+    assert f"after 5 seeds: {name}, other against td3_reference: different in typical" in shown
+    assert f"after 20 seeds: {name}, td3 against td3_reference: equivalent." in shown
+
+
+def test_a_sweep_with_looks_of_which_every_run_fails_says_so_and_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.sweep.carry_out_missing", lambda *_: ["all failed"])
+    monkeypatch.setattr("benchmarks.sweep.refuse_unworkable", lambda *_: None)
+    assert sweep(experiment(seeds=10, looks=(5, 10)), tmp_path) == ["all failed"]
 
 
 def test_two_sweeps_in_one_folder_exclude_each_other(tmp_path: Path) -> None:

@@ -28,9 +28,9 @@ from benchmarks.tables import (
 )
 from sb3_training.config import ConfigError, RunConfig
 from sb3_training.run_directory import RunDirectory, execute
-from tests.made_up_runs import made_up_run, set_optimum
+from tests.made_up_runs import edit_provenance, made_up_run, set_optimum
 
-OTHER = "my_module:Other-v0"  # no optimum and no margin is known
+OTHER = "other-v0"  # no optimum and no margin is known
 
 
 @pytest.fixture(autouse=True)
@@ -126,9 +126,11 @@ def test_small_numbers_of_an_environment_have_three_decimals() -> None:
 def test_a_row_with_failed_runs_is_never_bold(tmp_path: Path) -> None:
     runs(tmp_path, "a", [-10.0, -20.0, -30.0])
     runs(tmp_path, "b", [-20.0, -30.0, -40.0])
-    fail(tmp_path, "a", 3)
+    for label, seed in (("a", 3), ("c", 0), ("c", 1)):
+        fail(tmp_path, label, seed)
     table = made(tmp_path, summary)
-    assert [row["failed"] for row in cells(table)] == ["1", "0"]
+    assert [row["failed"] for row in cells(table)] == ["1", "0", "2"]
+    assert picked(cells(table)[-1], "implementation", "seeds", "return") == ["c", "0", "-"]
     assert table.bold == frozenset({(1, table.header.index("return"))})
     assert "such a row is never bold" in table.caption
 
@@ -302,9 +304,9 @@ def test_settings_that_differ_between_implementations_are_bold(tmp_path: Path) -
 
 def test_times_have_a_table_of_their_own(tmp_path: Path) -> None:
     for seed, speed in enumerate([1000.0, 2000.0]):
-        file = made_up_run(tmp_path, "a", seed, [-1.0, -2.0]) / "provenance.json"
+        path = made_up_run(tmp_path, "a", seed, [-1.0, -2.0])
         times = {"seconds": 10.0, "steps_per_second": speed, "continued_from_step": 50 * seed}
-        file.write_text(json.dumps({**json.loads(file.read_text()), **times}))
+        edit_provenance(path, **times)
     (row,) = cells(made(tmp_path, timings))
     assert picked(row, "seconds", "steps/s", "continued") == ["10 ± 0", "1,500 ± 707", "1"]
 
@@ -334,7 +336,7 @@ def test_our_scores_stand_beside_the_papers(tmp_path: Path) -> None:
     rows = {row[0]: row[1:] for row in table.rows}
     assert len(rows) == 7
     assert rows["Hopper-v4"] == ["3,564.07 ± 114.74", "95.00 ± 5.00", "2", "-", "-"]  # ddof=0
-    assert rows["gymnasium:Ant-v5"] == ["4,372.44 ± 1,000.33", "-", "-", "2.00 ± 0.00", "1"]
+    assert rows["Ant-v5"] == ["4,372.44 ± 1,000.33", "-", "-", "2.00 ± 0.00", "1"]
     assert rows["Reacher"] == ["-3.60 ± 0.56", "-", "-", "-", "-"]
     assert "200 steps, 2 episodes every 1,000 steps, the same starts" in table.caption
     assert "100 steps, 2 episodes every 1,000 steps, the paper's protocol" in table.caption
