@@ -29,6 +29,8 @@ def sweep(
     seeds: int | None = None,
     total_timesteps: int | None = None,
     margin: float | None = None,
+    until_decided: bool = False,
+    looks: tuple[int, ...] = (),
     workers: int | None = None,
     scheduler: str | None = None,
     root: Path = Path("runs"),
@@ -41,19 +43,24 @@ def sweep(
 ) -> None:
     """Carry out an experiment's runs, side by side; those already complete are not repeated.
 
-    Without --algos, EXPERIMENT is one of: quick, pendulum_verdict, standard, algorithms,
-    sb3_defaults, warmup, gamma, paper, smoke. With --algos and --envs it is a new name.
+    Without --algos, EXPERIMENT is one of: quick, pendulum_verdict, standard, action_scale,
+    rocket_early, algorithms, sb3_defaults, warmup, gamma, paper, smoke. With --algos and --envs it
+    is a new name.
 
     Args:
         experiment: which one; with --algos, what to call it
         algos: algorithms to compare, such as td3 td3_reference sac my.module:Algo; the first is
             what the others are compared with, unless td3_reference is among them
         envs: environments, such as rocket-v0 my_module:My-v0
-        seeds: how many, from 0 on; of a named experiment: its first ones
+        seeds: how many, from 0 on; of a named experiment: its first ones, or more than it has
         total_timesteps: environment steps of each run, also of a named experiment
         margin: with --algos and --envs, the difference of mean returns that is too small to matter,
             declared before the runs; default: 10 on Pendulum-v1, 20 on the rockets, else none, and
             then nothing can be called equivalent
+        until_decided: run seeds in stages, and no more of a comparison that is decided; standard
+            does so anyway
+        looks: with --until-decided, the numbers of seeds after which verdicts are looked at;
+            default: 5 10 20 40, and standard's own 5 10 20
         workers: worker processes on this machine; default: one for each processor
         scheduler: tcp://host:port of an existing Dask cluster to use instead
         root: the runs go to <root>/<experiment>/, shortened ones of a named experiment to
@@ -65,7 +72,10 @@ def sweep(
         allow_mixed: go on with runs that were begun with other software; provenance.json tells
         dry_run: only show what would be done, and how long it would take
     """
-    chosen, name = choose(experiment, algos, envs, seeds, total_timesteps, margin)
+    if looks and not until_decided:
+        raise ConfigError("--looks goes with --until-decided")
+    asked = looks if until_decided else None
+    chosen, name = choose(experiment, algos, envs, seeds, total_timesteps, margin, asked)
     if compile:
         chosen, name = compiled(chosen), f"{name}_compiled"
     chosen = with_settings(chosen, max_episode_steps=max_episode_steps, eval_envs=eval_envs)

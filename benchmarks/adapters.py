@@ -32,7 +32,8 @@ def read_evaluations(file: Path) -> pd.DataFrame | None:
         config = (run.settings() or {})["config"]
         if config.get("evaluation", "fixed") == "fixed":
             final = arrays["final_results"].mean()
-            rows = rows.assign(fixed_starts=results.shape[1], final_return=final)
+            late = arrays["late_results"].mean() if "late_results" in arrays else np.nan
+            rows = rows.assign(fixed_starts=results.shape[1], final_return=final, late_return=late)
     task = RunConfig.from_json(config).task
     return rows.assign(env_id=task, label=config["label"], run=str(config["seed"]))
 
@@ -88,7 +89,8 @@ class Format(NamedTuple):
     :param pattern: of its name, anywhere below a directory
     :param read: a file's rows, None where it holds no curve: the columns step, mean_return, KEYS
         where known and, for runs of this project, fixed_starts, the number of start states that a
-        mean is over, and final_return, the mean on the 100 further starts
+        mean is over, and final_return and late_return, the means on the 100 further starts of the
+        final policy and, where there are such scores, of the last ten evaluation points
     :param accepted: the format in words
     :param last: a run's score is the mean over this part of its steps; 0 for the last one alone
     :param score: the same in words
@@ -123,7 +125,8 @@ class Runs(NamedTuple):
     """The runs below a directory.
 
     :param curves: a row for each evaluation or training episode: KEYS (empty where not known; a
-        run is named by its seed or folder), step, mean_return, fixed_starts, final_return, file
+        run is named by its seed or folder), step, mean_return, fixed_starts, final_return,
+        late_return, file
     :param left_out: files of the same kind without a curve, or of incomplete runs
     """
 
@@ -134,10 +137,11 @@ class Runs(NamedTuple):
 
     @property
     def scores(self) -> pd.DataFrame:
-        """A row for each run: step (the last one), mean_return, fixed_starts and final_return."""
+        """A row for each run: its last step, and the columns of ``curves`` that are numbers."""
         last_step = self.curves.groupby(KEYS)["step"].transform("max")
         end = self.curves[self.curves["step"] >= (1.0 - self.kind.last) * last_step]
-        how = {"step": "max", "mean_return": "mean", "fixed_starts": "max", "final_return": "max"}
+        how = {"step": "max", "mean_return": "mean", "fixed_starts": "max"}
+        how |= dict.fromkeys(("final_return", "late_return"), "max")
         return end.groupby(KEYS).agg(how)
 
     @property
@@ -197,7 +201,7 @@ def _rows(kind: Format, file: Path, directory: Path) -> pd.DataFrame | None:
         return None
     name = file.relative_to(directory)
     unknown = {"env_id": "", "label": "", "run": str(name.parent), "fixed_starts": np.nan,
-               "final_return": np.nan}  # fmt: skip
+               "final_return": np.nan, "late_return": np.nan}  # fmt: skip
     rows = pd.DataFrame({**unknown, **rows, "file": str(name)})
     numbers = rows[["step", "mean_return"]].to_numpy(float)
     if not len(rows) or not np.isfinite(numbers).all() or rows["run"].isna().any():

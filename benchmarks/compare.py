@@ -7,13 +7,14 @@ import numpy as np
 
 from benchmarks import optimal_returns
 from benchmarks.adapters import FORMATS, KEYS, Runs, read_runs
-from benchmarks.experiments import EXPERIMENT_FILE, MARGINS
+from benchmarks.experiments import EXPERIMENT_FILE, FAILURE_REGRETS, MARGINS
 from benchmarks.markup import Bounds, tabulate, to_markdown
 from benchmarks.optimal_control import has_optimum, protocol_starts, solution
 from benchmarks.results import FIRST_CURVE_SEED, declared_experiment
 from benchmarks.settings import differences, in_words
 from benchmarks.statistics import MIN_RUNS, Values, over_runs
-from benchmarks.verdict import Outcome, decide
+from benchmarks.verdict import MIN_TRIMMED, Outcome, decide
+from benchmarks.wording import seeds_text
 from sb3_training.config import ConfigError, env_name, margin_of
 from sb3_training.provenance import mixture
 from sb3_training.run_directory import RunDirectory
@@ -22,7 +23,7 @@ MOST_ROWS = 20  # of the learning curves
 MANY_STARTS = 10_000  # stand for all that an environment may start from
 SENTENCES = {
     Outcome.EQUIVALENT: "{} equals {}{} within the margin",
-    Outcome.DIFFERENT: "{} differs from {}{}",
+    Outcome.TYPICAL: "{} differs from {}{}",
     Outcome.NEGLIGIBLE: "{} differs from {}{}, but by less than the margin",
     Outcome.UNDECIDED: "{} is shown neither to differ from {}{} nor to equal it",
     None: f"{{}} and {{}} cannot be compared{{}}, which takes {MIN_RUNS} runs of each",
@@ -54,7 +55,8 @@ def compare_page(
     if margin is None:
         margin, origin = known_margin(env_id, home.parent if sides[1].are_ours else None)
     both_ours = all(side.are_ours for side in sides)
-    column = "final_return" if both_ours else "mean_return"
+    late = all(side.scores["late_return"].notna().all() for side in sides)
+    column = ("late_return" if late else "final_return") if both_ours else "mean_return"
     first, second = (side.scores[column].to_numpy() for side in sides)
     offset, caveats = (0.0, []) if both_ours else starts_offset(sides, env_id)
     outcome, row = verdict(first, second, margin)
@@ -78,11 +80,18 @@ def compare_page(
     if len({*steps[0], *steps[1]}) > 1:
         caveats.append("Runs end at different steps: their lengths alone can make a difference.")
     fewer, more = sorted((len(first), len(second)))
+    if MIN_RUNS <= fewer < MIN_TRIMMED:
+        caveats.append(
+            f"{fewer} runs: too few to trim, so that means are compared, which hang on every single"
+            " run; ten or more of each make a verdict."
+        )
     if more > 2 * fewer:
         caveats.append(
             f"{fewer} runs against {more}: where scores are skewed or some runs fail, intervals of"
             " such unequal numbers cover less than they say (5 against 20: 86% to 91%, not 95%)."
         )
+    if env_id in FAILURE_REGRETS:
+        caveats.append("How often runs fail is not compared: that takes scores on our own starts.")
     caveats += mixtures((directory, home), sides)
     if not all(side.curves["env_id"].all() for side in sides):
         caveats.append("Not all files name their environment: whether it is the same is not known.")
@@ -93,12 +102,17 @@ def compare_page(
             "runs of": side.name,
             "number": len(scores),
             "mean return": over_runs(scores),
-            "measured by": "100 further starts" if both_ours else side.kind.score,
+            "measured by": f"{'late policies, ' * late}100 further starts"
+            if both_ours
+            else side.kind.score,
             "last step": " to ".join(dict.fromkeys(f"{n:,.0f}" for n in (min(step), max(step)))),
         }
         for side, scores, step in zip(sides, (first, second), steps, strict=True)
     ]
-    source = f"Margin: {origin}. Seeds needed: on each side, for 80 % power to show equality."
+    source = (
+        f"Of 20% trimmed means (of means below {MIN_TRIMMED} runs). Margin: {origin}. Seeds needed:"
+        " on each side, for 80 % power to show equality."
+    )
     return "\n".join([
         f"# {' against '.join(names)}\n",
         f"**{text}.**\n",
@@ -216,15 +230,18 @@ def verdict(
 ) -> tuple[Outcome | None, dict[str, Any]]:
     """The outcome, None for too few runs, and its row of the table."""
     if min(len(first), len(second)) < MIN_RUNS:
-        return None, {"outcome": "none", "difference": float(first.mean() - second.mean())}
+        difference = float(first.mean() - second.mean())
+        return None, {"outcome": "none", "difference of means": difference}
     result = decide(first, second, margin)
+    typical, seeds = result.typical, result.typical.seeds_needed
     return result.outcome, {
         "outcome": str(result.outcome),
-        "difference": result.difference,
-        "90% interval": Bounds(result.low_90, result.high_90),
-        "95% interval": Bounds(result.low_95, result.high_95),
+        "trimmed difference": typical.difference,
+        "90% interval": Bounds(*typical.within),
+        "95% interval": Bounds(*typical.apart),
         "margin": margin,
-        "seeds needed": result.seeds_needed,
+        "seeds needed": None if seeds is None else seeds_text(seeds),
+        "difference of means": result.mean.difference,
     }
 
 

@@ -1,51 +1,99 @@
-"""Tables that compare implementations: on each environment, and over all of them."""
+"""What the runs show of each comparison, as records: numbers first, text last."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from numpy.random import default_rng
+import numpy as np
 
-from benchmarks.coverage import MOST_SIMULATED, bootstrap_coverage, improvement_coverage
-from benchmarks.experiments import DECLARED_FIRST, MARGINS, METRIC, PUBLISHED_METRIC
-from benchmarks.markup import Bounds, Table, tabulate
-from benchmarks.results import (
-    Results,
-    final_values,
-    groups,
-    steps_reached,
-    steps_text,
-    unequal_steps,
-)
-from benchmarks.statistics import (
-    MIN_RUNS,
-    Interval,
-    Values,
-    interquartile_mean,
-    probability_of_improvement,
-    stratified_bootstrap,
-)
-from benchmarks.verdict import decide
+from benchmarks.experiments import FAILURE_REGRETS, LATE, MARGINS, MIN_VERDICT, RATE_MARGIN
+from benchmarks.results import Results, groups, steps_reached
+from benchmarks.settings import Difference, differences
+from benchmarks.statistics import MIN_RUNS
+from benchmarks.verdict import Verdict, decide
 from sb3_training.config import margin_of
 
-SCORE = (
-    "A score of 1 is the optimum V*, where it is known, else the best run's return; 0 is the mean"
-    " return before training"
-)
-RULE = (
-    "Equivalent: the 90% Welch interval lies within the margin. Different: the 95% Welch interval"
-    " excludes zero. Both: different but negligible. Neither: undecided, with the seeds of each"
-    " that would show equivalence with 80% power if there were no difference"
-)
+
+@dataclass(frozen=True)
+class Look:
+    """The verdict on the first seeds of each.
+
+    :param seeds: how many
+    """
+
+    seeds: int
+    verdict: Verdict
 
 
-def metric(results: Results) -> str:
-    """What the runs are compared by: as declared, else as they were evaluated."""
-    if results.experiment:
-        return str(results.experiment["declaration"]["metric"])
-    configs = (settings["config"] for settings in results.settings.values())
-    published = any(config.get("evaluation") == "published" for config in configs)
-    return PUBLISHED_METRIC if published else METRIC
+@dataclass(frozen=True)
+class Comparison:
+    """Two implementations on one environment by one metric.
+
+    :param num_runs: complete runs of the first and the second, of declared seeds
+    :param steps: the different last steps of these runs, in increasing order
+    :param failed_runs: runs that ended in an error or diverged, which forbid a verdict: those
+        left over would flatter
+    :param seeds: of each, as declared (at most, with looks); None where nothing was declared
+    :param failure_regret: regret above which a run has failed; None: failures are not compared
+    :param planned_looks: numbers of seeds, as declared; none for one look at all seeds
+    :param looks: those taken, until the comparison was settled
+    :param verdict: what counts: of the last look, or of all runs; None with failed runs, fewer
+        than three complete ones or before the first look
+    :param late_scores: whether the late return is of late policies; old runs have the last alone
+    :param settings: in which the two differ beside the algorithm: name, value of the first, value
+        of the second; None where a side has no complete run
+    :param earlier: with no looks declared, numbers of runs on which verdicts had been written
+        before seeds were added
+    """
+
+    env_id: str
+    first: str
+    second: str
+    metric: str
+    num_runs: tuple[int, int]
+    steps: tuple[tuple[int, ...], tuple[int, ...]]
+    failed_runs: tuple[int, int]
+    seeds: int | None
+    failure_regret: float | None
+    planned_looks: tuple[int, ...]
+    looks: tuple[Look, ...]
+    verdict: Verdict | None
+    late_scores: bool
+    settings: tuple[Difference, ...] | None
+    earlier: tuple[int, ...] = ()
+
+    @property
+    def is_conclusive(self) -> bool:
+        """Whether there are enough runs to say an outcome."""
+        return self.verdict is not None and min(self.verdict.num_runs) >= MIN_VERDICT
+
+    @property
+    def is_at_equal_steps(self) -> bool:
+        """Whether all runs ended at the same step, as the budget alone does not make sure."""
+        return len({*self.steps[0], *self.steps[1]}) <= 1
+
+    @property
+    def is_provisional(self) -> bool:
+        """Whether declared seeds are missing that the verdict should rest on."""
+        if self.seeds is None or min(self.num_runs) >= self.seeds:
+            return False
+        return not (self.planned_looks and self.verdict and self.verdict.is_settled)
+
+    @property
+    def needs_seeds(self) -> bool:
+        """Whether a sweep until decided should go on with it."""
+        return not any(self.failed_runs) and not (self.verdict and self.verdict.is_settled)
+
+
+def declaration(results: Results) -> Mapping[str, Any]:
+    """What was declared before the runs, or this project's own where nothing was."""
+    if results.experiment is None:
+        undeclared = {"margins": MARGINS, "failure_regrets": FAILURE_REGRETS}
+        return {"metrics": [LATE], "rate_margin": RATE_MARGIN, **undeclared}
+    # An experiment.json of an older version declares the final policy's return, and no failures.
+    older = {"metrics": ["final_return"], "failure_regrets": {}, "rate_margin": RATE_MARGIN}
+    return {**older, **results.experiment["declaration"]}
 
 
 def opponents(results: Results) -> list[str]:
@@ -55,7 +103,7 @@ def opponents(results: Results) -> list[str]:
     return sorted({label for _, label in groups(results)})
 
 
-def comparisons(results: Results) -> list[tuple[str, str, str]]:
+def pairs(results: Results) -> list[tuple[str, str, str]]:
     """(env_id, first, second) of each comparison.
 
     Where an opponent was declared, it is the second of all, even if it has no runs yet; and who
@@ -65,117 +113,78 @@ def comparisons(results: Results) -> list[tuple[str, str, str]]:
     if results.experiment:
         (opponent,) = opponents(results)
         return [(env_id, label, opponent) for env_id, label in tried if label != opponent]
-    pairs = combinations(tried, 2)
-    return [(env_id, a, b) for (env_id, a), (other, b) in pairs if env_id == other]
+    every = combinations(tried, 2)
+    return [(env_id, a, b) for (env_id, a), (other, b) in every if env_id == other]
 
 
-def verdicts(results: Results) -> Table | None:
-    """What the runs show of each comparison; None where there is nothing to compare."""
-    declaration = results.experiment["declaration"] if results.experiment else {}
-    margins, seeds = declaration.get("margins", MARGINS), declaration.get("seeds")
-    finals = results.finals if seeds is None else results.finals.query("seed in @seeds")
-    declared, of_all = results._replace(finals=finals), f" of {len(seeds)}" if seeds else ""
-    entries, complete = [], 0
-    for env_id, first, second in comparisons(results):
-        samples = [final_values(declared, env_id, label) for label in (first, second)]
-        margin = margin_of(margins, env_id)
-        fewest = min(map(len, samples))
-        provisional = seeds is not None and fewest < len(seeds)
-        complete += not provisional
-        entry: dict[str, Any] = {
-            "environment": env_id,
-            "comparison": f"{first} - {second}",
-            "seeds": ", ".join(f"{len(sample)}{of_all}" for sample in samples),
-            **dict.fromkeys(("difference", "90% interval", "95% interval"), None),
-            "margin": margin,
-            "verdict": "none: needs three seeds of each",
-            "seeds for 80% power": None,
-        }
-        failed = [
-            f"{results.failures[env_id, label]} of {label} failed or diverged"
-            for label in (first, second)
-            if (env_id, label) in results.failures
-        ]
-        if failed:
-            entry["verdict"] = f"none: {' and '.join(failed)}"
-        elif fewest >= MIN_RUNS:
-            verdict = decide(samples[0], samples[1], margin)
-            entry |= {
-                "difference": verdict.difference,
-                "90% interval": Bounds(verdict.low_90, verdict.high_90),
-                "95% interval": Bounds(verdict.low_95, verdict.high_95),
-                "verdict": "provisional: " * provisional + verdict.outcome,
-                "seeds for 80% power": verdict.seeds_needed,
-            }
-            if len(steps_reached(results, env_id, first, second)) > 1:
-                texts = [steps_text(results, env_id, label) for label in (first, second)]
-                entry["verdict"] += f" (at different steps: {' against '.join(texts)})"
-        entries.append(entry)
-    if not entries:
-        return None
-    origin = "There is no experiment.json: the margins were not declared before the runs."
-    if results.experiment:
-        when = "before the" if results.experiment.get(DECLARED_FIRST, True) else "after some of the"
-        origin = (
-            f"Metric, margins, seeds and opponent were declared {when} runs (sha256"
-            f" {results.experiment['sha256']}). All {len(seeds or [])} declared seeds are complete"
-            f" in {complete} of {len(entries)} comparisons; on fewer, a verdict is provisional."
-            " Further seeds are left out."
+def compare(results: Results) -> list[Comparison]:
+    """All comparisons, each by each metric."""
+    metrics = declaration(results)["metrics"]
+    return [judge(results, *pair, metric) for pair in pairs(results) for metric in metrics]
+
+
+def judge(results: Results, env_id: str, first: str, second: str, metric: str) -> Comparison:
+    """What the runs show of one comparison."""
+    declared = declaration(results)
+    seeds: list[int] | None = declared.get("seeds")
+    planned = tuple(declared.get("looks", ()))
+    judged = results if seeds is None else _of_seeds(results, seeds)
+    samples = [_sample(judged, env_id, label, metric) for label in (first, second)]
+    steps = [tuple(steps_reached(judged, env_id, label)) for label in (first, second)]
+    sides = [results.settings.get((env_id, label)) for label in (first, second)]
+    known = [side for side in sides if side is not None]
+    failed_runs = tuple(results.failures.get((env_id, label), 0) for label in (first, second))
+    threshold = margin_of(declared["failure_regrets"], env_id)
+    if any(np.isnan(regrets).any() for _, _, regrets in samples):
+        threshold = None
+
+    def verdict(among: list[int]) -> Verdict | None:
+        """On the runs of these seeds, of which all must be there; on all runs without."""
+        (x, x_regrets), (y, y_regrets) = (
+            (values[rows], regrets[rows])
+            for numbers, values, regrets in samples
+            for rows in [np.isin(numbers, among or numbers)]
         )
-    caption = (
-        f"Difference of means over seeds. Compared by: {metric(results)}. {RULE}."
-        f" Comparisons made: {len(entries)}, with no correction for their number. {origin}"
+        if any(failed_runs) or min(len(x), len(y)) < max(len(among), MIN_RUNS):
+            return None
+        failed = None
+        if threshold is not None:
+            failed = x_regrets > threshold, y_regrets > threshold
+        margin, level = margin_of(declared["margins"], env_id), declared.get("level", 0.05)
+        return decide(x, y, margin, failed, declared["rate_margin"], level)
+
+    looks: list[Look] = []
+    for number in planned:
+        taken = verdict((seeds or [])[:number])
+        if taken is None or (looks and looks[-1].verdict.is_settled):
+            break
+        looks.append(Look(number, taken))
+    return Comparison(
+        env_id=env_id,
+        first=first,
+        second=second,
+        metric=metric,
+        num_runs=(len(samples[0][0]), len(samples[1][0])),
+        steps=(steps[0], steps[1]),
+        failed_runs=(failed_runs[0], failed_runs[1]),
+        seeds=None if seeds is None else len(seeds),
+        failure_regret=threshold,
+        planned_looks=planned,
+        looks=tuple(looks),
+        verdict=(looks[-1].verdict if looks else None) if planned else verdict([]),
+        late_scores=bool((results.finals.query("env_id == @env_id")["late_points"] > 0).all()),
+        settings=tuple(differences(*known)) if len(known) == 2 else None,
     )
-    return tabulate("verdicts", "Verdicts", caption, entries)
 
 
-def aggregate(results: Results) -> Table | None:
-    """Scores over the environments on which every implementation has one; None without any."""
-    labels = sorted({label for _, label in groups(results)})
-    env_ids = [
-        str(env_id)
-        for env_id, rows in results.finals.groupby("env_id")
-        if rows["score"].notna().all() and rows["label"].nunique() == len(labels)
-    ]
-    if not env_ids:
-        return None
-    scores = {
-        label: [final_values(results, env_id, label, "score") for env_id in env_ids]
-        for label in labels
-    }
-    others = [label for label in opponents(results) if label in labels and len(labels) > 1]
-    entries = []
-    for label, samples in scores.items():
-        middle = stratified_bootstrap(samples, interquartile_mean, default_rng(0))
-        seeds = ", ".join(str(len(values)) for values in samples)
-        entry: dict[str, Any] = {"implementation": label, "seeds": seeds, "IQM": middle}
-        for other in others:
-            chance = None if other == label else _chance_to_be_above(samples, scores[other])
-            entry[f"above {other}"] = chance
-        entries.append(entry)
-    shapes = {
-        tuple(min(len(sample), MOST_SIMULATED) for sample in samples) for samples in scores.values()
-    }
-    covered = [
-        f"; in simulated experiments with {', '.join(map(str, shape))} normally distributed runs"
-        f" that of the IQM covers the truth in {bootstrap_coverage(shape, default_rng(0)):.0%},"
-        f" that of a chance of 0.5 in {improvement_coverage(shape, 0.5, default_rng(0)):.0%} and"
-        f" of 0.9 in {improvement_coverage(shape, 0.9, default_rng(0)):.0%}"
-        for shape in sorted(shapes)
-        if min(shape) >= MIN_RUNS
-    ]
-    caption = (
-        f"Of the final policies on {', '.join(env_ids)}. {SCORE}. IQM: interquartile mean over all"
-        " runs. Above: chance that a run scores above one of the other implementation, mean over"
-        " environments. In brackets, from three seeds on: 95% percentile bootstrap interval, seeds"
-        f" resampled within environments{''.join(covered)}.{unequal_steps(results)}"
-    )
-    decimals = {"IQM": 3} | {f"above {other}": 2 for other in others}
-    return tabulate("aggregate", "Over environments", caption, entries, decimals)
+def _of_seeds(results: Results, seeds: list[int]) -> Results:
+    """The runs of declared seeds alone."""
+    curves, finals = (rows[rows["seed"].isin(seeds)] for rows in (results.curves, results.finals))
+    return results._replace(curves=curves, finals=finals)
 
 
-def _chance_to_be_above(first: Sequence[Values], second: Sequence[Values]) -> Interval:
-    def statistic(*samples: Values) -> Values:
-        return probability_of_improvement(samples[: len(first)], samples[len(first) :])
-
-    return stratified_bootstrap([*first, *second], statistic, default_rng(0))
+def _sample(results: Results, env_id: str, label: str, metric: str) -> tuple[Any, Any, Any]:
+    """Seeds, values and regrets of an implementation's runs, each shape (num_runs,)."""
+    rows = results.finals.query("env_id == @env_id and label == @label")
+    seed, values, regrets = (rows[name].to_numpy() for name in ("seed", metric, f"{metric}_regret"))
+    return seed, values, regrets

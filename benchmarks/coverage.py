@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy import stats
 
-from benchmarks.statistics import Values, interquartile_mean, welch_intervals
+from benchmarks.statistics import Values, interquartile_mean
 
 FAILED = 0.15  # fraction of failed runs
 DEPTH = 20.0  # how far below the others they score, in standard deviations of the others
@@ -21,29 +21,6 @@ POPULATIONS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], Values]]
     ),
     "skewed": lambda rng, shape: 1.0 - rng.standard_exponential(shape),  # the best score is one
 }
-
-
-def welch_coverage(
-    first: str,
-    second: str,
-    n_first: int,
-    n_second: int,
-    rng: np.random.Generator,
-    trials: int,
-    scale: tuple[float, float] = (1.0, 1.0),
-) -> float:
-    """Fraction of trials whose 95 % Welch interval covers the true difference of means.
-
-    That is zero here; the interval moves with the difference, so another would change nothing.
-
-    :param first: a name in POPULATIONS, as the second
-    :param n_first: runs of the first in each trial
-    :param scale: factors on the scores of both
-    """
-    first_scores = scale[0] * POPULATIONS[first](rng, (trials, n_first))
-    second_scores = scale[1] * POPULATIONS[second](rng, (trials, n_second))
-    _, low, high = welch_intervals(first_scores, second_scores)
-    return float(np.mean((low <= 0.0) & (high >= 0.0)))
 
 
 def bootstrap_coverage(

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from benchmarks.results import Results, curve_matrix, groups
-from benchmarks.statistics import MIN_RUNS, Values, student_interval
+from benchmarks.statistics import Values, student_interval
 from envs.controllers import CONTROLLERS
 
 matplotlib.rcdefaults()  # a matplotlibrc, of the working folder even, would change all figures
@@ -35,6 +35,13 @@ SETTINGS: Any = {"svg.hashsalt": "td3-rocket-benchmark", "axes.grid": True, "gri
 SIZE = (6.4, 3.8)  # inches, without a legend
 DPI = 150
 OPTIMUM = "optimum"
+MIN_BAND = 5  # runs: fewer are drawn one by one, without an interval
+# Pendulum-v1: 200 steps at an angle of pi, 8 rad/s and full torque. The rockets: 500 steps at 2 m/s
+# away from the origin, each of which costs 20, and a crash.
+LEAST_RETURNS = {
+    "Pendulum-v1": -200 * (np.pi**2 + 0.1 * 8**2 + 0.001 * 2**2),
+    "rocket-v0": -500 * 20.0 - 500.0,
+}
 Levels = Mapping[str, float]  # name -> mean return
 Style = dict[str, Any]
 
@@ -55,12 +62,15 @@ def draw_curves(
     for label, style in styles_of(results, env_id).items():
         timesteps, runs = curve_matrix(results, env_id, label, column)
         mean, low, high = np.array([student_interval(point) for point in runs.T]).T
-        if len(runs) < MIN_RUNS:
+        if len(runs) < MIN_BAND:
             axes.plot(timesteps, runs.T, color=style["color"], linewidth=0.6, alpha=0.7)
+            low, high = runs.min(axis=0), runs.max(axis=0)
         else:
             if half_std:
                 half = runs.std(axis=0, ddof=1) / 2
                 low, high = mean - half, mean + half
+            least, most = possible(results, env_id, column)
+            low, high = np.maximum(low, least), np.minimum(high, np.maximum(mean, most))
             axes.fill_between(timesteps, low, high, color=style["color"], alpha=0.2, linewidth=0)
         every = max(1, len(timesteps) // 10)
         axes.plot(timesteps, mean, label=f"{label} (n = {len(runs)})", markevery=every, **style)
@@ -69,6 +79,17 @@ def draw_curves(
     axes.xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.0f}"))
     axes.set_xlabel("environment steps")
     return drawn
+
+
+def possible(results: Results, env_id: str, column: str) -> tuple[float, float]:
+    """The least and greatest mean return or regret that a policy can have, where known.
+
+    :param column: mean_return or mean_regret
+    """
+    row = results.curves.query("env_id == @env_id").iloc[0]
+    optimum = float(row["mean_return"] + row["mean_regret"])
+    least, most = LEAST_RETURNS.get(env_id, -np.inf), np.inf if np.isnan(optimum) else optimum
+    return (0.0, most - least) if column == "mean_regret" else (least, most)
 
 
 def draw_levels(axes: Axes, levels: Levels) -> None:
@@ -128,7 +149,7 @@ def styles_of(results: Results, env_id: str | None = None) -> dict[str, Style]:
 def about_band(half_std: bool) -> str:
     """What a caption says of the shaded band."""
     band = "± half a standard deviation" if half_std else "with its 95 % Student interval"
-    return f"{band} over n seeds; fewer than {MIN_RUNS} are drawn as thin lines instead"
+    return f"{band} over n seeds; fewer than {MIN_BAND} are drawn as thin lines, with their mean"
 
 
 def finish(figure: Figure, folder: Path, name: str, title: str, caption: str) -> Picture:

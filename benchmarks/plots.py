@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from benchmarks.drawing import (
+    MIN_BAND,
     OPTIMUM,
     SETTINGS,
     SIZE,
@@ -20,7 +21,7 @@ from benchmarks.drawing import (
 )  # fmt: skip
 from benchmarks.markup import Table
 from benchmarks.results import FIRST_CURVE_SEED, Results, final_values, groups
-from benchmarks.statistics import MIN_RUNS, performance_profile, student_interval
+from benchmarks.statistics import Interval, performance_profile, student_interval
 from envs.controllers import make_controller
 from sb3_training.config import RunConfig, env_stem
 from sb3_training.environments import make_env, play_from_seeds
@@ -138,6 +139,11 @@ def _final_returns(results: Results, env_id: str, folder: Path) -> Picture:
     means = {label: student_interval(returns) for label, returns in samples.items()}
     rows = results.finals.query("env_id == @env_id")
     optimum = (rows["mean_return"] + rows["mean_regret"]).iloc[0]
+    for label, (mean, low, high) in means.items():
+        if len(samples[label]) < MIN_BAND:
+            means[label] = Interval(mean, mean, mean)
+        elif np.isfinite(optimum):
+            means[label] = Interval(mean, low, min(high, max(mean, optimum)))
     low, high = sane_limits(results, env_id, [*samples.values(), *means.values(), [optimum]])
     names = []
     for row, (label, returns) in enumerate(samples.items()):
@@ -145,7 +151,7 @@ def _final_returns(results: Results, env_id: str, folder: Path) -> Picture:
         spread = row + np.linspace(0.1, 0.4, len(returns))  # one below the other, by seed
         colour, marker = styles[label]["color"], styles[label]["marker"]
         axes.plot(returns, spread, marker, color=colour, markersize=5, alpha=0.7)
-        error = [[mean - low_95], [high_95 - mean]] if len(returns) >= MIN_RUNS else None
+        error = [[mean - low_95], [high_95 - mean]] if len(returns) >= MIN_BAND else None
         axes.errorbar(mean, row, xerr=error, fmt="d", color="black", markersize=6, capsize=4)
         outside = int(((returns < low) | (returns > high)).sum())
         names.append(f"{label}\nn = {len(returns)}" + (f", {outside} outside" if outside else ""))
@@ -158,7 +164,8 @@ def _final_returns(results: Results, env_id: str, folder: Path) -> Picture:
     figure.set_size_inches(6.4, 1.2 + 0.6 * len(names))
     caption = (
         "A dot for each seed: the final policy's mean return on the further start states. Diamond:"
-        f" mean over seeds, with its 95 % Student interval (from {MIN_RUNS} seeds on)."
+        f" mean over seeds, with its 95 % Student interval (from {MIN_BAND} seeds on; not beyond"
+        " the optimum)."
     )
     return finish(
         figure, folder, f"final_returns_{env_stem(env_id)}", f"{env_id}: final policies", caption

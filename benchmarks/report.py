@@ -3,8 +3,8 @@
 import base64
 import json
 import shutil
-from itertools import groupby
-from operator import itemgetter
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +12,28 @@ from jinja2 import Environment, PackageLoader
 from markdown_it import MarkdownIt
 
 from benchmarks import tables
-from benchmarks.comparisons import comparisons
+from benchmarks.comparisons import Comparison, compare
 from benchmarks.drawing import Picture
-from benchmarks.experiments import DECLARED_FIRST
+from benchmarks.experiments import DECLARED_FIRST, MIN_VERDICT
+from benchmarks.forest import forest_plot
 from benchmarks.latex import to_latex
 from benchmarks.markup import Table, to_markdown
 from benchmarks.plots import plot_all
 from benchmarks.results import Results, load_results
-from benchmarks.settings import differences, in_words
+from benchmarks.wording import sentences
 
 FIDELITY_PAGE = "fidelity.md"  # beside the reports, where python -m benchmarks fidelity leaves it
 PRINTED = ("verdicts", "summary", "learning_curves", "paper")  # tables for the terminal
 PAGE = "report.html"
-MOST_SENTENCES = 6  # so many verdicts are told in full at the head of the page
+VERDICTS = "verdicts.json"  # the comparisons as records
+KEYS = ("env_id", "first", "second", "metric")  # what tells them apart
 MANIFEST = "report_files.txt"  # names the files of a report, which the next one removes
 
 
 def write_report(root: Path, output: Path, paper: bool = False, half_std: bool = False) -> str:
     """Write tables (CSV, Markdown, LaTeX), figures (PNG, SVG) and the page; nothing is trained.
+
+    The verdicts as records go to verdicts.json, where the next report finds them.
 
     :param root: folder that holds the run directories
     :param output: folder for the report, made if need be
@@ -42,13 +46,19 @@ def write_report(root: Path, output: Path, paper: bool = False, half_std: bool =
     from benchmarks.showcase import showcase  # which needs torch
 
     results = load_results(root)
-    made = tables.all_tables(results, paper)
+    comparisons = with_history(compare(results), output / VERDICTS)
+    made = tables.all_tables(results, paper, comparisons)
+    head = sentences(results, comparisons, root.name)
     output.mkdir(parents=True, exist_ok=True)
     manifest = output / MANIFEST
     for name in manifest.read_text().splitlines() if manifest.exists() else ():
         (output / Path(name).name).unlink(missing_ok=True)
-    pictures = plot_all(results, next((t for t in made if t.name == "aggregate"), None), output,
-                        half_std)  # fmt: skip
+    records = [asdict(each) for each in comparisons]
+    (output / VERDICTS).write_text(json.dumps(records, indent=2) + "\n", encoding="utf-8")
+    forest = forest_plot(comparisons, output)
+    pictures = [forest] if forest else []
+    pictures += plot_all(results, next((t for t in made if t.name == "aggregate"), None), output,
+                         half_std)  # fmt: skip
     shown = showcase(results, root, output)
     made += [shown.table] if shown.table else []
     for table in made:
@@ -66,7 +76,7 @@ def write_report(root: Path, output: Path, paper: bool = False, half_std: bool =
         name=root.name,
         description=experiment.get("description"),
         mixture=results.mixture,
-        sentences=sentences(results, made),
+        sentences=head,
         unfinished=results.unfinished,
         notes=results.notes,
         pictures=[embedded(picture, output) for picture in [*pictures, *shown.pictures]],
@@ -81,74 +91,34 @@ def write_report(root: Path, output: Path, paper: bool = False, half_std: bool =
         provenance=[json.dumps(each, indent=2) for each in results.provenance],
     )  # fmt: skip
     (output / PAGE).write_text(html, encoding="utf-8")
-    files = [PAGE, *([FIDELITY_PAGE] if fidelity.exists() else [])]
+    files = [PAGE, VERDICTS, *([FIDELITY_PAGE] if fidelity.exists() else [])]
     files += [f"{table.name}.{suffix}" for table in made for suffix in ("csv", "md", "tex")]
     files += [f"{each.name}.{kind}" for each in [*pictures, *shown.pictures]
               for kind in ("png", "svg")]  # fmt: skip
     files += [f"{name}.gif" for name, _ in shown.animations]
     manifest.write_text("".join(f"{name}\n" for name in files))
-    return terminal_text(results, made)
+    return terminal_text(results, made, head)
 
 
-def sentences(results: Results, made: list[Table]) -> list[tuple[str, str]]:
-    """Each verdict as a sentence, or each environment's in short where that would fill a page.
+def with_history(comparisons: Sequence[Comparison], file: Path) -> list[Comparison]:
+    """Note on how many seeds verdicts were written before, from the last report's records.
 
-    Beside it stands a line that says in which settings the sides differ.
+    :param file: verdicts.json, which need not be there
     """
-    verdicts = next((table for table in made if table.name == "verdicts"), None)
-    if verdicts is None:
-        return []
-    rows = [dict(zip(verdicts.header, row, strict=True)) for row in verdicts.rows]
-    for row, line in zip(rows, differing_settings(results), strict=True):
-        row["settings"] = line
-    if len(rows) <= MOST_SENTENCES:
-        return [(sentence(row), row["settings"]) for row in rows]
-    grouped = [(env_id, [*group]) for env_id, group in groupby(rows, itemgetter("environment"))]
-    return [
-        (in_short(env_id, group), " ".join(row["settings"] for row in group))
-        for env_id, group in grouped
-    ]
-
-
-def differing_settings(results: Results) -> list[str]:
-    """A line for each comparison; an empty one where a side has no complete run."""
-    lines = []
-    for env_id, first, second in comparisons(results):
-        sides = [results.settings.get((env_id, label)) for label in (first, second)]
-        known = [side for side in sides if side is not None]
-        lines.append(in_words(first, second, differences(*known)) if len(known) == 2 else "")
-    return lines
-
-
-def sentence(row: dict[str, str]) -> str:
-    """What a row of the verdicts says."""
-    line = f"{row['environment']}, {pair(row)}: {row['verdict']}."
-    if row["difference"] != "-":
-        line += (
-            f" The difference of mean returns is {row['difference']}, 90% interval"
-            f" {row['90% interval']}, 95% interval {row['95% interval']}; the margin is"
-            f" {row['margin']} (seeds: {row['seeds']})."
-        )
-    if row["seeds for 80% power"] != "-":
-        line += (
-            f" If there were no difference, {row['seeds for 80% power']} seeds of each would"
-            " show equivalence with 80% power."
-        )
-    return line
-
-
-def in_short(env_id: str, rows: list[dict[str, str]]) -> str:
-    """An environment's pairs and their differences by verdict; the table below has the rest."""
-    pairs: dict[str, list[str]] = {}
-    for row in rows:
-        pairs.setdefault(row["verdict"], []).append(f"{pair(row)} ({row['difference']})")
-    verdicts = " ".join(f"{', '.join(of)}: {verdict}." for verdict, of in pairs.items())
-    return f"{env_id}, differences of mean returns in brackets. {verdicts}"
-
-
-def pair(row: dict[str, str]) -> str:
-    """What a row compares."""
-    return row["comparison"].replace(" - ", " against ")
+    if not file.exists():
+        return list(comparisons)
+    old = {tuple(each[name] for name in KEYS): each for each in json.loads(file.read_text())}
+    noted = []
+    for each in comparisons:
+        before = old.get(tuple(getattr(each, name) for name in KEYS))
+        if before is not None and before["verdict"] and each.verdict and not each.planned_looks:
+            number, earlier = min(before["verdict"]["num_runs"]), tuple(before["earlier"])
+            if MIN_VERDICT <= number < min(each.verdict.num_runs):
+                earlier += (number,)
+            earlier = tuple(n for n in earlier if n < min(each.verdict.num_runs))
+            each = replace(each, earlier=earlier)
+        noted.append(each)
+    return noted
 
 
 def to_html(page: str) -> str:
@@ -174,13 +144,12 @@ def uri(file: Path, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(file.read_bytes()).decode()}"
 
 
-def terminal_text(results: Results, made: list[Table]) -> str:
-    """The main tables, and what was left out."""
-    above = [f"{results.mixture}\n"] if results.mixture else []
-    above += [f"Note: {note}\n" for note in results.notes]
-    parts = [to_markdown(table) for table in made if table.name in PRINTED]
-    compared = zip(comparisons(results), differing_settings(results), strict=True)
-    parts[1:1] = [f"{env_id}. {line}\n" for (env_id, *_), line in compared if line]
+def terminal_text(results: Results, made: Sequence[Table], head: Sequence[tuple[str, str]]) -> str:
+    """What was mixed, the verdicts in words, the main tables, and what was left out."""
+    parts = [f"{results.mixture}\n"] if results.mixture else []
+    parts += [f"{line}\n" for paragraph in head for line in paragraph if line]
+    parts += [f"Note: {note}\n" for note in results.notes]
+    parts += [to_markdown(table) for table in made if table.name in PRINTED]
     if results.unfinished:
         parts.append(f"Left out, being incomplete: {', '.join(results.unfinished)}\n")
-    return "\n".join([*above, *parts])
+    return "\n".join(parts)

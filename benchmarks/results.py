@@ -3,7 +3,7 @@
 import io
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +12,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmarks import optimal_returns
-from benchmarks.experiments import EXPERIMENT_FILE, declaration_hash
+from benchmarks.experiments import (
+    AUC,
+    EXPERIMENT_FILE,
+    FINAL,
+    LAST_10,
+    LATE,
+    declaration_hash,
+)
 from benchmarks.optimal_control import FIRST_SEED, has_optimum
 from sb3_training.checkpoint import digest
 from sb3_training.config import ConfigError, RunConfig, env_name, refuse_alike
@@ -36,7 +43,9 @@ class Results(NamedTuple):
     :param curves: a row for each evaluation: timestep, mean_return, n_episodes, success_rate,
         mean_regret, score
     :param finals: a row for each run, on the further start states: mean_return, n_episodes,
-        success_rate, mean_regret, steady_state_error (m), jitter (m/s^2), score
+        success_rate, mean_regret, steady_state_error (m), jitter (m/s^2), score; late_points, the
+        evaluation points in its late return, 0 where the final policy's return stands for it; and
+        for each of :data:`benchmarks.experiments.METRICS` its value and ``<metric>_regret``
     :param timings: a row for each run: seconds, steps_per_second, continued_from_step
     :param settings: by (env_id, label), the config.json of its lowest seed
     :param provenance: what the runs were made with: each kind once, with the number of runs
@@ -112,6 +121,7 @@ def load_results(root: Path) -> Results:
     curve_rows = pd.concat(curves).sort_values([*KEYS, "timestep"], ignore_index=True)
     final_rows = pd.DataFrame(finals).sort_values(KEYS, ignore_index=True)
     _add_scores(curve_rows, final_rows)
+    _drop_partial_late_returns(final_rows)
     timing_rows = pd.DataFrame(timings).sort_values(KEYS, ignore_index=True)
     return Results(
         curve_rows, final_rows, timing_rows, settings, _kinds(origins), unfinished,
@@ -145,9 +155,8 @@ def steps_reached(results: Results, env_id: str, *labels: str) -> list[int]:
     return sorted(set(rows.groupby(["label", "seed"])["timestep"].max().tolist()))
 
 
-def steps_text(results: Results, env_id: str, label: str) -> str:
-    """The last steps of an implementation's runs, such as ``5,000`` or ``5,003 to 5,110``."""
-    reached = steps_reached(results, env_id, label)
+def steps_text(reached: Sequence[int]) -> str:
+    """Last steps of runs, in increasing order, such as ``5,000`` or ``5,003 to 5,110``."""
     return " to ".join(f"{step:,}" for step in dict.fromkeys([*reached[:1], *reached[-1:]]))
 
 
@@ -157,8 +166,9 @@ def unequal_steps(results: Results) -> str:
     for env_id in dict.fromkeys(env_id for env_id, _ in groups(results)):
         labels = [label for name, label in groups(results) if name == env_id]
         if len(steps_reached(results, env_id, *labels)) > 1:
-            each = ", ".join(f"{label} {steps_text(results, env_id, label)}" for label in labels)
-            sentences.append(f" Steps reached on {env_id} differ: {each}.")
+            each = [f"{label} {steps_text(steps_reached(results, env_id, label))}"
+                    for label in labels]  # fmt: skip
+            sentences.append(f" Steps reached on {env_id} differ: {', '.join(each)}.")
     return "".join(sentences)
 
 
@@ -193,7 +203,7 @@ def _read(run: RunDirectory) -> tuple[Json, dict[str, NDArray[Any]] | None]:
 
 def _is_finite(arrays: Mapping[str, NDArray[Any]]) -> bool:
     """Whether all returns are: runs of before this was a reason to end may hold others."""
-    names = [name for name in ("results", "late_results", "final_results") if name in arrays]
+    names = [name for name in arrays if name.endswith("results")]
     return all(np.isfinite(arrays[name]).all() for name in names)
 
 
@@ -237,13 +247,23 @@ def _evaluations(arrays: Mapping[str, NDArray[Any]], config: Json) -> tuple[Json
             "mean_regret": optimum - returns.mean(axis=-1),
         }
 
-    measures = {}
+    measures: Json = {}
     for name in ("steady_state_error", "jitter"):
         values = arrays.get(f"final_{name}", np.array([]))
         values = values[np.isfinite(values)]
         measures[name] = values.mean() if len(values) else np.nan
     curve = {"timestep": arrays["timesteps"], **scored("", FIRST_CURVE_SEED)}
-    return curve, {**scored("final_", FIRST_SEED), **measures}
+    final = scored("final_", FIRST_SEED)
+    late = scored("late_", FIRST_SEED) if "late_results" in arrays else {}
+    metrics: Json = {"late_points": len(late.get("mean_return", ()))}
+    for name, columns in ((LATE, late or final), (FINAL, final), (LAST_10, curve)):
+        metrics[name] = np.mean(np.atleast_1d(columns["mean_return"])[-10:])
+        metrics[f"{name}_regret"] = np.mean(np.atleast_1d(columns["mean_regret"])[-10:])
+    steps, returns = curve["timestep"], curve["mean_return"]
+    span = steps[-1] - steps[0]
+    metrics[AUC] = np.trapezoid(returns, steps) / span if span else returns[0]
+    metrics[f"{AUC}_regret"] = np.nan
+    return curve, {**final, **measures, **metrics}
 
 
 def _refuse_mixture(settings: dict[tuple[str, str], Json], config: Json, path: Path) -> None:
@@ -277,6 +297,15 @@ def _add_scores(curves: pd.DataFrame, finals: pd.DataFrame) -> None:
         if untrained > 0:
             curves.loc[rows, "score"] = 1 - losses / untrained
             finals.loc[final_rows, "score"] = 1 - final_losses / untrained
+
+
+def _drop_partial_late_returns(finals: pd.DataFrame) -> None:
+    """Compare all runs on an environment by the final policy if one of them has no late scores."""
+    for _, rows in finals.groupby("env_id"):
+        if (rows["late_points"] == 0).any():
+            finals.loc[rows.index, "late_points"] = 0
+            for old, new in ((FINAL, LATE), (f"{FINAL}_regret", f"{LATE}_regret")):
+                finals.loc[rows.index, new] = finals.loc[rows.index, old]
 
 
 def declared_experiment(root: Path) -> Json | None:

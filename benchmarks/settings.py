@@ -1,6 +1,6 @@
 """In which settings two implementations differ, beside the algorithm itself."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sb3_training.config import RunConfig
@@ -47,7 +47,7 @@ def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Dif
     return [(name, one, other) for name, one, other in found if one != other]
 
 
-def in_words(first: str, second: str, found: list[Difference]) -> str:
+def in_words(first: str, second: str, found: Sequence[Difference]) -> str:
     """One line that says in what two implementations differ.
 
     :param first: its label

@@ -44,7 +44,7 @@ def student_interval(values: Values, confidence: float = 0.95) -> Interval:
     """
     if len(values) < MIN_RUNS:
         return Interval(float(np.mean(values)), np.nan, np.nan)
-    mean, error = _mean_and_squared_error(values)
+    mean, error, _ = _mean_and_squared_error(values)
     half = float(stats.t.ppf((1.0 + confidence) / 2.0, len(values) - 1) * np.sqrt(error))
     return Interval(float(mean), float(mean) - half, float(mean) + half)
 
@@ -63,30 +63,79 @@ def welch_interval(first: Values, second: Values, confidence: float = 0.95) -> I
 
 
 def welch_intervals(
-    first: Values, second: Values, confidence: float = 0.95
+    first: Values, second: Values, confidence: float = 0.95, trim: float = 0.0
 ) -> tuple[Values, Values, Values]:
     """Many comparisons at once: differences of means, low and high ends, each of shape (...,).
 
-    The degrees of freedom are those of Welch (1947), "The generalization of 'Student's' problem
-    when several different population variances are involved". Without spread there is no width.
-
-    :param first: shape (..., num_runs), as the second, whose number of runs may be another
+    See :func:`difference_of_means`. Without spread there is no width.
     """
-    first_mean, first_error = _mean_and_squared_error(first)
-    second_mean, second_error = _mean_and_squared_error(second)
-    error = np.asarray(first_error + second_error)
-    share = np.divide(first_error, error, out=np.full(error.shape, 0.5), where=error > 0.0)
-    parts = share**2 / (first.shape[-1] - 1) + (1.0 - share) ** 2 / (second.shape[-1] - 1)
-    half = stats.t.ppf((1.0 + confidence) / 2.0, 1.0 / parts) * np.sqrt(error)
-    difference = np.asarray(first_mean - second_mean)
+    difference, error, freedom = difference_of_means(first, second, trim)
+    half = stats.t.ppf((1.0 + confidence) / 2.0, freedom) * error
     return difference, difference - half, difference + half
 
 
-def _mean_and_squared_error(values: Values) -> tuple[Values, Values]:
-    """Means (...,) and their squared standard errors (...,) of values (..., num_runs)."""
-    shifted = values - values[..., :1]  # so that equal values have no spread, not even rounding
-    mean = values[..., 0] + shifted.mean(axis=-1)
-    return mean, shifted.var(axis=-1, ddof=1) / values.shape[-1]
+def difference_of_means(
+    first: Values, second: Values, trim: float = 0.0
+) -> tuple[Values, Values, Values]:
+    """Differences of means, their standard errors and degrees of freedom, each of shape (...,).
+
+    Untrimmed, the degrees of freedom are those of Welch (1947), "The generalization of 'Student's'
+    problem when several different population variances are involved"; trimmed, of Yuen (1974),
+    "The two-sample trimmed t for unequal population variances", whose standard errors come from
+    winsorised variances.
+
+    :param first: shape (..., num_runs), as the second, whose number of runs may be another
+    :param trim: fraction of the runs, rounded down, to leave out at each end
+    """
+    first_mean, first_error, first_kept = _mean_and_squared_error(first, trim)
+    second_mean, second_error, second_kept = _mean_and_squared_error(second, trim)
+    error = np.asarray(first_error + second_error)
+    share = np.divide(first_error, error, out=np.full(error.shape, 0.5), where=error > 0.0)
+    parts = share**2 / (first_kept - 1) + (1.0 - share) ** 2 / (second_kept - 1)
+    return np.asarray(first_mean - second_mean), np.sqrt(error), 1.0 / parts
+
+
+def _mean_and_squared_error(values: Values, trim: float = 0.0) -> tuple[Values, Values, int]:
+    """Means (...,), their squared standard errors (...,), and how many of (..., num_runs) stay."""
+    n = values.shape[-1]
+    cut = int(trim * n)
+    kept = n - 2 * cut
+    ordered = np.sort(values, axis=-1)
+    base = ordered[..., cut : cut + 1]
+    shifted = ordered - base  # so that equal values have no spread, not even rounding
+    mean = base[..., 0] + shifted[..., cut : n - cut].mean(axis=-1)
+    winsorised = np.clip(shifted, 0.0, shifted[..., n - cut - 1 : n - cut])
+    variance = winsorised.var(axis=-1, ddof=1)
+    return mean, variance * (n - 1) / (kept * (kept - 1)), kept
+
+
+def wilson_interval(count: Values, n: int, confidence: float = 0.95) -> tuple[Values, Values]:
+    """Ends of Wilson's interval of a rate (1927), of the same shape as the count.
+
+    :param count: how many of n
+    """
+    z = stats.norm.ppf((1.0 + confidence) / 2.0)
+    middle = (count + z**2 / 2.0) / (n + z**2)
+    half = z / (n + z**2) * np.sqrt(count * (n - count) / n + z**2 / 4.0)
+    # Of none and of all, the ends are 0 and 1, not 0 and 1 but for rounding.
+    return np.where(count == 0, 0.0, middle - half), np.where(count == n, 1.0, middle + half)
+
+
+def newcombe_intervals(
+    first: Values, second: Values, n_first: int, n_second: int, confidence: float = 0.95
+) -> tuple[Values, Values, Values]:
+    """Differences of two rates, low and high ends, of the same shape as the counts.
+
+    Method 10 of Newcombe (1998), "Interval estimation for the difference between independent
+    proportions": how far Wilson's intervals reach from the rates, at right angles.
+
+    :param first: how many of n_first
+    :param second: how many of n_second
+    """
+    p, q = first / n_first, second / n_second
+    low_p, high_p = wilson_interval(first, n_first, confidence)
+    low_q, high_q = wilson_interval(second, n_second, confidence)
+    return p - q, p - q - np.hypot(p - low_p, high_q - q), p - q + np.hypot(high_p - p, q - low_q)
 
 
 def interquartile_mean(*samples: Values) -> Values:

@@ -12,9 +12,12 @@ from distributed import Client, Future
 from filelock import FileLock, Timeout
 
 from benchmarks.cluster import Workers, available_processors, connect
-from benchmarks.experiments import DECLARED_FIRST, EXPERIMENT_FILE, Experiment
+from benchmarks.comparisons import compare
+from benchmarks.experiments import DECLARED_FIRST, EXPERIMENT_FILE, MIN_VERDICT, Experiment
 from benchmarks.live import Display
+from benchmarks.results import load_results
 from benchmarks.run import hyperparameters_of, refuse_impossible
+from benchmarks.wording import sentence
 from benchmarks.worker import SESSION, Outcome, carry_out
 from sb3_training.config import ConfigError, RunConfig, env_name
 from sb3_training.history import History
@@ -45,7 +48,8 @@ def sweep(
 ) -> list[str]:
     """Carry out an experiment's runs that are not there yet; a failing one does not stop others.
 
-    Each worker is a process with one thread, since SB3 draws from the process's global
+    An experiment with looks runs its seeds in stages: after each, comparisons that are decided get
+    no more. Each worker is a process with one thread, since SB3 draws from the process's global
     generators. The runs report through their directories. A run whose worker dies goes on from
     its last checkpoint on another one, up to MAX_RESTARTS times.
 
@@ -66,22 +70,69 @@ def sweep(
     root.mkdir(parents=True, exist_ok=True)
     with exclusive(root):
         declare(experiment, root)
-        missing = [run for run in configs if not RunDirectory(root / run.directory).is_done()]
-        done = len(configs) - len(missing)
-        print(f"{len(configs)} runs in {root}: {done} complete, {len(missing)} to do", flush=True)
-        if not missing:
-            return []
         if scheduler is None:  # elsewhere the workers see themselves
-            refuse_other_software(missing, root, allow_mixed)
-        count = min(workers or available_processors(), len(missing))
-        with (
-            stop_on_signals() as request,
-            session_in(root) as session,
-            connect(count, scheduler) as client,
-            Display(configs, missing) as display,
-        ):
-            under_way = Sweep(client, root.resolve(), session, display, request, allow_mixed)
-            return under_way.carry_out(missing)
+            refuse_other_software(unfinished(configs, root), root, allow_mixed)
+        failures: list[str] = []
+        wanted = {(env_name(run.env_id), run.label) for run in configs}
+        for number in experiment.looks or (len(experiment.seeds),):
+            seeds = experiment.seeds[:number]
+            stage = [
+                run
+                for run in configs
+                if run.seed in seeds and (env_name(run.env_id), run.label) in wanted
+            ]
+            failures += carry_out_missing(stage, root, workers, scheduler, allow_mixed)
+            if experiment.looks:
+                wanted = undecided(root, number)
+            if not wanted:
+                break
+        return failures
+
+
+def unfinished(configs: Sequence[RunConfig], root: Path) -> list[RunConfig]:
+    """The runs that are not complete."""
+    return [run for run in configs if not RunDirectory(root / run.directory).is_done()]
+
+
+def carry_out_missing(
+    configs: Sequence[RunConfig],
+    root: Path,
+    workers: int | None,
+    scheduler: str | None,
+    allow_mixed: bool,
+) -> list[str]:
+    """Carry out the runs that are not complete; returns a line for each that failed."""
+    missing = unfinished(configs, root)
+    done = len(configs) - len(missing)
+    print(f"{len(configs)} runs in {root}: {done} complete, {len(missing)} to do", flush=True)
+    if not missing:
+        return []
+    count = min(workers or available_processors(), len(missing))
+    with (
+        stop_on_signals() as request,
+        session_in(root) as session,
+        connect(count, scheduler) as client,
+        Display(configs, missing) as display,
+    ):
+        under_way = Sweep(client, root.resolve(), session, display, request, allow_mixed)
+        return under_way.carry_out(missing)
+
+
+def undecided(root: Path, number: int) -> set[tuple[str, str]]:
+    """(env_id, label) of the implementations that need more seeds; prints each verdict.
+
+    :param number: of seeds of each that there are, or should be
+    """
+    wanted: set[tuple[str, str]] = set()
+    try:
+        results = load_results(root)
+    except FileNotFoundError:  # all have failed, which more seeds would not mend
+        return wanted
+    for each in compare(results):
+        print(f"after {number} seeds: {sentence(each)}", flush=True)
+        if each.needs_seeds:
+            wanted |= {(each.env_id, each.first), (each.env_id, each.second)}
+    return wanted
 
 
 class Sweep:
@@ -214,6 +265,9 @@ def refuse_other_software(configs: Sequence[RunConfig], root: Path, allow_mixed:
 def refuse_mismatch(experiment: Experiment, root: Path) -> None:
     """Refuse a folder in which another comparison was declared.
 
+    Seeds may be added, as long as no looks were declared, and looks may be declared as long as
+    there are too few seeds for a verdict.
+
     :raises ConfigError: saying what differs
     """
     there = RunDirectory(root).read_json(EXPERIMENT_FILE)
@@ -222,26 +276,33 @@ def refuse_mismatch(experiment: Experiment, root: Path) -> None:
     ours = experiment.to_json()
     names = ("implementations", "total_timesteps", "settings")
     pairs = {name: (there.get(name), ours[name]) for name in names}
-    declared = there["declaration"]
-    margins = {env_name(env_id): margin for env_id, margin in declared["margins"].items()}
-    declared = {**declared, "margins": margins}
+    declared = {**there["declaration"]}
+    for name in {"margins", "failure_regrets"} & declared.keys():
+        declared[name] = {env_name(env_id): value for env_id, value in declared[name].items()}
     pairs |= {name: (declared.get(name), value) for name, value in ours["declaration"].items()}
+    seeds = declared["seeds"]
+    if list(experiment.seeds[: len(seeds)]) == seeds and not declared.get("looks"):
+        may_change = {"seeds"} if not experiment.looks else set()
+        if len(seeds) < MIN_VERDICT:
+            may_change = {"seeds", "looks", "level"}
+        pairs = {name: values for name, values in pairs.items() if name not in may_change}
     differences = [f"{name} is {old} there and {new} here" for name, (old, new) in pairs.items()
                    if old != new]  # fmt: skip
     if differences:
         raise ConfigError(
             f"{root} was declared for other runs ({'; '.join(differences)}):"
-            " choose another folder, or remove this one"
+            " choose another name or --root"
         )
 
 
 def declare(experiment: Experiment, root: Path) -> None:
     """Write experiment.json, which also says whether it was there before any of the runs."""
     there = RunDirectory(root).read_json(EXPERIMENT_FILE)
-    first = (
-        not any(root.glob("*/*/config.json")) if there is None else there.get(DECLARED_FIRST, True)
-    )
-    RunDirectory(root).write_json(EXPERIMENT_FILE, {**experiment.to_json(), DECLARED_FIRST: first})
+    ours = experiment.to_json()
+    first = not any(root.glob("*/*/config.json"))
+    if there is not None and there["sha256"] == ours["sha256"]:
+        first = there.get(DECLARED_FIRST, True)
+    RunDirectory(root).write_json(EXPERIMENT_FILE, {**ours, DECLARED_FIRST: first})
 
 
 @contextmanager

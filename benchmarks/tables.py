@@ -1,7 +1,7 @@
 """Results -> tables that a paper could print."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import ceil
 from typing import Any
 
@@ -9,13 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import optimal_returns, statistics
-from benchmarks.comparisons import SCORE, aggregate, metric, verdicts
+from benchmarks.aggregate import SCORE, aggregate
+from benchmarks.comparisons import Comparison, compare
+from benchmarks.experiments import FINAL, LATE
 from benchmarks.latex import to_latex
 from benchmarks.markup import Bounds, Table, markdown, tabulate, to_markdown
 from benchmarks.optimal_control import FIRST_SEED
 from benchmarks.paper_results import paper_table
 from benchmarks.results import Results, curve_matrix, final_values, groups, unequal_steps
 from benchmarks.statistics import MIN_RUNS, over_runs, student_interval, welch_interval
+from benchmarks.verdict_table import describe, verdict_table
 
 __all__ = [
     "Table", "all_tables", "curve_matrix", "groups", "markdown", "normalised_scores",
@@ -32,16 +35,21 @@ PRINTED_STEPS = 11  # of the learning curves on an environment
 NOT_SETTINGS = ("label", "env_id", "seed", "hyperparams")  # overrides show in hyperparameters
 
 
-def all_tables(results: Results, paper: bool = False) -> list[Table]:
+def all_tables(
+    results: Results, paper: bool = False, comparisons: Sequence[Comparison] | None = None
+) -> list[Table]:
     """The tables that these results allow, in the order of a report.
 
     :param paper: also Table 1 of the TD3 paper beside ours
+    :param comparisons: by default those of the results
     :raises ConfigError: if none of the paper's environments is among the results
     """
     makers: list[Callable[[Results], Table | None]]
-    makers = [verdicts, summary, learning_curves, aggregate, gaps, thresholds, hyperparameters]
+    makers = [summary, learning_curves, aggregate, gaps, thresholds, hyperparameters]
     makers += [timings, *([paper_table] if paper else [])]
-    return [table for make in makers if (table := make(results)) is not None]
+    verdicts = verdict_table(results, compare(results) if comparisons is None else comparisons)
+    made = [verdicts, *(make(results) for make in makers)]
+    return [table for table in made if table is not None]
 
 
 def normalised_scores(results: Results, env_id: str, label: str) -> NDArray[np.float64]:
@@ -65,6 +73,10 @@ def summary(results: Results) -> Table:
         _, curves = curve_matrix(results, env_id, label)
         _, timesteps = curve_matrix(results, env_id, label, "timestep")
         finals = final_values(results, env_id, label)
+        late = final_values(results, env_id, label, LATE)
+        if results.finals["late_points"].any():
+            points = final_values(results, env_id, label, "late_points")
+            entry["late return"] = over_runs(late) if points.all() else None
         if _is_among_best(results, env_id, label):
             bold.append((len(entries), "return"))
         measures: dict[str, Any] = dict.fromkeys(reported)
@@ -92,13 +104,15 @@ def summary(results: Results) -> Table:
             }
         )
     caption = (
-        f"Mean ± standard deviation over seeds. Return: {metric(results)}; its interval is"
+        f"Mean ± standard deviation over seeds. Return: {describe(results, FINAL)}; its interval is"
         " Student's, of the mean; IQM is its interquartile mean; regret and what follows up to"
         " 'final' are of the same episodes, the steady-state error and jitter of those that came"
         " to the time limit. Of the learning curve: final, last-10 (mean of the"
         " last ten evaluations), max of mean and mean of max (biased upwards), and AUC. Bold: the"
         " best return, and returns whose 95% Welch interval of the difference to it holds zero."
     )
+    if results.finals["late_points"].any():
+        caption += f" L{describe(results, LATE)[1:]}."
     caption += unequal_steps(results)
     if min(entry["seeds"] for entry in entries) < MIN_RUNS:
         caption += " Below three seeds there is no interval, and bold is only the best."

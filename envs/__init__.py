@@ -17,3 +17,9 @@ register(
     max_episode_steps=500,
     kwargs={"goal_tolerance": 0.01, "goal_reward": 1000.0, "step_cost": 2.0},
 )
+# For one question: does it matter to TD3 that a critic sees actions in [-1, 1] or in N m?
+register(
+    id="Pendulum-rescaled-v1",
+    entry_point="envs.rescaled_pendulum:make",
+    max_episode_steps=200,
+)

@@ -62,7 +62,7 @@ def refuse_alike(env_ids: Iterable[str]) -> None:
 
 
 def margin_of(margins: Mapping[str, float | None], env_id: str) -> float | None:
-    """An environment's margin, however its module is given on either side; None without one."""
+    """A margin, or threshold, declared for an environment, whatever its module; None without."""
     return {env_name(name): margin for name, margin in margins.items()}.get(env_name(env_id))
 
 

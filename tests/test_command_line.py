@@ -22,7 +22,10 @@ OWN = ["--algos", "td3", "--envs", "rocket-v0", "--seeds", "2", "--total-timeste
         (["sweep"], "unknown experiment 'custom'"),
         (["status", "nope"], "must be one of quick"),
         (["sweep", "smoke", "--workers", "0"], "workers must be 1 or more"),
-        (["sweep", "smoke", "--seeds", "2"], "smoke has 1 seeds, got --seeds 2"),
+        (["sweep", "smoke", "--looks", "5"], "--looks goes with --until-decided"),
+        (["sweep", "smoke", "--until-decided", "--seeds", "9"], "leave out --seeds"),
+        (["sweep", "smoke", "--until-decided", "--looks", "4", "9"], "numbers of seeds from 5 on"),
+        (["sweep", "smoke", "--until-decided", "--looks", "9", "5"], "each above the one before"),
         (["sweep", "--algos", "td3", "sac"], "needs --envs, --seeds, --total-timesteps too"),
         (["sweep", *OWN, "0"], "total_timesteps must be 1 or more, got 0"),
         (["sweep", *OWN, "9", "--dry-run", "--algos", "td3", "TD3"], "two of the algorithms"),
@@ -84,6 +87,25 @@ def test_a_shortened_experiment_goes_to_a_folder_of_its_own() -> None:
     assert set(shortened.total_timesteps.values()) == {10_000}
     assert shortened.implementations == EXPERIMENTS["algorithms"].implementations
     assert choose("quick", (), (), None, None) == (EXPERIMENTS["quick"], "quick")
+    shortened, name = choose("standard", (), (), 10, None)
+    assert (name, shortened.looks) == ("standard_10x100000", (5, 10))
+
+
+def test_more_seeds_than_an_experiment_has_go_on_in_its_folder() -> None:
+    longer, name = choose("quick", (), (), 10, None)
+    assert (name, longer.seeds, longer.looks) == ("quick", tuple(range(10)), ())
+    assert choose("quick", (), (), 10, 500)[1] == "quick_10x500"
+
+
+def test_a_sweep_until_decided_runs_as_many_seeds_as_its_last_look() -> None:
+    usual, name = choose("quick", (), (), None, None, looks=())
+    assert (name, usual.looks, len(usual.seeds)) == ("quick", (5, 10, 20, 40), 40)
+    given, _ = choose("quick", (), (), None, None, looks=(6, 12))
+    assert (given.looks, len(given.seeds)) == ((6, 12), 12)
+    assert given.to_json()["declaration"]["level"] == pytest.approx(0.03, abs=0.002)
+    assert choose("standard", (), (), None, None, looks=()) == (EXPERIMENTS["standard"], "standard")
+    own, _ = choose("mine", ("td3", "sac"), ("rocket-v0",), None, 500, looks=(5, 8))
+    assert (own.looks, own.seeds) == ((5, 8), tuple(range(8)))
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -100,7 +122,11 @@ def test_the_declarations_hash_changes_with_what_decides_and_with_nothing_else()
     declaration = EXPERIMENTS["quick"].to_json()["declaration"]
     assert EXPERIMENTS["quick"].to_json()["sha256"] == declaration_hash(declaration)
     assert declaration_hash(dict(reversed(declaration.items()))) == declaration_hash(declaration)
-    for change in ({"margins": {"Pendulum-v1": 11.0}}, {"seeds": [0]}, {"metric": "another"}):
+    changes: list[dict[str, object]] = [
+        {"margins": {"Pendulum-v1": 11.0}}, {"seeds": [0]}, {"metrics": {}}, {"looks": [5]},
+        {"level": 0.01}, {"failure_regrets": {}}, {"rate_margin": 0.1}, {"against": "td3"},
+    ]  # fmt: skip
+    for change in changes:
         assert declaration_hash({**declaration, **change}) != declaration_hash(declaration)
 
 

@@ -50,7 +50,8 @@ def test_foreign_runs_are_compared_by_the_last_evaluation_on_both_sides(tmp_path
     # Variances 100 / 3 and 500 / 12 of the means; t(0.95, 4.96) = 2.0187, t(0.975, 4.96) = 2.5770.
     error = (100 / 3 + 500 / 12) ** 0.5
     bounds = [f"[{5 - t * error:.1f}, {5 + t * error:.1f}]" for t in (2.0187, 2.5770)]
-    assert ["equivalent", "5.0", *bounds, "40.0", "-"] in cells(page)
+    assert ["equivalent", "5.0", *bounds, "40.0", "-", "5.0"] in cells(page)
+    assert "3 runs: too few to trim" in page
     assert [str(theirs), "3", "120.0 ± 10.0", "return at the last step", "100"] in cells(page)
     assert [str(ours), "4", "115.0 ± 12.9", "last evaluation", "100"] in cells(page)
     assert first_sentence(page) == f"{theirs} equals {ours} on {OTHER} within the margin."
@@ -61,12 +62,29 @@ def test_two_sides_of_ours_are_compared_on_the_further_starts(tmp_path: Path) ->
     second = our_runs(tmp_path, [4.0, 5.0, 6.0, 7.0], "second")
     page = compare_page(first, "second", root=tmp_path)
     verdict = decide(np.array([10.0, 20.0, 30.0]), np.array([40.0, 50.0, 60.0, 70.0]), None)
-    high = f"[{verdict.low_95:.1f}, {verdict.high_95:.1f}]"
-    assert verdict.high_95 < 0
-    assert any(row[:2] == ["different", "-35.0"] and high in row for row in cells(page))
+    low_95, high_95 = verdict.typical.apart
+    high = f"[{low_95:.1f}, {high_95:.1f}]"
+    assert high_95 < 0
+    assert any(
+        row[:2] == ["different in typical return", "-35.0"] and high in row for row in cells(page)
+    )
     assert [str(first), "3", "20.0 ± 10.0", "100 further starts", "100"] in cells(page)
     assert first_sentence(page) == f"{first} differs from {second} on {OTHER}."
+    assert "3 runs: too few to trim" in page
+
+
+def test_late_policies_are_compared_where_both_sides_have_them(tmp_path: Path) -> None:
+    late = {"late_results": [[1.0, 2.0], [3.0, 4.0]]}
+    for label, arrays in (("a", late), ("b", late), ("c", {})):
+        for seed in range(5):
+            made_up_run(tmp_path, label, seed, [0.0, 9.0], OTHER, arrays=arrays)
+    page = compare_page(tmp_path / "a", "b", root=tmp_path)
+    assert "2.500 ± 0.000" in page
+    assert "late policies, 100 further starts" in page
     assert "None known." in page
+    page = compare_page(tmp_path / "a", "c", root=tmp_path)
+    assert "late policies" not in page
+    assert "90.0 ± 0.0" in page
 
 
 @pytest.mark.parametrize(
@@ -91,9 +109,10 @@ def test_an_undecided_verdict_says_how_many_seeds_it_takes(tmp_path: Path) -> No
     theirs = their_runs(tmp_path / "theirs", [-5.0, 0.0, 5.0])
     page = compare_page(theirs, "td3", root=tmp_path / "runs", margin=2.0)
     verdict = decide(np.array([-5.0, 0.0, 5.0]), np.array([0.0, 1.0, -1.0]), 2.0)
-    assert verdict.seeds_needed is not None
+    seeds = verdict.typical.seeds_needed
+    assert seeds is not None
     assert cells(page)[6][0] == "undecided"
-    assert cells(page)[6][-2:] == ["2.0", str(verdict.seeds_needed)]
+    assert cells(page)[6][-3:-1] == ["2.0", str(seeds)]
 
 
 class Solution:
@@ -126,7 +145,7 @@ def test_a_verdict_that_hangs_on_the_start_states_says_so(tmp_path: Path) -> Non
             f" {first} equals {second} on Pendulum-v1 within the margin."
         )
         rows = [row[:3] for row in cells(page)]
-        assert ["ignored", "different", f"{-30 * sign:.1f}"] in rows
+        assert ["ignored", "different in typical return", f"{-30 * sign:.1f}"] in rows
         assert ["allowed for", "equivalent", "0.0"] in rows
         assert "worth +30.0 to the best policy" in page
 

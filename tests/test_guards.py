@@ -11,10 +11,12 @@ import pytest
 import stable_baselines3
 from safetensors.numpy import load_file
 
-from benchmarks.report import sentences, write_report
+from benchmarks.comparisons import compare
+from benchmarks.report import write_report
 from benchmarks.results import curve_matrix, load_results
 from benchmarks.run import hyperparameters_of, run
 from benchmarks.tables import all_tables, summary
+from benchmarks.wording import sentences
 from envs.rollout import play_side_by_side
 from envs.step_check import NotFiniteError, ObservationCheck, SpaceMismatchError, check_reward
 from sb3_training.config import BrokenEnvironmentError, ConfigError, DivergedError, RunConfig
@@ -371,30 +373,39 @@ def test_training_that_ends_short_of_its_budget_is_no_complete_run(tmp_path: Pat
         evaluator.finish(Pushing(), 59)
 
 
-def test_a_report_says_where_steps_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("num_seeds", [3, 5])
+def test_a_report_says_where_steps_differ(
+    num_seeds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With and without enough seeds for a verdict."""
     set_optimum(monkeypatch)
-    for seed in range(3):
+    for seed in range(num_seeds):
         made_up_run(tmp_path, "td3", seed, [-30.0, -20.0, -10.0 - seed])
         steps = {"timesteps": [0, 100, 250 + seed]}
         made_up_run(tmp_path, "ppo", seed, [-30.0, -20.0, -12.0 - seed], arrays=steps, algo="ppo")
     results = load_results(tmp_path)
     timesteps, curves = curve_matrix(results, "Pendulum-v1", "ppo")
-    assert timesteps.tolist() == [0, 100, 251]
-    assert curves[:, -1].tolist() == [-12.0, -13.0, -14.0]
-    tables = all_tables(results)
-    ((sentence, _),) = sentences(results, tables)
-    assert "(at different steps: 250 to 252 against 200)" in sentence
+    last, mean = 249 + num_seeds, 250 + num_seeds // 2
+    assert timesteps.tolist() == [0, 100, mean]
+    assert curves[:, -1].tolist() == [-12.0 - seed for seed in range(num_seeds)]
+    tables, (each,) = all_tables(results), compare(results)
+    assert each.steps == (tuple(range(250, last + 1)), (200,))
+    (sentence, _), *_ = sentences(results, [each], "mine")
+    assert f"(at different steps: 250 to {last} against 200)" in sentence
     by_name = {table.name: table for table in tables}
-    expected = "Steps reached on Pendulum-v1 differ: ppo 250 to 252, td3 200."
+    told = "at different steps" in str(by_name["verdicts"].rows)
+    assert told == each.is_conclusive
+    expected = f"Steps reached on Pendulum-v1 differ: ppo 250 to {last}, td3 200."
     assert expected in by_name["summary"].caption
     assert expected in by_name["aggregate"].caption
     area = by_name["summary"].data.set_index("implementation").loc["ppo", "AUC mean"]
-    each = [(100 * 25 + (150 + s) * (32 + s) / 2) / (250 + s) for s in range(3)]
-    assert area == pytest.approx(-np.mean(each))
-    assert [row[1] for row in by_name["learning_curves"].rows] == ["0", "100", "200", "251"]
+    areas = [(100 * 25 + (150 + s) * (32 + s) / 2) / (250 + s) for s in range(num_seeds)]
+    assert area == pytest.approx(-np.mean(areas))
+    steps_shown = [row[1] for row in by_name["learning_curves"].rows]
+    assert steps_shown == ["0", "100", "200", str(mean)]
 
 
-@pytest.mark.parametrize("part", ["results", "final_results"])
+@pytest.mark.parametrize("part", ["results", "final_results", "late_results"])
 def test_a_report_names_a_run_whose_evaluations_hold_nan_and_goes_on(
     part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

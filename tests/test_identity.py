@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.compare import compare_page
-from benchmarks.comparisons import verdicts
+from benchmarks.comparisons import compare
 from benchmarks.experiments import EXPERIMENT_FILE, Experiment
 from benchmarks.optimal_control import has_optimum
 from benchmarks.record import run_of
@@ -59,9 +59,9 @@ def test_a_declared_margin_holds_wherever_the_runs_are_compared(tmp_path: Path) 
     assert OWN.to_json()["declaration"]["margins"] == {"Own-v1": 7.5}
     results = load_results(root)
     assert groups(results) == [("Own-v1", "a"), ("Own-v1", "b")]
-    table = verdicts(results)
-    assert table is not None
-    assert table.data["margin"].tolist() == [7.5]
+    (each,) = compare(results)
+    assert each.verdict
+    assert each.verdict.typical.margin == 7.5
     for env_id in (None, "Own-v1", "my.module:Own-v1"):
         page = compare_page(root / "a", "b", env_id, root)
         assert f"Margin: declared in {root / EXPERIMENT_FILE}" in page
@@ -83,12 +83,15 @@ def test_a_known_margin_is_declared_though_the_module_is_given() -> None:
     experiment = Experiment(
         description="", implementations={}, total_timesteps={"envs:rocket-v0": 9}, seeds=(0,)
     )
-    assert experiment.to_json()["declaration"]["margins"] == {"rocket-v0": 20.0}
+    declared = experiment.to_json()["declaration"]
+    assert declared["margins"] == {"rocket-v0": 20.0}
+    assert declared["failure_regrets"] == {"rocket-v0": 50.0}
 
 
 def test_a_declaration_from_before_there_was_one_name_is_still_the_same(tmp_path: Path) -> None:
     declared = OWN.to_json()
-    declared["declaration"]["margins"] = {"my.module:Own-v1": 7.5}
+    for name, value in (("margins", 7.5), ("failure_regrets", None)):
+        declared["declaration"][name] = {"my.module:Own-v1": value}
     (tmp_path / EXPERIMENT_FILE).write_text(json.dumps(declared))
     refuse_mismatch(OWN, tmp_path)
     with pytest.raises(ConfigError, match="margins is"):

@@ -5,11 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.drawing import sane_limits
+from benchmarks.comparisons import compare
+from benchmarks.drawing import draw_curves, possible, sane_limits
+from benchmarks.forest import forest_plot
 from benchmarks.plots import known_levels, plot_all
 from benchmarks.results import load_results
 from benchmarks.tables import all_tables
@@ -77,7 +80,7 @@ def test_the_optimum_is_at_the_same_starts_as_the_curve(tmp_path: Path) -> None:
 
 
 def test_the_band_is_what_was_asked_for_and_the_caption_says_which(tmp_path: Path) -> None:
-    for seed in range(4):
+    for seed in range(5):
         made_up_run(tmp_path / "runs", "a", seed, [-9.0, -1.0 - seed])
     interval = drawn(tmp_path / "runs", tmp_path / "interval")
     half = drawn(tmp_path / "runs", tmp_path / "half", half_std=True)
@@ -87,14 +90,52 @@ def test_the_band_is_what_was_asked_for_and_the_caption_says_which(tmp_path: Pat
     assert svg(tmp_path / "interval", name) != svg(tmp_path / "half", name)
 
 
-def test_two_seeds_are_drawn_as_lines_without_a_band(tmp_path: Path) -> None:
-    for number, folder in ((2, "two"), (3, "three")):
+def test_four_seeds_are_drawn_as_lines_without_a_band(tmp_path: Path) -> None:
+    for number, folder in ((4, "four"), (5, "five")):
         for seed in range(number):
             made_up_run(tmp_path / folder / "runs", "a", seed, [-9.0, -1.0 - seed])
         drawn(tmp_path / folder / "runs", tmp_path / folder / "out")
     name = "learning_curve_Pendulum-v1"
-    assert "FillBetween" not in svg(tmp_path / "two/out", name)
-    assert "FillBetween" in svg(tmp_path / "three/out", name)
+    assert "FillBetween" not in svg(tmp_path / "four/out", name)
+    assert "FillBetween" in svg(tmp_path / "five/out", name)
+
+
+@pytest.mark.parametrize(
+    ("column", "least", "most"), [("mean_return", -3254.7, 0.0), ("mean_regret", 0.0, 3254.7)]
+)
+def test_a_band_stays_within_what_is_possible(
+    column: str, least: float, most: float, tmp_path: Path
+) -> None:
+    """V* is 0 here; without the clip both ends of this band would lie outside."""
+    for seed, last in enumerate([-1.0, -1.0, -1.0, -1.0, -3200.0]):
+        made_up_run(tmp_path, "a", seed, [-3254.0, last])
+    results = load_results(tmp_path)
+    mean, low, high = draw_curves(plt.figure().gca(), results, "Pendulum-v1", column, False)
+    assert np.all((least - 0.1 <= low) & (low <= mean) & (mean <= high) & (high <= most + 0.1))
+
+
+def test_an_unknown_task_has_no_ends_of_what_is_possible(tmp_path: Path) -> None:
+    made_up_run(tmp_path, "a", 0, [-9.0, -1.0], env_id="Other-v0")
+    results = load_results(tmp_path)
+    assert possible(results, "Other-v0", "mean_return") == (-np.inf, np.inf)
+
+
+def test_the_forest_plot_has_a_row_for_each_comparison_and_part(tmp_path: Path) -> None:
+    for seed in range(5):
+        made_up_run(tmp_path / "runs", "a", seed, [-9.0, -1.0 - seed])
+        made_up_run(tmp_path / "runs", "b", seed, [-9.0, -5.0 - seed])
+        made_up_run(tmp_path / "runs", "a", seed, [-9.0, -1.0 - seed], env_id="Other-v0")
+        made_up_run(tmp_path / "runs", "b", seed, [-9.0, -1.0], env_id="Other-v0")
+    comparisons = compare(load_results(tmp_path / "runs"))
+    picture = forest_plot(comparisons, tmp_path)
+    assert picture
+    assert picture.name == "verdicts_forest"
+    text = svg(tmp_path, picture.name)
+    for row in ("a \N{MINUS SIGN} b: typical run", "failures, 2 of 5 and 5 of 5", "mean"):
+        assert row in text
+    assert text.count("-- mean --") == 2
+    assert "90%" in picture.caption
+    assert forest_plot([], tmp_path) is None
 
 
 def test_a_diverged_run_does_not_flatten_the_others(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Run directories -> a folder and a page, on made-up runs whose scores are known."""
 
 import html.parser
+import json
 import re
 import shutil
 import subprocess
@@ -30,8 +31,8 @@ def cheap_optimum() -> Iterator[None]:
 
 
 def make_runs(root: Path) -> Path:
-    """Three seeds of two implementations, the first better by ten, and one elsewhere."""
-    for seed, last in enumerate([-1.0, -2.0, -3.0]):
+    """Five seeds of two implementations, the first better by ten, and one elsewhere."""
+    for seed, last in enumerate([-1.0, -2.0, -2.0, -2.0, -3.0]):
         made_up_run(root, "a", seed, [-9.0, last])
         made_up_run(root, "b", seed, [-9.0, last - 1.0])
     made_up_run(root, "a", 0, [-9.0, -7.0], env_id="my:env-v3")
@@ -84,17 +85,20 @@ def test_every_table_is_written_for_people_for_programs_and_for_papers(report: R
 
 
 def test_the_terminal_gets_the_verdicts_first_then_the_main_tables(report: Report) -> None:
-    assert report.text.startswith("## Verdicts")
+    assert report.text.startswith("Pendulum-v1, a against b: different in typical return.")
+    assert report.text.index("## Verdicts") < report.text.index("## Summary")
     assert report.text.index("## Summary") < report.text.index("## Learning curves")
     assert "a - b" in report.text
 
 
 def test_the_page_stands_alone_and_gives_the_verdict_before_anything_else(report: Report) -> None:
     page = report.page
-    # Means -20 and -30, both with variance 100/3 of the mean; t(0.975, 4) = 2.776.
-    sentence = page.index("Pendulum-v1, a against b: undecided. The difference of mean returns is")
-    assert "10.0, 90% interval [-7.4, 27.4], 95% interval [-12.7, 32.7]" in page
-    assert sentence < page.index("<h2")
+    # Of five runs the middle three are left, which are equal: no spread, no width.
+    text = "Pendulum-v1, a against b: different in typical return. Typical run: the difference of"
+    assert page.index(text) < page.index("<h2")
+    assert "trimmed means is +10.0, 95% interval [10.0, 10.0], margin 10: different" in page
+    assert "score the same, which makes intervals too narrow" in page
+    assert page.index('alt="Verdicts"') < page.index('alt="Pendulum-v1: return"')
     assert not re.findall(r"""(?:src|href)=["'](?!data:|#)""", page)
     assert not re.findall(r"<(?:script|link|iframe)|@import|url\(", page)
     assert 'alt="Pendulum-v1: return"' in page
@@ -104,21 +108,18 @@ def test_many_verdicts_take_a_line_for_each_environment(tmp_path: Path) -> None:
     root = tmp_path / "many"
     for env_id in ("Pendulum-v1", "rocket-v0"):
         for label, level in (("a", -2.0), ("b", -2.1), ("c", -7.0), ("d", -90.0)):
-            for seed in range(3):
+            for seed in range(5):
                 made_up_run(root, label, seed, [-95.0, level + seed / 10], env_id=env_id)
     write_report(root, tmp_path / "report")
     page = (tmp_path / "report/report.html").read_text()
     said = re.findall(r'<p class="verdict">(.*?)</p>', page)
-    # Final returns are ten times the last means, so of variance 1: intervals of 2.27 each way.
-    pairs = (
-        "a against b (1.0): equivalent. a against c (50.0), a against d (880.0),"
-        " b against c (49.0), b against d (879.0), c against d (830.0): different."
-    )
-    assert said == [
-        f"{env_id}, differences of mean returns in brackets. {pairs}"
-        for env_id in ("Pendulum-v1", "rocket-v0")
-    ]
-    assert "[-1.3, 3.3]" in page  # 1 -+ t(0.975, 4) sqrt(2 / 3), in the table
+    # Final returns are ten times the last means: five with steps of 1, so trimmed as in
+    # test_verdict, with intervals of 2.46 and 3.21 each way. V* is 0.
+    assert said[0].startswith("Pendulum-v1, differences of typical returns in brackets. a against")
+    assert said[1].startswith("rocket-v0, differences of typical returns in brackets. a against")
+    assert "a against b (+1.0): equivalent where they succeed" in said[0]
+    assert "c against d (+830.0)" in said[1]
+    assert "[-2.2, 4.2]" in page  # 1 -+ t(0.975, 4) sqrt(4 / 3), in the table
 
 
 def test_the_page_is_well_formed_and_its_contents_lead_somewhere(report: Report) -> None:
@@ -168,12 +169,28 @@ def test_what_an_earlier_report_showed_does_not_stay(small: Path, tmp_path: Path
     (tmp_path / "mine.csv").write_text("mine")
     write_report(small, tmp_path)
     gone = ("learning_curve_env-v3.png", "verdicts.csv", "verdicts.md", "verdicts.tex")
+    assert json.loads((tmp_path / "verdicts.json").read_text())[0]["num_runs"] == [1, 1]
     assert all((tmp_path / name).exists() for name in gone)
     shutil.rmtree(other.parent)
     write_report(small, tmp_path)
     assert not any((tmp_path / name).exists() for name in gone)
     assert (tmp_path / "summary.md").exists()
     assert (tmp_path / "mine.csv").read_text() == "mine"
+
+
+def test_seeds_added_after_a_verdict_are_looks_and_the_report_says_so(tmp_path: Path) -> None:
+    root = tmp_path / "mine"
+    texts = []
+    for seeds in (range(3), range(3, 5), range(5, 5), range(5, 7)):
+        for seed in seeds:
+            made_up_run(root, "a", seed, [-9.0, -1.0 - seed / 10])
+            made_up_run(root, "b", seed, [-9.0, -1.0 - seed / 9])
+        texts.append(write_report(root, tmp_path / "report"))
+    assert ["Seeds were added" in text for text in texts] == [False, False, False, True]
+    assert "had been written on 5: 2 looks at 5%" in texts[-1]
+    (record,) = json.loads((tmp_path / "report/verdicts.json").read_text())
+    assert record["earlier"] == [5]
+    assert record["verdict"]["num_runs"] == [7, 7]
 
 
 def test_incomplete_runs_are_left_out_and_named(small: Path, tmp_path: Path) -> None:

@@ -81,6 +81,7 @@ def test_regret_is_what_is_missing_to_the_optimum_of_the_same_starts(
     [
         {"env_id": "rocket-v0", "env_kwargs": {"max_thrust": 2.0}},
         {"env_id": "rocket-v0", "evaluation": "published"},
+        {"env_id": "rocket-v0", "max_episode_steps": 100},
         {"env_id": "Other-v0"},
     ],
 )
@@ -202,3 +203,24 @@ def test_reading_results_and_making_tables_loads_nothing_that_trains() -> None:
         "assert not {'torch', 'stable_baselines3', 'distributed'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_each_run_has_a_value_and_a_regret_for_every_metric(tmp_path: Path) -> None:
+    late = {"late_results": [[1.0, 3.0], [2.0, 4.0]]}
+    made_up_run(tmp_path, "a", 0, [float(n) for n in range(12)], finals=[4.0], arrays=late)
+    (row,) = load_results(tmp_path).finals.to_dict("records")
+    assert (row["late_return"], row["late_return_regret"], row["late_points"]) == (2.5, 3.5, 2)
+    assert (row["final_return"], row["final_return_regret"]) == (4.0, 2.0)
+    assert (row["last_10"], row["last_10_regret"]) == (6.5, -0.5)
+    assert row["auc"] == 5.5
+    assert np.isnan(row["auc_regret"])
+
+
+def test_runs_with_and_without_late_scores_are_compared_by_the_final_policy(tmp_path: Path) -> None:
+    late = {"late_results": [[1.0, 3.0], [2.0, 4.0]]}
+    made_up_run(tmp_path, "a", 0, [0.0, 1.0], finals=[4.0], arrays=late)
+    made_up_run(tmp_path, "b", 0, [0.0, 1.0], finals=[5.0])
+    made_up_run(tmp_path, "a", 0, [0.0, 1.0], finals=[5.0], arrays=late, env_id="Other-v0")
+    finals = load_results(tmp_path).finals
+    assert finals["late_return"].tolist() == [2.5, 4.0, 5.0]
+    assert finals["late_points"].tolist() == [2, 0, 0]

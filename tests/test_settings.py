@@ -1,5 +1,6 @@
 """In which settings two sides of a verdict differ."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -111,10 +112,14 @@ def test_a_length_of_rollouts_is_not_taken_for_that_of_returns() -> None:
     assert not [name for name in names if "n_steps" in name]
 
 
-def test_they_stand_below_the_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("num_seeds", [3, 5])
+def test_they_stand_below_the_verdict(
+    num_seeds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or below what stands for it where there are too few seeds; and in its record."""
     set_optimum(monkeypatch)
     monkeypatch.setattr("benchmarks.showcase.has_optimum", lambda env_id: False)
-    for seed in range(3):
+    for seed in range(num_seeds):
         made_up_run(tmp_path / "runs", "a", seed, [-9.0, -1.0], gamma=0.9)
         made_up_run(tmp_path / "runs", "b", seed, [-9.0, -1.0], gamma=0.8, n_envs=2)
         made_up_run(tmp_path / "runs", "c", seed, [-9.0, -1.0], gamma=0.9)
@@ -122,9 +127,13 @@ def test_they_stand_below_the_verdict(tmp_path: Path, monkeypatch: pytest.Monkey
     page = (tmp_path / "report/report.html").read_text()
     line = "Settings that differ, a / b: n_envs 1 / 2; gamma 0.9 / 0.8."
     for each in (text, page):
-        assert each.index("a against b" if each is page else "a - b") < each.index(line)
+        verdict = "Pendulum-v1, a against b" if num_seeds == 5 else "Pendulum-v1: 3 of 3 runs of a"
+        assert each.index(verdict) < each.index(line)
         assert "Settings: the same for a and c, but" in each
-    assert f"Pendulum-v1. {line}" in text
+    assert text.index(line) < text.index("## Verdicts")
     assert page.index(line) < page.index("<h2")
+    records = json.loads((tmp_path / "report/verdicts.json").read_text())
+    settings = [["n_envs", 1, 2], ["gamma", 0.9, 0.8]]
+    assert [record["settings"] for record in records[:2]] == [settings, []]
     compared = compare_page(tmp_path / "runs/a", "b", root=tmp_path / "runs")
     assert "n_envs 1 / 2; gamma 0.9 / 0.8." in compared

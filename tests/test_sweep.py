@@ -19,10 +19,11 @@ import pytest
 from benchmarks.cluster import connect
 from benchmarks.experiments import EXPERIMENTS, Experiment
 from benchmarks.results import load_results
-from benchmarks.sweep import MAX_RESTARTS, declare, exclusive, sweep
+from benchmarks.sweep import MAX_RESTARTS, declare, exclusive, refuse_mismatch, sweep
 from benchmarks.worker import SESSION, SessionOver, obstacle, software
-from sb3_training.config import ConfigError
+from sb3_training.config import ConfigError, RunConfig, env_name
 from sb3_training.run_directory import RunDirectory
+from tests.made_up_runs import made_up_run
 
 # Small networks and short runs, past the warm-up.
 SMALL: dict[str, Any] = {"learning_starts": 100, "batch_size": 16}
@@ -162,7 +163,7 @@ def test_another_experiment_in_the_same_folder_is_refused_with_the_difference_sh
     sweep(made, tmp_path, workers=1)
     before = contents(tmp_path, made)
     for changed, difference in [
-        (experiment(seeds=2), r"seeds is \[0\] there and \[0, 1\] here"),
+        (replace(made, seeds=(1, 2)), r"seeds is \[0\] there and \[1, 2\] here"),
         (experiment(seeds=1, steps=500), "400} there"),
         (replace(made, margins={"Pendulum-v1": 50.0}), "10.0} there and {'Pendulum-v1': 50.0}"),
     ]:
@@ -186,6 +187,67 @@ def test_the_declaration_says_whether_it_was_there_before_the_runs(tmp_path: Pat
     for _ in range(2):
         declare(experiment(), tmp_path)
         assert not json.loads(file.read_text())["declared_first"]
+
+
+def test_seeds_may_be_added_and_looks_only_before_there_can_be_a_verdict(tmp_path: Path) -> None:
+    three, seven = experiment(seeds=3), experiment(seeds=7)
+    looks = experiment(seeds=20, looks=(5, 10, 20))
+    declare(three, tmp_path)
+    made_up_run(tmp_path, "td3", 0, [0.0])
+    refuse_mismatch(looks, tmp_path)
+    refuse_mismatch(seven, tmp_path)
+    declare(seven, tmp_path)
+    assert not json.loads((tmp_path / "experiment.json").read_text())["declared_first"]
+    refuse_mismatch(experiment(seeds=9), tmp_path)
+    with pytest.raises(ConfigError, match="looks is"):
+        refuse_mismatch(looks, tmp_path)
+    with pytest.raises(ConfigError, match="seeds is"):
+        refuse_mismatch(three, tmp_path)
+    declare(looks, tmp_path)
+    with pytest.raises(ConfigError, match="seeds is"):
+        refuse_mismatch(replace(looks, seeds=tuple(range(30))), tmp_path)
+
+
+@pytest.mark.parametrize("env_id", ["Pendulum-v1", "envs:rocket-v0"])
+def test_a_sweep_with_looks_gives_decided_comparisons_no_more_seeds(
+    env_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One implementation differs at once, another fails as often only as 20 seeds can show."""
+    levels = {"td3_reference": -140.0, "td3": -140.0, "other": -300.0}
+    stages = []
+
+    def carry_out(configs: list[RunConfig], *_: Any) -> list[str]:
+        stages.append(sorted({(run.label, len(configs)) for run in configs}))
+        for run in configs:
+            late = {"late_results": np.full((2, 4), levels[run.label] + run.seed % 3)}
+            if not RunDirectory(tmp_path / run.directory).is_done():
+                made_up_run(tmp_path, run.label, run.seed, [-1000.0, -140.0], env_id, arrays=late)
+        return []
+
+    monkeypatch.setattr("benchmarks.sweep.carry_out_missing", carry_out)
+    monkeypatch.setattr("benchmarks.sweep.refuse_unworkable", lambda *_: None)
+    monkeypatch.setattr("benchmarks.optimal_returns.mean_return", lambda *_: -130.0)
+    made = experiment(seeds=40, looks=(5, 10, 20, 40))
+    implementations = {**IMPLEMENTATIONS, "other": {"algo": "sac"}}
+    made = replace(made, implementations=implementations, total_timesteps={env_id: 100})
+    assert sweep(made, tmp_path) == []
+    assert stages == [
+        [("other", 15), ("td3", 15), ("td3_reference", 15)],
+        [("td3", 20), ("td3_reference", 20)],
+        [("td3", 40), ("td3_reference", 40)],
+    ]
+    shown = capsys.readouterr().out
+    name = env_name(env_id)
+    assert f"after 5 seeds: {name}, other against td3_reference: different in typical" in shown
+    assert f"after 20 seeds: {name}, td3 against td3_reference: equivalent." in shown
+
+
+def test_a_sweep_with_looks_of_which_every_run_fails_says_so_and_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.sweep.carry_out_missing", lambda *_: ["all failed"])
+    monkeypatch.setattr("benchmarks.sweep.refuse_unworkable", lambda *_: None)
+    assert sweep(experiment(seeds=10, looks=(5, 10)), tmp_path) == ["all failed"]
 
 
 def test_two_sweeps_in_one_folder_exclude_each_other(tmp_path: Path) -> None:
@@ -242,6 +304,9 @@ def test_the_named_experiments_are_what_they_are_called() -> None:
     verdict = EXPERIMENTS["pendulum_verdict"].runs()
     assert len(verdict) == 40
     assert {run.total_timesteps for run in verdict} == {15_000}
+    standard = EXPERIMENTS["standard"]
+    assert (len(standard.seeds), standard.looks) == (20, (5, 10, 20))
+    assert standard.total_timesteps["Pendulum-v1"] == 50_000
     for name, made in EXPERIMENTS.items():
         assert made.against in made.implementations, name
         assert {run.eval_freq for run in made.runs()} == {5_000 if name == "paper" else 1_000}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.comparisons import aggregate, verdicts
+from benchmarks.aggregate import aggregate
 from benchmarks.coverage import bootstrap_coverage, improvement_coverage
 from benchmarks.experiments import Experiment
 from benchmarks.markup import Bounds, Table, tabulate, to_markdown
@@ -75,6 +75,17 @@ def picked(row: Mapping[str, str], *names: str) -> list[str]:
     return [row[name] for name in names]
 
 
+def fail(root: Path, label: str, seed: int) -> None:
+    """A run that ends in an error."""
+
+    def explode(run: RunDirectory) -> None:
+        raise RuntimeError("the sensor fell off")
+
+    lost = RunConfig(algo="td3", env_id="Pendulum-v1", label=label, seed=seed, total_timesteps=200)
+    with pytest.raises(RuntimeError, match="the sensor"):
+        execute(lost, {"gamma": 0.9}, root, explode)
+
+
 def test_values_are_printed_by_their_kind_and_kept_unrounded() -> None:
     row = {
         "name": "a|b",
@@ -112,90 +123,11 @@ def test_small_numbers_of_an_environment_have_three_decimals() -> None:
     assert table.rows == [["a", "0.500", "-"], ["b", "0.5", "12.0"]]
 
 
-def test_a_verdict_rests_on_the_further_starts(tmp_path: Path) -> None:
+def test_a_row_with_failed_runs_is_never_bold(tmp_path: Path) -> None:
     runs(tmp_path, "a", [-10.0, -20.0, -30.0])
     runs(tmp_path, "b", [-20.0, -30.0, -40.0])
-    sha256 = declare(tmp_path, 3, against="b", margin=40.0)
-    table = made(tmp_path, verdicts)
-    (row,) = cells(table)
-    # Both means have the variance 100/3; t(0.95, 4) = 2.1318, t(0.975, 4) = 2.7764.
-    error = (200 / 3) ** 0.5
-    (data,) = table.data.to_dict("records")
-    assert data["90% interval high"] == pytest.approx(10 + 2.1318 * error, abs=1e-3)
-    assert data["95% interval low"] == pytest.approx(10 - 2.7764 * error, abs=1e-3)
-    assert row == {
-        "environment": "Pendulum-v1",
-        "comparison": "a - b",
-        "seeds": "3 of 3, 3 of 3",
-        "difference": "10.0",
-        "90% interval": "[-7.4, 27.4]",
-        "95% interval": "[-12.7, 32.7]",
-        "margin": "40.0",
-        "verdict": "equivalent",
-        "seeds for 80% power": "-",
-    }
-    assert sha256 in table.caption
-    assert "20000 + k" in table.caption
-    assert "Comparisons made: 1, with no correction" in table.caption
-    assert "complete in 1 of 1" in table.caption
-
-
-def test_an_undecided_verdict_says_how_many_seeds_it_takes(tmp_path: Path) -> None:
-    runs(tmp_path, "a", [-10.0, -20.0, -30.0])
-    runs(tmp_path, "b", [-20.0, -30.0, -40.0])
-    (row,) = cells(made(tmp_path, verdicts))  # the margin of Pendulum-v1 is 10
-    assert row["verdict"] == "undecided"
-    assert int(row["seeds for 80% power"]) > 3
-    declare(tmp_path, 3, against="b", margin=None)
-    (row,) = cells(made(tmp_path, verdicts))
-    assert picked(row, "margin", "verdict", "seeds for 80% power") == ["-", "undecided", "-"]
-
-
-def test_margins_that_nobody_declared_are_named_as_such(tmp_path: Path) -> None:
-    for label in ("a", "b"):
-        runs(tmp_path, label, [-10.0, -20.0, -30.0])
-        runs(tmp_path, label, [-10.0, -20.0, -30.0], env_id=OTHER)
-    table = made(tmp_path, verdicts)
-    assert [row["margin"] for row in cells(table)] == ["10.0", "-"]
-    assert "not declared before the runs" in table.caption
-
-
-def test_all_others_are_compared_with_the_declared_opponent_alone(tmp_path: Path) -> None:
-    for label in ("a", "b", "c"):
-        runs(tmp_path, label, [-10.0, -20.0, -30.0])
-    every = [row["comparison"] for row in cells(made(tmp_path, verdicts))]
-    assert every == ["a - b", "a - c", "b - c"]
-    declare(tmp_path, 3, against="a")
-    against = cells(made(tmp_path, verdicts))
-    assert [row["comparison"] for row in against] == ["b - a", "c - a"]
-    assert made(tmp_path, aggregate).header[3:] == ["above a"]
-    declare(tmp_path, 3, against="absent")
-    unanswered = cells(made(tmp_path, verdicts))
-    assert [row["comparison"] for row in unanswered] == ["a - absent", "b - absent", "c - absent"]
-    assert {row["verdict"] for row in unanswered} == {"none: needs three seeds of each"}
-    assert made(tmp_path, aggregate).header == ["implementation", "seeds", "IQM"]
-
-
-def test_failed_runs_forbid_a_verdict_and_the_best_mean(tmp_path: Path) -> None:
-    runs(tmp_path, "a", [-10.0, -20.0, -30.0])
-    runs(tmp_path, "b", [-20.0, -30.0, -40.0])
-    declare(tmp_path, 4, against="b")
-
-    def explode(run: RunDirectory) -> None:
-        raise RuntimeError("the sensor fell off")
-
     for label, seed in (("a", 3), ("c", 0), ("c", 1)):
-        lost = RunConfig(
-            algo="td3", env_id="Pendulum-v1", label=label, seed=seed, total_timesteps=200
-        )
-        with pytest.raises(RuntimeError, match="the sensor"):
-            execute(lost, {"gamma": 0.9}, tmp_path, explode)
-    first, second = cells(made(tmp_path, verdicts))
-    assert picked(first, "verdict", "difference") == ["none: 1 of a failed or diverged", "-"]
-    assert picked(second, "verdict", "seeds") == [
-        "none: 2 of c failed or diverged",
-        "0 of 4, 3 of 4",
-    ]
+        fail(tmp_path, label, seed)
     table = made(tmp_path, summary)
     assert [row["failed"] for row in cells(table)] == ["1", "0", "2"]
     assert picked(cells(table)[-1], "implementation", "seeds", "return") == ["c", "0", "-"]
@@ -203,48 +135,9 @@ def test_failed_runs_forbid_a_verdict_and_the_best_mean(tmp_path: Path) -> None:
     assert "such a row is never bold" in table.caption
 
 
-def test_a_measure_says_of_how_many_runs_it_is_where_not_of_all(tmp_path: Path) -> None:
-    for seed, error in enumerate([0.1, 0.2, np.nan]):
-        made_up_run(tmp_path, "a", seed, [-9.0, -8.0], arrays={"final_steady_state_error": [error]})
-    table = made(tmp_path, summary)
-    assert cells(table)[0]["steady-state error in m"] == "0.1500 ± 0.0707"
-    assert "steady-state error in m of a on Pendulum-v1: 2 of 3 runs" in table.caption
-
-
-def test_what_was_declared_after_runs_is_said_to_be(tmp_path: Path) -> None:
-    for label in ("a", "b"):
-        runs(tmp_path, label, [-10.0, -20.0, -30.0])
-    declare(tmp_path, 3, against="b")
-    assert "were declared before the runs" in made(tmp_path, verdicts).caption
-    file = tmp_path / "experiment.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), "declared_first": False}))
-    assert "were declared after some of the runs" in made(tmp_path, verdicts).caption
-
-
-def test_a_verdict_on_part_of_the_declared_seeds_is_provisional(tmp_path: Path) -> None:
-    runs(tmp_path, "a", [-10.0, -20.0, -30.0])
-    runs(tmp_path, "b", [-10.0, -20.0, -30.0, -40.0])
-    declare(tmp_path, 4, against="b", margin=1000.0)
-    table = made(tmp_path, verdicts)
-    (row,) = cells(table)
-    assert picked(row, "seeds", "verdict") == ["3 of 4, 4 of 4", "provisional: equivalent"]
-    assert "complete in 0 of 1" in table.caption
-
-
-def test_seeds_beyond_the_declared_ones_do_not_count(tmp_path: Path) -> None:
-    runs(tmp_path, "a", [-10.0, -20.0, -30.0, -1000.0])
-    runs(tmp_path, "b", [-20.0, -30.0, -40.0])
-    declare(tmp_path, 3, against="b")
-    (row,) = cells(made(tmp_path, verdicts))
-    assert picked(row, "seeds", "difference") == ["3 of 3, 3 of 3", "10.0"]
-
-
-def test_two_seeds_yield_no_verdict_and_no_interval(tmp_path: Path) -> None:
+def test_two_seeds_have_no_interval(tmp_path: Path) -> None:
     runs(tmp_path, "a", [-10.0, -20.0])
     runs(tmp_path, "b", [-20.0, -30.0, -40.0])
-    (row,) = cells(made(tmp_path, verdicts))
-    assert picked(row, "difference", "95% interval") == ["-", "-"]
-    assert row["verdict"] == "none: needs three seeds of each"
     table = made(tmp_path, summary)
     assert [row["95% interval"] for row in cells(table)] == ["-", "[-54.8, -5.2]"]
     assert "Below three seeds" in table.caption
@@ -255,6 +148,24 @@ def test_one_implementation_has_nothing_to_be_compared_with(tmp_path: Path) -> N
     runs(tmp_path, "a", [-10.0, -20.0, -30.0])
     assert names(tmp_path)[0] == "summary"
     assert made(tmp_path, aggregate).header == ["implementation", "seeds", "IQM"]
+
+
+def test_late_returns_have_a_column_where_runs_have_them(tmp_path: Path) -> None:
+    late = {"late_results": [[-1.0, -3.0], [-5.0, -7.0]]}
+    for seed in range(2):
+        made_up_run(tmp_path, "a", seed, [-9.0, -8.0], finals=[-6.0], arrays=late)
+        made_up_run(tmp_path, "b", seed, [-9.0, -8.0], finals=[-6.0], env_id=OTHER)
+    table = made(tmp_path, summary)
+    assert [row["late return"] for row in cells(table)] == ["-4.000 ± 0.000", "-"]
+    assert "Late return: mean of the policies at the last ten" in table.caption
+
+
+def test_a_measure_says_of_how_many_runs_it_is_where_not_of_all(tmp_path: Path) -> None:
+    for seed, error in enumerate([0.1, 0.2, np.nan]):
+        made_up_run(tmp_path, "a", seed, [-9.0, -8.0], arrays={"final_steady_state_error": [error]})
+    table = made(tmp_path, summary)
+    assert cells(table)[0]["steady-state error in m"] == "0.1500 ± 0.0707"
+    assert "steady-state error in m of a on Pendulum-v1: 2 of 3 runs" in table.caption
 
 
 def test_the_summary_holds_every_score(tmp_path: Path) -> None:
