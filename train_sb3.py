@@ -13,11 +13,11 @@ from typing import Any
 
 import tyro
 
-from sb3_training.config import ConfigError, DivergedError, RunConfig
-from sb3_training.hyperparameters import parse_overrides
-from sb3_training.run_directory import Progress, RunBusyError, RunDirectory
-from sb3_training.stopping import stop_on_signals
-from sb3_training.surroundings import settle
+from training.config import ConfigError, DivergedError, RunConfig
+from training.run_directory import Progress, RunBusyError, RunDirectory
+from training.sb3.hyperparameters import parse_overrides
+from training.signals import stop_on_signals
+from training.surroundings import settle
 
 __all__ = ["RunConfig", "main", "train"]
 
@@ -31,10 +31,10 @@ def train(
     """Train as configured and return the run directory.
 
     :param options: ``should_stop``, ``checkpoint_freq``, ``check`` and ``allow_mixed``, as
-        :func:`sb3_training.training.train` describes them
+        :func:`training.sb3.train.train` describes them
     """
     # Imported late, so that --help need not wait for torch.
-    from sb3_training.training import train as train_with_sb3
+    from training.sb3.train import train as train_with_sb3
 
     return train_with_sb3(config, root, on_progress, **options)
 
@@ -107,11 +107,11 @@ def main() -> None:
     sys.path.append("")  # the working folder, for the user's own environments and algorithms
     arguments = tyro.cli(Arguments)
     logging.basicConfig(format="%(message)s")
-    logging.getLogger("sb3_training").setLevel(logging.INFO)
+    logging.getLogger("training").setLevel(logging.INFO)
     with stop_on_signals() as stop:
         try:
             if arguments.list_algos:
-                from sb3_training.algorithms import list_algorithms
+                from training.sb3.algorithms import list_algorithms
 
                 print(list_algorithms())
                 return
@@ -175,7 +175,7 @@ def configured(arguments: Arguments) -> tuple[RunConfig, Path]:
 
 def train_with_progress_bar(config: RunConfig, root: Path, **options: Any) -> None:
     """Train, showing a progress bar on a terminal, and say where the result lies."""
-    from sb3_training.progress import progress_bar
+    from training.progress import progress_bar
 
     directory = RunDirectory(root / config.directory)
     was_done = directory.is_done()

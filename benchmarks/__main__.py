@@ -16,8 +16,8 @@ from benchmarks.choice import (
     with_settings,
 )
 from benchmarks.experiments import Experiment
-from sb3_training.config import ConfigError
-from sb3_training.surroundings import settle
+from training.config import ConfigError
+from training.surroundings import settle
 
 ExperimentName = Annotated[str, tyro.conf.Positional]
 
@@ -84,7 +84,7 @@ def sweep(
     if dry_run:
         show_overview(chosen, root / name, workers, check)
         return
-    from benchmarks.sweep import sweep as carry_out
+    from benchmarks.sweep.scheduler import sweep as carry_out
 
     failures = carry_out(chosen, root / name, workers, scheduler, check, allow_mixed)
     if failures:
@@ -108,8 +108,8 @@ def show_overview(
     experiment: Experiment, root: Path, workers: int | None = None, check: bool = True
 ) -> None:
     """Print what is there, what is missing, and how long that will take."""
-    from benchmarks.overview import overview
-    from benchmarks.sweep import refuse_mismatch, refuse_unworkable
+    from benchmarks.sweep.scheduler import refuse_mismatch, refuse_unworkable
+    from benchmarks.sweep.status import overview
 
     refuse_mismatch(experiment, root)
     refuse_unworkable(experiment.runs(), root, check)
@@ -132,7 +132,7 @@ def report(
         compare_to: paper puts Table 1 of the TD3 paper beside the MuJoCo results
         half_std: shade half a standard deviation, as the TD3 paper does, not the 95% interval
     """
-    from benchmarks.report import write_report
+    from benchmarks.report.page import write_report
 
     try:
         text = write_report(root / experiment, output / experiment, compare_to == "paper", half_std)
@@ -164,7 +164,7 @@ def compare(
         margin: the difference of returns too small to matter; default: the declared one
         output: the page goes to <output>/compare.md too
     """
-    from benchmarks.compare import compare_page
+    from benchmarks.report.compare import compare_page
 
     write_page(compare_page(directory, against, env_id, root, margin), output / "compare.md")
 
@@ -177,8 +177,8 @@ def fidelity(output: Path = Path("reports")) -> None:
     """
     import torch
 
-    from benchmarks.fidelity_page import fidelity_page
-    from benchmarks.report import FIDELITY_PAGE
+    from benchmarks.fidelity.page import fidelity_page
+    from benchmarks.report.page import FIDELITY_PAGE
 
     torch.set_num_threads(1)
     page, passed = fidelity_page()
@@ -198,13 +198,13 @@ def speed(
             runs side by side and one after the other
     """
     if what == "td3":
-        from benchmarks.speed import speed_table
+        from benchmarks.speed.td3 import speed_table
     elif what == "envs":
-        from benchmarks.speed_envs import speed_table
+        from benchmarks.speed.envs import speed_table
     elif what == "training":
-        from benchmarks.speed_training import speed_table
+        from benchmarks.speed.training import speed_table
     else:
-        from benchmarks.speed_sweep import speed_table
+        from benchmarks.speed.sweep import speed_table
     print(speed_table())
 
 
@@ -233,7 +233,7 @@ def record(
         speed: of the animation; 1 is real time
         output: path of the files, without suffix; default: recordings/<policy>_<environment>
     """
-    from benchmarks.record import record as play
+    from benchmarks.policies.record import record as play
 
     print(
         play(
@@ -264,7 +264,7 @@ def scores(
         episodes: starts, from reset(seed=20000) on
         output: the tables go to <output>/scores.md too
     """
-    from benchmarks.scores import scores_page
+    from benchmarks.policies.score import scores_page
 
     page = scores_page(policies, env_id, episodes)
     write_page(page, output / "scores.md")
@@ -276,7 +276,7 @@ def optimum(output: Path = Path("reports")) -> None:
     Args:
         output: the page goes to <output>/optimum.md, its figure to <output>/optimum.png
     """
-    from benchmarks.optimum_page import optimum_page
+    from benchmarks.optimum.page import optimum_page
 
     output.mkdir(parents=True, exist_ok=True)
     write_page(optimum_page(output / "optimum.png"), output / "optimum.md")

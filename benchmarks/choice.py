@@ -15,8 +15,8 @@ from benchmarks.experiments import (
     MIN_VERDICT,
     Experiment,
 )
-from sb3_training.config import ConfigError, RunConfig, refuse_alike
-from sb3_training.run_directory import RunDirectory
+from training.config import ConfigError, RunConfig, refuse_alike
+from training.run_directory import RunDirectory
 
 CUSTOM = "custom"  # what an experiment of the command line is called by default
 REFERENCE = "td3_reference"
@@ -131,7 +131,7 @@ def compiled(experiment: Experiment) -> Experiment:
 
     :raises ConfigError: if there is no compiler
     """
-    from td3_reference.layers import require_compiler
+    from td3_reference.networks import require_compiler
 
     try:
         require_compiler()

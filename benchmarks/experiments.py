@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from benchmarks.sequential import nominal_level
-from sb3_training.config import ConfigError, RunConfig, env_name, margin_of, refuse_alike
+from benchmarks.analysis.sequential import nominal_level
+from training.config import ConfigError, RunConfig, env_name, margin_of, refuse_alike
 
 EXPERIMENT_FILE = "experiment.json"  # beside the runs: what was declared before them
 DECLARED_FIRST = "declared_first"  # in that file: whether it was there before any of the runs

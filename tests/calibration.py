@@ -13,11 +13,11 @@ from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 from scipy import stats
 
+from benchmarks.analysis.sequential import ALPHA, nominal_level
+from benchmarks.analysis.statistics import Values, newcombe_intervals, welch_intervals
+from benchmarks.analysis.verdict import MIN_TRIMMED, TRIM
 from benchmarks.experiments import LOOKS, RATE_MARGIN
-from benchmarks.markup import markdown
-from benchmarks.sequential import ALPHA, nominal_level
-from benchmarks.statistics import Values, newcombe_intervals, welch_intervals
-from benchmarks.verdict import MIN_TRIMMED, TRIM
+from benchmarks.table import markdown
 
 MARGIN = 2.0  # in standard deviations of runs that do not fail
 DEPTH = 20.0  # how far below the others failed runs score, in the same unit
