@@ -1,4 +1,4 @@
-"""The reference TD3 against arithmetic; tests/benchmarks/fidelity/test_fidelity.py has the published numbers."""
+"""The reference TD3 against arithmetic; benchmarks/fidelity has the published numbers."""
 
 from typing import Any
 
