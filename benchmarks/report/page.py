@@ -145,10 +145,10 @@ def uri(file: Path, kind: str) -> str:
 
 
 def terminal_text(results: Results, made: Sequence[Table], head: Sequence[tuple[str, str]]) -> str:
-    """What was mixed, the verdicts in words, the main tables, and what was left out."""
+    """What qualifies the verdicts, the verdicts in words, the main tables, and what was left out."""
     parts = [f"{results.mixture}\n"] if results.mixture else []
-    parts += [f"{line}\n" for paragraph in head for line in paragraph if line]
     parts += [f"Note: {note}\n" for note in results.notes]
+    parts += [f"{line}\n" for paragraph in head for line in paragraph if line]
     parts += [to_markdown(table) for table in made if table.name in PRINTED]
     if results.unfinished:
         parts.append(f"Left out, being incomplete: {', '.join(results.unfinished)}\n")
