@@ -53,6 +53,8 @@ class Arguments:
     """Gymnasium id, or module:Id-v0 to import a module first"""
     env_kwargs: list[str] = field(default_factory=list)
     """arguments for the environment, such as dt=0.02 goal_reward=100"""
+    max_episode_steps: int | None = None
+    """time limit of episodes in steps; default: the environment's registered one"""
     total_timesteps: int = 20_000
     """environment steps to train for"""
     seed: int = 0
@@ -73,6 +75,9 @@ class Arguments:
     """environment steps between evaluations"""
     n_eval_episodes: int = 10
     """episodes in each evaluation"""
+    eval_envs: int | None = None
+    """evaluation episodes played side by side, 1 or more; default: all, which takes the most
+    memory and the fewest calls of the policy"""
     evaluation: str = "fixed"
     """fixed (the same start states for every run) or published (the TD3 author's protocol: an
     environment seeded once, with seed + 100)"""
@@ -156,6 +161,8 @@ def configured(arguments: Arguments) -> tuple[RunConfig, Path]:
         preset=arguments.preset,
         hyperparams=parse_overrides(arguments.hyperparams),
         device=arguments.device,
+        max_episode_steps=arguments.max_episode_steps,
+        eval_envs=arguments.eval_envs,
     )
     return config, arguments.root
 

@@ -7,7 +7,14 @@ from typing import Annotated, Literal
 
 import tyro
 
-from benchmarks.choice import CUSTOM, choose, compiled, find_experiment, recorded_experiment
+from benchmarks.choice import (
+    CUSTOM,
+    choose,
+    compiled,
+    find_experiment,
+    recorded_experiment,
+    with_settings,
+)
 from benchmarks.experiments import Experiment
 from sb3_training.config import ConfigError
 
@@ -25,6 +32,9 @@ def sweep(
     scheduler: str | None = None,
     root: Path = Path("runs"),
     compile: bool = False,
+    max_episode_steps: int | None = None,
+    eval_envs: int | None = None,
+    check: bool = True,
     dry_run: bool = False,
 ) -> None:
     """Carry out an experiment's runs, side by side; those already complete are not repeated.
@@ -47,19 +57,23 @@ def sweep(
         root: the runs go to <root>/<experiment>/, shortened ones of a named experiment to
             <root>/<experiment>_<seeds>x<steps>/, compiled ones to <root>/<experiment>_compiled/
         compile: compile the reference TD3: faster, equal up to rounding; needs a C++ compiler
+        max_episode_steps: time limit of every run's episodes; default: each environment's own
+        eval_envs: evaluation episodes played side by side, 1 or more; default: all of them
+        check: let SB3's checker look at each environment before the first run
         dry_run: only show what would be done, and how long it would take
     """
     chosen, name = choose(experiment, algos, envs, seeds, total_timesteps, margin)
     if compile:
         chosen, name = compiled(chosen), f"{name}_compiled"
+    chosen = with_settings(chosen, max_episode_steps=max_episode_steps, eval_envs=eval_envs)
     if workers is not None and workers < 1:
         raise ConfigError(f"workers must be 1 or more, got {workers}")
     if dry_run:
-        show_overview(chosen, root / name, workers)
+        show_overview(chosen, root / name, workers, check)
         return
     from benchmarks.sweep import sweep as carry_out
 
-    failures = carry_out(chosen, root / name, workers, scheduler)
+    failures = carry_out(chosen, root / name, workers, scheduler, check)
     if failures:
         print(f"{len(failures)} of {len(chosen.runs())} runs failed; log.txt in each has more:")
         print(*failures, sep="\n")
@@ -77,13 +91,15 @@ def status(experiment: ExperimentName, root: Path = Path("runs")) -> None:
                   root / experiment)  # fmt: skip
 
 
-def show_overview(experiment: Experiment, root: Path, workers: int | None = None) -> None:
+def show_overview(
+    experiment: Experiment, root: Path, workers: int | None = None, check: bool = True
+) -> None:
     """Print what is there, what is missing, and how long that will take."""
     from benchmarks.overview import overview
     from benchmarks.sweep import refuse_mismatch, refuse_unworkable
 
     refuse_mismatch(experiment, root)
-    refuse_unworkable(experiment.runs(), root)
+    refuse_unworkable(experiment.runs(), root, check)
     print(overview(experiment.runs(), root, workers))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from math import inf
 from pathlib import Path
+from typing import Any
 
 from benchmarks.experiments import EXPERIMENT_FILE, EXPERIMENTS, MARGINS, Experiment
 from sb3_training.config import ConfigError, RunConfig
@@ -117,6 +118,12 @@ def compiled(experiment: Experiment) -> Experiment:
     }
     against = label if experiment.against == REFERENCE else experiment.against
     return replace(experiment, implementations=implementations, against=against)
+
+
+def with_settings(experiment: Experiment, **given: Any) -> Experiment:
+    """The experiment with settings of the command line for all its runs; None leaves them be."""
+    settings = {name: value for name, value in given.items() if value is not None}
+    return replace(experiment, settings={**experiment.settings, **settings})
 
 
 def find_experiment(name: str) -> Experiment:

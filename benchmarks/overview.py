@@ -20,6 +20,7 @@ from sb3_training.run_directory import RunDirectory
 from sb3_training.stopping import RunStopped
 
 MEASURING_TIME = 3.0  # s for each implementation on each environment
+PATIENCE = 60.0  # s until the first of its steps must have come
 WARM_UP = 100  # random steps before the first update when only the speed matters
 
 
@@ -93,11 +94,16 @@ def measure(config: RunConfig) -> float:
             seen.append((step, time.monotonic()))
 
     def is_enough() -> bool:
-        return len(seen) > 1 and seen[-1][1] - seen[0][1] > MEASURING_TIME
+        if len(seen) > 1:
+            return seen[-1][1] - seen[0][1] > MEASURING_TIME
+        return time.monotonic() - began > PATIENCE  # a first evaluation may be long
 
+    began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, suppress(RunStopped):
-        run(config, folder, note, is_enough)
+        run(config, folder, note, is_enough, check=False)
     if len(seen) < 2:
+        if is_enough():
+            raise ValueError(f"not one step was timed within {PATIENCE:.0f} s")
         raise ValueError(f"{config.total_timesteps} steps are too few to be timed")
     steps, times = np.transpose(seen)
     return float((steps[-1] - steps[0]) / (times[-1] - times[0]))

@@ -63,7 +63,10 @@ def known_levels(results: Results, env_id: str) -> Levels:
         for (name, _), settings in results.settings.items()
         if name == env_id
     ]
-    tasks = {(run.n_eval_episodes, run.evaluation, str(run.env_kwargs)) for run in configs}
+    tasks = {
+        (run.n_eval_episodes, run.evaluation, str(run.env_kwargs), run.max_episode_steps)
+        for run in configs
+    }
     if len(tasks) > 1 or configs[0].evaluation != "fixed":
         return {}
     seeds = FIRST_CURVE_SEED + np.arange(configs[0].n_eval_episodes)

@@ -14,11 +14,13 @@ import torch
 from safetensors.torch import load, save
 from stable_baselines3.common.monitor import Monitor
 
-from envs.state import can_be_saved, get_state, set_state
+from envs.rollout import Env
+from envs.state import NOT_SAVEABLE, can_be_saved, get_state, set_state
 from sb3_training.algorithms import environment_family
 from sb3_training.config import ConfigError, RunConfig
 from sb3_training.environments import make_env
 from sb3_training.evaluation import Evaluator
+from sb3_training.gate import Passed, pass_gate
 from sb3_training.run_directory import MONITOR, Progress, RunDirectory, execute
 from sb3_training.stopping import RunStopped
 from td3_reference.config import LoopConfig, TD3Config, published_settings
@@ -37,48 +39,72 @@ def train_reference(
     root: str | Path = "runs",
     on_progress: Progress | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    check: bool = True,
 ) -> Path:
     """Train as configured; a run that is already complete is left as it is.
 
     :param root: folder that holds the run directories
     :param on_progress: called with the environment step, the last mean evaluation return and
         the return of the last training episode
-    :param should_stop: asked at every step; once it says yes, the run is saved and stops
+    :param should_stop: asked at every step, of evaluations too; once it says yes, the run is
+        saved and stops
+    :param check: whether SB3's checker is to look at the environment first
     :return: the run directory
     :raises ConfigError: if the configuration cannot be run, before anything is written
     :raises sb3_training.stopping.RunStopped: if it was asked to stop
     """
     torch.set_num_threads(1)
-    if config.device != "cpu":
-        raise ConfigError(f"{config.algo} runs on device cpu alone, got {config.device!r}")
-    if config.n_envs > 1 or config.normalize or config.vec_env != "dummy":
-        raise ConfigError(f"{config.algo} takes one environment, which is not normalised")
+    passed = inspect(config, check)
     hyperparameters = resolve_hyperparameters(config)
-    env = make_env(config)
-    build_agent(config, hyperparameters, env)  # a trial: what is refused is refused now
-    env.close()
 
     def body(run: RunDirectory) -> None:
-        reference_run = ReferenceRun(config, hyperparameters, run)
-        reference_run.learn(should_stop)
+        reference_run = ReferenceRun(config, hyperparameters, run, should_stop, passed.can_continue)
+        try:
+            reference_run.learn()
+        finally:
+            reference_run.close()
         weights = reference_run.agent.actor.state_dict()
         copies = {name: tensor.clone() for name, tensor in weights.items()}
         run.write_bytes("policy.safetensors", save(copies))
 
-    return execute(config, hyperparameters, root, body, on_progress)
+    return execute(config, hyperparameters, root, body, on_progress, passed.notes)
+
+
+def inspect(config: RunConfig, check: bool = True) -> Passed:
+    """Pass the gate for the reference: see :func:`sb3_training.gate.pass_gate`.
+
+    :raises ConfigError: if the configuration cannot be run
+    """
+    if config.device != "cpu":
+        raise ConfigError(f"{config.algo} runs on device cpu alone, got {config.device!r}")
+    if config.n_envs > 1 or config.normalize or config.vec_env != "dummy":
+        raise ConfigError(f"{config.algo} takes one environment, which is not normalised")
+
+    def trial(env: Env) -> str | None:
+        build_agent(config, resolve_hyperparameters(config), env)
+        return None if can_be_saved(env) else NOT_SAVEABLE
+
+    return pass_gate(config, trial, check)
 
 
 class ReferenceRun:
     """A run in progress, begun anew or continued from the run directory's checkpoint.
 
     :param hyperparameters: from :func:`resolve_hyperparameters`
+    :param should_stop: asked at every step, of evaluations too
+    :param can_continue: whether the run is saved, so that it can go on where it stopped
     """
 
     def __init__(
-        self, config: RunConfig, hyperparameters: dict[str, Any], run: RunDirectory
+        self,
+        config: RunConfig,
+        hyperparameters: dict[str, Any],
+        run: RunDirectory,
+        should_stop: Callable[[], bool] = lambda: False,
+        can_continue: bool = True,
     ) -> None:
-        self.run = run
-        saved = run.load_checkpoint()
+        self.run, self.should_stop, self.can_continue = run, should_stop, can_continue
+        saved = run.load_checkpoint() if can_continue else None
         monitor_file = str(run.path / MONITOR)
         self.env = Monitor(make_env(config), monitor_file, override_existing=saved is None)
         weights_rng, loop_rng = np.random.default_rng(config.seed).spawn(2)
@@ -91,35 +117,50 @@ class ReferenceRun:
             config.seed,
             loop_rng,
         )
-        self.evaluator = Evaluator(config, run)
-        if saved is None:
-            self.evaluator.catch_up(self.agent, step=0)
-        else:
+        self.evaluator = Evaluator(config, run, should_stop)
+        if saved is not None:
             self._restore(saved)
 
-    def learn(self, should_stop: Callable[[], bool]) -> None:
+    def learn(self) -> None:
         """Take all steps that are left, evaluating and saving on the way.
 
         :raises sb3_training.stopping.RunStopped: once it should stop
         """
-        can_save = can_be_saved(self.env.env)
+        try:
+            self._evaluate()  # at step 0, or where an evaluation was broken off
+            self._take_steps()
+            self.evaluator.catch_up(self.agent, self.loop.timestep)
+            self.evaluator.finish(self.agent)
+        except RunStopped:
+            if self.can_continue:
+                self.run.try_to_save(self.loop.timestep, self._state)
+            raise
+
+    def _take_steps(self) -> None:
         saved_at = time.monotonic()
         for step in self.loop:
-            # The paper's code evaluates at the ends of episodes, the author's later code anywhere.
-            if not self.loop.config.update_after_episode or self.loop.episode_steps == 0:
-                self.evaluator.catch_up(self.agent, step)
+            self._evaluate()
             if self.env.episode_returns:
                 self.run.last_training_return = self.env.episode_returns[-1]
             self.run.report(step)
-            stop = should_stop()
-            if can_save and (stop or time.monotonic() - saved_at > CHECKPOINT_INTERVAL):
-                self.run.save_checkpoint(step, self._state())
-                saved_at = time.monotonic()
-            if stop:
+            if self.should_stop():
                 raise RunStopped(f"asked to stop at step {step}")
-        self.evaluator.catch_up(self.agent, self.loop.timestep)
-        self.evaluator.finish(self.agent)
+            if self.can_continue and time.monotonic() - saved_at > CHECKPOINT_INTERVAL:
+                self.run.try_to_save(step, self._state)
+                saved_at = time.monotonic()
+
+    def _evaluate(self) -> None:
+        """Evaluate where that is due and allowed.
+
+        The paper's code evaluates at the ends of episodes, the author's later code anywhere.
+        """
+        if not self.loop.config.update_after_episode or self.loop.episode_steps == 0:
+            self.evaluator.catch_up(self.agent, self.loop.timestep)
+
+    def close(self) -> None:
+        """Close the environments."""
         self.env.close()
+        self.evaluator.close()
 
     def _state(self) -> dict[str, bytes]:
         """All that an exact continuation needs, between two steps, as files without pickle."""

@@ -65,6 +65,7 @@ def write_report(root: Path, output: Path, paper: bool = False, half_std: bool =
         description=experiment.get("description"),
         sentences=sentences(made),
         unfinished=results.unfinished,
+        notes=results.notes,
         pictures=[embedded(picture, output) for picture in [*pictures, *shown.pictures]],
         tables=made,
         animations=[(title, uri(output / f"{name}.gif", "image/gif"))
@@ -154,7 +155,8 @@ def uri(file: Path, kind: str) -> str:
 
 def terminal_text(results: Results, made: list[Table]) -> str:
     """The main tables, and what was left out."""
-    parts = [to_markdown(table) for table in made if table.name in PRINTED]
+    parts = [f"Note: {note}\n" for note in results.notes]
+    parts += [to_markdown(table) for table in made if table.name in PRINTED]
     if results.unfinished:
         parts.append(f"Left out, being incomplete: {', '.join(results.unfinished)}\n")
     return "\n".join(parts)

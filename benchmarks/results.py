@@ -16,7 +16,7 @@ from benchmarks.experiments import EXPERIMENT_FILE, declaration_hash
 from benchmarks.optimal_control import FIRST_SEED, has_optimum
 from sb3_training.checkpoint import digest
 from sb3_training.config import ConfigError, RunConfig
-from sb3_training.run_directory import EVALUATIONS, RunDirectory
+from sb3_training.run_directory import BEGINS_ANEW, EVALUATIONS, RunDirectory
 
 FIRST_CURVE_SEED = 10_000  # of the learning curve's evaluations
 KEYS = ["env_id", "label", "seed"]
@@ -38,6 +38,7 @@ class Results(NamedTuple):
     :param provenance: what the runs were made with: each kind once, with the number of runs
         ``num_runs`` and their ``commands``
     :param unfinished: run directories that are not complete; they are left out
+    :param notes: what must be known of the runs, such as that starts do not follow seeds
     :param failures: by (env_id, label), how many of these failed or diverged, where any did
     :param experiment: content of experiment.json, None where there is none
 
@@ -52,6 +53,7 @@ class Results(NamedTuple):
     settings: dict[tuple[str, str], Json]
     provenance: list[Json]
     unfinished: list[str]
+    notes: list[str]
     failures: Mapping[tuple[str, str], int]
     experiment: Json | None
 
@@ -67,6 +69,7 @@ def load_results(root: Path) -> Results:
     failures: Counter[tuple[str, str]] = Counter()
     settings: dict[tuple[str, str], Json] = {}
     software: dict[str, list[str]] = {}
+    notes: set[str] = set()
     for path in sorted(file.parent for file in root.glob("*/*/config.json")):
         run = RunDirectory(path)
         config, arrays = _read(run)
@@ -84,6 +87,7 @@ def load_results(root: Path) -> Results:
         curves.append(pd.DataFrame({**keys, **curve}))
         finals.append({**keys, **final})
         made_with = run.read_json("provenance.json") or {}
+        notes |= {note for note in made_with.get("notes", ()) if not note.startswith(BEGINS_ANEW)}
         timings.append({**keys, **{name: made_with.get(name, np.nan) for name in TIMES}})
         kind = json.dumps({name: made_with.get(name) for name in SOFTWARE})
         software.setdefault(kind, []).append(" ".join(made_with.get("command", [])))
@@ -99,7 +103,15 @@ def load_results(root: Path) -> Results:
     timing_rows = pd.DataFrame(timings).sort_values(KEYS, ignore_index=True)
     experiment = _experiment(root)
     return Results(
-        curve_rows, final_rows, timing_rows, settings, provenance, unfinished, failures, experiment
+        curve_rows,
+        final_rows,
+        timing_rows,
+        settings,
+        provenance,
+        unfinished,
+        sorted(notes),
+        failures,
+        experiment,
     )
 
 

@@ -15,20 +15,22 @@ def run(
     root: str | Path = "runs",
     on_progress: Progress | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    check: bool = True,
 ) -> Path:
     """Carry out a run in this process, with the reference TD3 or with SB3.
 
     :param should_stop: asked at every step; once it says yes, the run is saved and stops
+    :param check: whether SB3's checker is to look at the environment first
     :raises ConfigError: if the configuration cannot be run, before anything is written
     :raises sb3_training.stopping.RunStopped: if it was asked to stop
     """
     if config.algo == REFERENCE:
         from benchmarks.reference import train_reference
 
-        return train_reference(config, root, on_progress, should_stop)
+        return train_reference(config, root, on_progress, should_stop, check)
     from sb3_training.training import train
 
-    return train(config, root, on_progress, should_stop)
+    return train(config, root, on_progress, should_stop, check=check)
 
 
 def hyperparameters_of(config: RunConfig) -> dict[str, Any]:
@@ -45,21 +47,18 @@ def hyperparameters_of(config: RunConfig) -> dict[str, Any]:
     return resolve_hyperparameters(config)
 
 
-def refuse_impossible(config: RunConfig) -> None:
-    """Refuse what can be seen not to work without training.
+def refuse_impossible(config: RunConfig, check: bool = True) -> None:
+    """Refuse what training would refuse, by the same gate.
 
+    :param check: whether SB3's checker is to look at the environment
     :raises ConfigError: if there is no such environment, algorithm or hyperparameter, or they do
         not go together
     """
-    from sb3_training.algorithms import check_spaces
-    from sb3_training.environments import make_env
-
-    env = make_env(config)
-    hyperparameters = hyperparameters_of(config)
     if config.algo == REFERENCE:
-        from benchmarks.reference import build_agent
+        from benchmarks.reference import inspect as inspect_reference
 
-        build_agent(config, hyperparameters, env)
+        inspect_reference(config, check)
     else:
-        check_spaces(config, env)
-    env.close()
+        from sb3_training.training import inspect
+
+        inspect(config, check)

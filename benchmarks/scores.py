@@ -44,9 +44,10 @@ def scores_page(sources: Sequence[str], env_ids: Sequence[str], n_episodes: int)
         raise ConfigError(f"episodes must be 2 or more, got {n_episodes}")
     for source in sources:
         run = recorded_run(Path(source))
-        if run is not None and run.env_kwargs:
+        if run is not None and (run.env_kwargs or run.max_episode_steps):
+            limit = f", max_episode_steps {run.max_episode_steps}" if run.max_episode_steps else ""
             raise ConfigError(
-                f"{source} was trained with {run.env_kwargs}, but scores are those of the"
+                f"{source} was trained with {run.env_kwargs}{limit}, but scores are those of the"
                 " registered environment; python -m benchmarks record plays it in its own"
             )
     parts = []

@@ -34,7 +34,11 @@ class Job(NamedTuple):
 
 
 def sweep(
-    experiment: Experiment, root: Path, workers: int | None = None, scheduler: str | None = None
+    experiment: Experiment,
+    root: Path,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    check: bool = True,
 ) -> list[str]:
     """Carry out an experiment's runs that are not there yet; a failing one does not stop others.
 
@@ -45,6 +49,7 @@ def sweep(
     :param root: folder that holds the run directories
     :param workers: processes on this machine; by default one for each processor
     :param scheduler: address of an existing Dask cluster to use instead
+    :param check: whether SB3's checker is to look at each environment before the first run
     :return: one line for each run that failed
     :raises ConfigError: before anything runs: if the directory belongs to an experiment with
         other settings or another command is at work in it, if a run cannot work, or if a worker
@@ -53,7 +58,7 @@ def sweep(
     """
     configs = experiment.runs()
     refuse_mismatch(experiment, root)
-    refuse_unworkable(configs, root)
+    refuse_unworkable(configs, root, check)
     root.mkdir(parents=True, exist_ok=True)
     with exclusive(root):
         declare(experiment, root)
@@ -167,15 +172,16 @@ class Sweep:
         raise RunStopped("asked to stop")
 
 
-def refuse_unworkable(configs: Sequence[RunConfig], root: Path) -> None:
+def refuse_unworkable(configs: Sequence[RunConfig], root: Path, check: bool = True) -> None:
     """Refuse runs of which it can be seen now that they would fail.
 
+    :param check: whether SB3's checker is to look at each environment
     :raises ConfigError: if a directory holds a run with other settings, or a run cannot work
     """
     seen = set()
     for config in configs:
         if (config.label, config.env_id) not in seen:
-            refuse_impossible(config)
+            refuse_impossible(config, check)
             seen.add((config.label, config.env_id))
         settings = settings_of(config, hyperparameters_of(config))
         refuse_other_settings(RunDirectory(root / config.directory), settings)

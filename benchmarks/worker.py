@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.run import run
 from sb3_training.config import RunConfig
+from sb3_training.environments import leave_remarks_to_parent
 from sb3_training.provenance import git_commit, package_versions
 from sb3_training.run_directory import RunBusyError
 from sb3_training.stopping import RunStopped
@@ -36,7 +37,8 @@ def carry_out(config: RunConfig, root: Path, session: str) -> Outcome:
     deadline = time.monotonic() + BUSY_PATIENCE
     while True:
         try:
-            run(config, root, should_stop=should_stop)
+            # The sweep has had SB3's checker look at each environment before the first run.
+            run(config, root, should_stop=should_stop, check=False)
         except RunStopped as error:
             return Outcome("interrupted", str(error))
         except RunBusyError as error:  # by a run that a killed sweep has left on another worker
@@ -113,5 +115,9 @@ def obstacle(worker: dict[str, Any], session: str, root: Path) -> str | None:
 
 
 def dask_setup(worker: object) -> None:
-    """Leave Ctrl-C to the sweep, which asks the runs to stop; Dask calls this in new workers."""
+    """Leave Ctrl-C to the sweep, which asks the runs to stop, and remarks, which it has made.
+
+    Dask calls this in new workers.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_remarks_to_parent()

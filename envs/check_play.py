@@ -7,6 +7,7 @@ import datetime
 import itertools
 import random
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -154,16 +155,18 @@ class Clock:
     """Replaces Python's clocks: each reading is ``tick`` seconds after the one before.
 
     Readings are counted, not measured, so equal episodes read equal times, and a loop that waits
-    for a time to come still ends. With ``tick`` None the real clocks are read.
+    for a time to come still ends. With ``tick`` None the real clocks are read. So they are by all
+    threads but the one that makes this: their readings, which come when they come, do not count.
     """
 
     def __init__(self) -> None:
         self.now = 0.0
         self.tick: float | None = None
+        self._thread = threading.get_ident()
 
     def read(self, real: Callable[[], Any]) -> Any:
         """The next reading, in the unit of the real clock."""
-        if self.tick is None:
+        if self.tick is None or threading.get_ident() != self._thread:
             return real()
         self.now += self.tick
         return int(self.now * 1e9) if real.__name__.endswith("_ns") else self.now

@@ -4,13 +4,23 @@ Covers this project's environments, Gymnasium's classic control, and any other w
 environment offers ``get_state()`` and ``set_state(state)``.
 """
 
+import json
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from itertools import islice
 from typing import Any, Protocol, runtime_checkable
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
+from envs.check_play import action_sequence, same
+
 Env = gym.Env[Any, Any]
+Getter = Callable[[Any], Any]
+Setter = Callable[[Any, Any], object]
+NOT_SAVEABLE = "its environment has no get_state() and set_state(), or wrappers without them"
+BEFORE, AFTER = 12, 25  # steps before a trial's saving, and after it
 WRAPPERS = (TimeLimit, OrderEnforcing, PassiveEnvChecker)  # what gym.make puts around
 CLASSIC_CONTROL = "gymnasium.envs.classic_control"
 # All that Gymnasium's classic-control environments carry from one step to the next.
@@ -21,11 +31,11 @@ CLASSIC_ATTRIBUTES = ("state", "last_u", "steps_beyond_terminated")
 class Saveable(Protocol):
     """An environment that can write down its state, generator included, as JSON values."""
 
-    def get_state(self) -> dict[str, Any]:
+    def get_state(self) -> Any:
         """All that the next steps and resets depend on."""
         ...
 
-    def set_state(self, state: dict[str, Any]) -> None:
+    def set_state(self, state: Any) -> None:
         """Go on from there."""
         ...
 
@@ -67,6 +77,48 @@ def set_state(env: Env, state: dict[str, Any]) -> None:
     for layer, attributes in zip(_wrappers(env), state["wrappers"], strict=True):
         for name, value in attributes.items():
             setattr(layer, name, value)
+
+
+def state_fault(make: Callable[[], Any], get: Getter, put: Setter) -> str | None:
+    """Save an environment in mid-episode, take it up in another, and compare what follows.
+
+    :param make: returns a new environment, single or vector
+    :param get: such as :func:`get_state`
+    :param put: such as :func:`set_state`
+    :return: what is wrong with the state, None if the other environment goes on exactly
+    """
+    first, second = make(), make()
+    try:
+        actions = action_sequence(first.action_space, "random", 0)
+        first.reset(seed=0)
+        second.reset(seed=1)
+        _steps(first, islice(actions, BEFORE))
+        _steps(second, islice(actions, BEFORE // 2))
+        put(second, json.loads(json.dumps(get(first))))
+        rest = list(islice(actions, AFTER))
+        if not same(_steps(first, rest), _steps(second, rest)):
+            return "another environment that took up its state went on differently"
+        starts = [env.reset()[0] for env in (first, second)]
+        if not same(*starts) or not same(_steps(first, rest), _steps(second, rest)):
+            return "another environment that took up its state began its next episode differently"
+    except Exception as error:  # whatever a stranger's environment may raise
+        message = " ".join(str(error).split())
+        return f"its state cannot be saved and restored ({type(error).__name__}: {message})"
+    finally:
+        first.close()
+        second.close()
+    return None
+
+
+def _steps(env: Any, actions: Iterable[Any]) -> list[Any]:
+    """All that an environment, single or vector, returns; an episode that is over is reset."""
+    returned = []
+    for action in actions:
+        *step, _ = env.step(deepcopy(action))
+        returned.append(deepcopy(step))
+        if isinstance(env, gym.Env) and (step[2] or step[3]):
+            returned.append([deepcopy(env.reset()[0])])
+    return returned
 
 
 def _wrappers(env: Env) -> list[Env]:

@@ -69,10 +69,11 @@ class ProtocolCallback(BaseCallback):
         step = self.model.num_timesteps
         stop = self._should_stop()
         if stop or self._is_checkpoint_due(step):
-            self._run.save_checkpoint(step, continuation.take_down(self.model))  # type: ignore[arg-type]
+            saved = self._run.try_to_save(step, lambda: continuation.take_down(self.model))  # type: ignore[arg-type]
             self._saved_at, self._saved_step = time.monotonic(), step
         if stop:
-            raise RunStopped(f"asked to stop; saved at step {step}")
+            outcome = "saved" if saved else "could not be saved"
+            raise RunStopped(f"asked to stop; {outcome} at step {step}")
 
     def _on_step(self) -> bool:
         self._refuse_infinite("reward", self.locals.get("rewards"))

@@ -6,6 +6,7 @@ from typing import Any
 
 VEC_ENVS = ("dummy", "subproc", "native")
 PROTOCOLS = ("fixed", "published")
+OPTIONAL = ("max_episode_steps", "eval_envs")  # positive or None; not written where None
 POSITIVE = ("total_timesteps", "eval_freq", "n_eval_episodes", "n_envs")  # whole numbers from 1
 MAX_SEED = 2**32 - 1  # the largest that NumPy's global generator takes, which SB3 seeds
 
@@ -29,6 +30,8 @@ class RunConfig:
     :param algo: name of the algorithm
     :param env_id: Gymnasium id, optionally as ``module:Id-v0``
     :param env_kwargs: arguments for the environment's constructor
+    :param max_episode_steps: time limit of the environment's episodes in steps; None for the
+        registered one
     :param n_envs: environments that training steps side by side
     :param vec_env: dummy or subproc, SB3's DummyVecEnv or SubprocVecEnv, or native, the
         environment's own vector version
@@ -37,9 +40,12 @@ class RunConfig:
     :param total_timesteps: environment steps to train for
     :param eval_freq: environment steps between evaluations
     :param n_eval_episodes: episodes in each evaluation
+    :param eval_envs: evaluation episodes that are played side by side, which costs memory; None
+        for all of them. Part of the configuration, since the last bits of a policy's actions
+        depend on how many it is asked for at a time. Of no account with evaluation published
     :param evaluation: fixed, the project's start states, the same for every run, or published,
         the TD3 author's protocol: episodes one after another in an environment that is seeded
-        once, with seed + 100, for the final policy 100 of them
+        once, with seed + 100, for the late policies 100 of them
     :param preset: name of a set of hyperparameters; None for the algorithm's first one
     :param hyperparams: overrides on top of the preset
     :param device: torch device
@@ -61,6 +67,8 @@ class RunConfig:
     preset: str | None = None
     hyperparams: dict[str, Any] = field(default_factory=dict)
     device: str = "cpu"
+    max_episode_steps: int | None = None
+    eval_envs: int | None = None
 
     def __post_init__(self) -> None:
         if not self.algo:
@@ -75,14 +83,17 @@ class RunConfig:
             value = getattr(self, name)
             if value not in accepted:
                 raise ConfigError(f"{name} must be {' or '.join(accepted)}, got {value!r}")
-        for name in ("seed", *POSITIVE):
+        given = [name for name in OPTIONAL if getattr(self, name) is not None]
+        for name in ("seed", *POSITIVE, *given):
             if type(getattr(self, name)) is not int:
                 raise ConfigError(f"{name} must be a whole number, got {getattr(self, name)!r}")
         if not 0 <= self.seed <= MAX_SEED:
             raise ConfigError(f"seed must be from 0 to {MAX_SEED}, got {self.seed}")
-        for name in POSITIVE:
+        for name in (*POSITIVE, *given):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be 1 or more, got {getattr(self, name)}")
+        if self.max_episode_steps is not None and "max_episode_steps" in self.env_kwargs:
+            raise ConfigError("max_episode_steps is given twice, in env_kwargs too")
 
     @property
     def directory(self) -> str:
@@ -91,8 +102,12 @@ class RunConfig:
         return f"{self.label}/{env_name}_{self.seed}"
 
     def to_json(self) -> dict[str, Any]:
-        """The configuration as JSON-compatible values."""
-        return asdict(self)
+        """The configuration as JSON-compatible values, without the optional ones not given."""
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name not in OPTIONAL or value is not None
+        }
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "RunConfig":

@@ -21,7 +21,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor, VecNormalize
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 
-from envs.state import can_be_saved, decode, encode, get_state, set_state
+from envs.state import NOT_SAVEABLE, can_be_saved, decode, encode, get_state, set_state
 from sb3_training.vector_environment import NativeVecEnv
 
 if TYPE_CHECKING:
@@ -52,11 +52,11 @@ def obstacle(algo: str, model: Any) -> str | None:
         return "its replay buffer is of another kind than SB3's usual one"
     base = _layers(model.env)[-1]
     if isinstance(base, NativeVecEnv):
-        return None if hasattr(base.env, "get_state") else "its environment has no get_state()"
+        return None if hasattr(base.env, "get_state") else NOT_SAVEABLE
     if not isinstance(base, DummyVecEnv):
         return "its environments live in other processes"
     saveable = all(can_be_saved(_inside_monitor(env)) for env in base.envs)
-    return None if saveable else "its environment has no get_state(), or wrappers without it"
+    return None if saveable else NOT_SAVEABLE
 
 
 def take_down(model: "OffPolicyAlgorithm") -> dict[str, bytes]:

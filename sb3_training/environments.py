@@ -1,9 +1,14 @@
 """Making the environment that a configuration names."""
 
 import difflib
+import importlib
+import logging
+import re
 import signal
+import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,15 +24,17 @@ from envs.rollout import (
     can_play_in_batch,
     play_in_batch,
     play_side_by_side,
-    rollout,
 )
 from sb3_training.config import ConfigError, RunConfig
 
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
 
-PUBLISHED_SEED_OFFSET = 100
 SAME_STEP = "SameStep"  # the autoreset mode that SB3 knows
+COLOURS = re.compile("\x1b" + r"\[\d*m")
+
+logger = logging.getLogger(__name__)
+_said: set[str] = set()
 
 
 def make_env(config: RunConfig, **arguments: Any) -> Env:
@@ -37,9 +44,8 @@ def make_env(config: RunConfig, **arguments: Any) -> Env:
     :raises ConfigError: if there is no such environment or it refuses its arguments
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Gymnasium warns of old versions at each making
-            return gym.make(config.env_id, **{**config.env_kwargs, **arguments})
+        with quiet_construction(config.env_id):
+            return gym.make(config.env_id, **_arguments(config), **arguments)
     except gym.error.UnregisteredEnv:
         raise ConfigError(_unknown_environment(config.env_id)) from None
     except Exception as error:  # whatever a stranger's environment may raise
@@ -47,23 +53,40 @@ def make_env(config: RunConfig, **arguments: Any) -> Env:
         raise ConfigError(f"cannot make environment {config.env_id!r}: {message}") from error
 
 
-def check_environment(config: RunConfig, env: Env) -> None:
-    """Let SB3's checker look at an environment before time is spent on training.
+def _arguments(config: RunConfig) -> dict[str, Any]:
+    """What is handed to ``gym.make``; a time limit only where one is configured."""
+    limit = config.max_episode_steps
+    return {**config.env_kwargs, **({} if limit is None else {"max_episode_steps": limit})}
 
-    :raises ConfigError: saying what the checker found
+
+@contextmanager
+def quiet_construction(env_id: str) -> Iterator[None]:
+    """Keep quiet what is said at each making of an environment: it is made again and again.
+
+    Gymnasium warns of old versions; MuJoCo prints, and writes MUJOCO_LOG.TXT: its warnings are
+    logged instead, each once.
     """
-    from stable_baselines3.common.env_checker import check_env
-
+    spec = gym.registry.get(env_id.split(":")[-1])
+    if "mujoco" in str(spec and spec.entry_point).lower() or "mujoco" in sys.modules:
+        with suppress(ImportError):  # then the environment says so itself
+            mujoco = importlib.import_module("mujoco")
+            mujoco.set_mju_user_warning(lambda text: say_once(f"MuJoCo: {text}"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            check_env(env, skip_render_check=True)
-        except Exception as error:  # whatever a stranger's environment may raise
-            message = " ".join(str(error).split())
-            raise ConfigError(
-                f"SB3's checker refuses {config.env_id}: {type(error).__name__}: {message};"
-                " python -m envs.checks says more, --no-check goes on all the same"
-            ) from error
+        yield
+
+
+def say_once(text: str) -> None:
+    """Log a remark on one line, unless this process has logged the same before."""
+    line = COLOURS.sub("", " ".join(str(text).split()))
+    if line not in _said:
+        _said.add(line)
+        logger.warning("%s", line)
+
+
+def leave_remarks_to_parent() -> None:
+    """Log no remarks in this process: the one that began it has made them at its gate."""
+    logger.setLevel(logging.ERROR)
 
 
 def make_batch_env(config: RunConfig, n: int) -> BatchEnv | None:
@@ -95,34 +118,20 @@ def play_from_seeds(policy: Policy, config: RunConfig, seeds: Sequence[int]) -> 
     return episodes
 
 
-def play_as_published(policy: Policy, config: RunConfig, n: int) -> list[Episode]:
-    """Play noise-free episodes one after another in one environment, which is seeded once.
-
-    So the TD3 author's code evaluates (``eval_policy`` in https://github.com/sfujim/TD3): the
-    starts are other ones for each run, and come again at each of its evaluations.
-
-    :param n: number of episodes
-    """
-    env = make_env(config)
-    seeds = [config.seed + PUBLISHED_SEED_OFFSET, *[None] * (n - 1)]
-    episodes = [rollout(policy, env, seed) for seed in seeds]
-    env.close()
-    return episodes
-
-
 def make_native_env(config: RunConfig, n: int, **arguments: Any) -> BatchEnv:
     """The vector environment that is registered for the run's environment.
 
     :raises ConfigError: if there is none, or it refuses its arguments
     """
     try:
-        return gym.make_vec(
-            config.env_id,
-            num_envs=n,
-            vectorization_mode="vector_entry_point",
-            **config.env_kwargs,
-            **arguments,
-        )
+        with quiet_construction(config.env_id):
+            return gym.make_vec(
+                config.env_id,
+                num_envs=n,
+                vectorization_mode="vector_entry_point",
+                **_arguments(config),
+                **arguments,
+            )
     except (gym.error.Error, TypeError, ValueError) as error:
         message = " ".join(str(error).split())
         raise ConfigError(
@@ -182,6 +191,7 @@ def make_training_env(
 def _make_in_worker(config: RunConfig) -> Env:
     """Make an environment in a process of its own, which leaves it to its parent when to stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all processes
+    leave_remarks_to_parent()
     return make_env(config)
 
 

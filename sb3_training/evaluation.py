@@ -2,51 +2,68 @@
 
 import io
 import random
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 
-from envs.rollout import Episode, Evaluation, Policy, evaluate
+from envs.rollout import Evaluation, Policy, evaluate
 from sb3_training.config import RunConfig
-from sb3_training.environments import make_env, play_as_published, play_from_seeds
+from sb3_training.players import Players
 from sb3_training.run_directory import EVALUATIONS, RunDirectory
+from sb3_training.stopping import RunStopped
 
 FIRST_SEED = 10_000  # episode k of a checkpoint starts from reset(seed=FIRST_SEED + k)
-FINAL_FIRST_SEED = 20_000  # and of the final policy's scoring from reset(seed=FINAL_FIRST_SEED + k)
+FINAL_FIRST_SEED = 20_000  # and of a late policy's scoring from reset(seed=FINAL_FIRST_SEED + k)
 N_FINAL_EPISODES = 100
+CURVE_ARRAYS = ("timesteps", "results", "ep_lengths", "successes")
+N_LATE = 10  # evaluation points at a run's end whose policies are scored on held-out starts
 
 
 class Evaluator:
     """Evaluates at step 0, every ``eval_freq`` steps and at the last step, into evaluations.npz.
 
+    The policies at the last N_LATE of these points are *late* ones: they also play N_FINAL_EPISODES
+    episodes from held-out starts, or, with ``evaluation="published"``, after one seeding with the
+    run's seed + 100, as the curve's episodes do. The final policy is the last of them.
+
     :param config: of the run
     :param run: where the results are written
+    :param should_stop: asked at each step of an evaluation
+    :param patience: seconds for an evaluation to end once asked to stop, before it is broken off
     """
 
-    def __init__(self, config: RunConfig, run: RunDirectory) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        run: RunDirectory,
+        should_stop: Callable[[], bool] = lambda: False,
+        patience: float = 0.0,
+    ) -> None:
         self._run = run
         self._config = config
+        self._should_stop = should_stop
+        self._patience = patience
+        self._asked_at: float | None = None
+        self._players = Players(config)
         grid = [*range(0, config.total_timesteps, config.eval_freq), config.total_timesteps]
         self._pending = grid
-        self._timesteps: list[int] = []
-        self._evaluations: list[Evaluation] = []
+        self._late_points = grid[-N_LATE:]
+        self._curve: dict[int, Evaluation] = {}  # by environment step
+        self._late: dict[int, Evaluation] = {}
 
     def resume(self) -> None:
-        """Go on after the evaluations that evaluations.npz holds."""
+        """Go on after the evaluations that evaluations.npz holds, if there have been any."""
+        if not (self._run.path / EVALUATIONS).exists():
+            return
         with np.load(self._run.path / EVALUATIONS) as saved:
-            successes = saved.get("successes")
-            for i, step in enumerate(saved["timesteps"].tolist()):
-                self._timesteps.append(step)
-                evaluation = Evaluation(
-                    returns=saved["results"][i],
-                    lengths=saved["ep_lengths"][i],
-                    successes=None if successes is None else successes[i],
-                )
-                self._evaluations.append(evaluation)
-        self._pending = self._pending[len(self._timesteps) :]
-        self._run.last_return = float(self._evaluations[-1].returns.mean())
+            arrays = dict(saved)
+        self._curve = _from_arrays(arrays, "")
+        self._late = _from_arrays(arrays, "late_")
+        self._pending = self._pending[len(self._curve) :]
+        self._run.last_return = float([*self._curve.values()][-1].returns.mean())
 
     def is_due(self, step: int) -> bool:
         """Whether a grid point has come, the last one excepted.
@@ -62,70 +79,67 @@ class Evaluator:
 
         :param step: environment steps so far
         :return: whether the policy is the best so far
+        :raises RunStopped: if asked to stop; the grid point is then still to come
         """
         is_best = False
         while self.is_due(step):
-            is_best |= self._evaluate(policy, self._pending.pop(0))
+            is_best |= self._evaluate(policy, self._pending[0])
         return is_best
 
     def finish(self, policy: Policy) -> bool:
-        """Evaluate the final policy, as the last grid point and on 100 start states.
-
-        On these, also what the environment's ``episode_measures`` say, if it has any.
+        """Evaluate the final policy, as the last grid point and as the last of the late ones.
 
         :return: whether the policy is the best so far
+        :raises RunStopped: as :meth:`catch_up` does
         """
         (last_step,) = self._pending
         is_best = self._evaluate(policy, last_step)
-        episodes = self._play(policy, FINAL_FIRST_SEED, N_FINAL_EPISODES)
-        mean_return = np.mean([episode.episode_return for episode in episodes])
+        mean_return = self._late[last_step].returns.mean()
         self._run.log(f"final policy, {N_FINAL_EPISODES} starts: mean return {mean_return:.2f}")
-        self._save(episodes)
+        self.close()
         return is_best
 
+    def close(self) -> None:
+        """Close the environments."""
+        self._players.close()
+
     def _evaluate(self, policy: Policy, step: int) -> bool:
-        evaluation = evaluate(self._play(policy, FIRST_SEED, self._config.n_eval_episodes))
-        self._timesteps.append(step)
-        self._evaluations.append(evaluation)
+        evaluation = self._play(policy, FIRST_SEED, self._config.n_eval_episodes)
+        if step in self._late_points:
+            self._late[step] = self._play(policy, FINAL_FIRST_SEED, N_FINAL_EPISODES, True)
+        best = max((each.returns.mean() for each in self._curve.values()), default=-np.inf)
+        self._curve[step] = evaluation
+        self._pending.pop(0)
         self._run.last_return = float(evaluation.returns.mean())
         self._run.log(f"step {step}: mean return {self._run.last_return:.2f}")
         self._save()
-        means = [each.returns.mean() for each in self._evaluations]
-        return bool(means[-1] > max(means[:-1], default=-np.inf))
+        return bool(evaluation.returns.mean() > best)
 
-    def _play(self, policy: Policy, first_seed: int, n_episodes: int) -> list[Episode]:
+    def _play(
+        self, policy: Policy, first_seed: int, n_episodes: int, measured: bool = False
+    ) -> Evaluation:
         """Play from start states of consecutive seeds, or as published, if the run asks for it."""
         seeds = range(first_seed, first_seed + n_episodes)
         with global_generators_untouched():
-            if self._config.evaluation == "published":
-                return play_as_published(policy, self._config, n_episodes)
-            return play_from_seeds(policy, self._config, seeds)
+            return evaluate(self._players.play(policy, seeds, measured, self._heed_stop))
 
-    def _measures(self) -> dict[str, Callable[[Episode], float]]:
-        """What the environment itself measures of an episode, by name."""
-        with global_generators_untouched():
-            env = make_env(self._config)
-            env.close()
-        return getattr(env.unwrapped, "episode_measures", {})
+    def _heed_stop(self) -> None:
+        if not self._should_stop():
+            return
+        now = time.monotonic()
+        if self._asked_at is None:
+            self._asked_at = now
+        if now - self._asked_at >= self._patience:
+            raise RunStopped(f"asked to stop in the evaluation at step {self._pending[0]}")
 
-    def _save(self, final: Sequence[Episode] = ()) -> None:
-        """Write evaluations.npz in the format of SB3's EvalCallback, plus the final scoring."""
-        arrays = {
-            "timesteps": np.array(self._timesteps),
-            "results": np.array([each.returns for each in self._evaluations]),
-            "ep_lengths": np.array([each.lengths for each in self._evaluations]),
-        }
-        # All or none: an environment may report success at some endings only.
-        if all(each.successes is not None for each in self._evaluations):
-            arrays["successes"] = np.array([each.successes for each in self._evaluations])
-        if final:
-            scores = evaluate(final)
-            arrays["final_results"] = scores.returns
-            arrays["final_ep_lengths"] = scores.lengths
-            if scores.successes is not None:
-                arrays["final_successes"] = scores.successes
-            for name, measure in self._measures().items():
-                arrays[f"final_{name}"] = np.array([measure(episode) for episode in final])
+    def _save(self) -> None:
+        """Write evaluations.npz: the format of SB3's EvalCallback, plus the late policies."""
+        arrays = _to_arrays(self._curve)
+        arrays |= {f"late_{name}": rows for name, rows in _to_arrays(self._late).items()}
+        if not self._pending:
+            (step, final) = [*self._late.items()][-1]
+            rows = _to_arrays({step: final})
+            arrays |= {f"final_{name}": rows[name][0] for name in rows if name != "timesteps"}
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)  # type: ignore[arg-type]
         self._run.write_bytes(EVALUATIONS, buffer.getvalue())
@@ -146,3 +160,40 @@ def global_generators_untouched() -> Iterator[None]:
         random.setstate(python_state)
         np.random.set_state(numpy_state)  # noqa: NPY002
         torch.set_rng_state(torch_state)
+
+
+def _to_arrays(evaluations: dict[int, Evaluation]) -> dict[str, np.ndarray]:
+    """Evaluations by step as arrays with a row for each step; none without any."""
+    if not evaluations:
+        return {}
+    rows = [*evaluations.values()]
+    arrays = {
+        "timesteps": np.array([*evaluations]),
+        "results": np.array([each.returns for each in rows]),
+        "ep_lengths": np.array([each.lengths for each in rows]),
+    }
+    # All or none: an environment may report success at some endings only.
+    if all(each.successes is not None for each in rows):
+        arrays["successes"] = np.array([each.successes for each in rows])
+    for name in rows[0].measures:
+        arrays[name] = np.array([each.measures[name] for each in rows])
+    return arrays
+
+
+def _from_arrays(arrays: dict[str, np.ndarray], prefix: str) -> dict[int, Evaluation]:
+    """The inverse of :func:`_to_arrays`; empty where there is nothing of that prefix."""
+    named = {
+        name.removeprefix(prefix): values
+        for name, values in arrays.items()
+        if (name.startswith(prefix) if prefix else name in CURVE_ARRAYS)
+    }
+    measures = [name for name in named if name not in CURVE_ARRAYS]
+    return {
+        int(step): Evaluation(
+            returns=named["results"][row],
+            lengths=named["ep_lengths"][row],
+            successes=named["successes"][row] if "successes" in named else None,
+            measures={name: named[name][row] for name in measures},
+        )
+        for row, step in enumerate(named.get("timesteps", ()))
+    }

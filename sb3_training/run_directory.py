@@ -1,10 +1,11 @@
 """A run directory: all that a run leaves, written so that a crash spoils nothing."""
 
 import json
+import logging
 import shutil
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -16,11 +17,14 @@ from sb3_training.checkpoint import digest, load_checkpoint, save_checkpoint, wr
 from sb3_training.config import ConfigError, RunConfig
 from sb3_training.provenance import describe_software
 
+logger = logging.getLogger(__name__)
+
 # Environment step, last mean evaluation return, return of the last training episode.
 Progress = Callable[[int, float | None, float | None], None]
 EVALUATIONS = "evaluations.npz"
 MONITOR = "train.monitor.csv"
 LOG = "log.txt"
+BEGINS_ANEW = "if stopped, this run begins anew"  # so a note begins that is of no account later
 BEST = ("best_model.zip", "best_normalization.npz")
 GROWING = (EVALUATIONS, MONITOR, LOG, *BEST)  # written to throughout a run
 LOCK_TIMEOUT = 1.0  # s
@@ -45,6 +49,7 @@ class RunDirectory:
         self.first_step = 0  # where this process took the run up
         self._on_progress = on_progress
         self._status_written = 0.0
+        self._save_failure = ""
 
     def write_bytes(self, name: str, content: bytes) -> None:
         """Put a file in place in one move, so that a reader sees the old or the new, whole."""
@@ -89,6 +94,24 @@ class RunDirectory:
         """
         grown = {name: (self.path / name).read_bytes() for name in GROWING if self._has(name)}
         save_checkpoint(self.path / "checkpoint", step, {**files, **grown})
+
+    def try_to_save(self, step: int, take_down: Callable[[], dict[str, bytes]]) -> bool:
+        """Save a checkpoint; a failure is logged, and the run goes on without.
+
+        :param take_down: returns what :meth:`save_checkpoint` takes
+        :return: whether it is saved
+        """
+        try:
+            self.save_checkpoint(step, take_down())
+        except Exception as error:  # whatever a stranger's environment, or a disk, may raise
+            message = f"not saved: {type(error).__name__}: {' '.join(str(error).split())}"
+            logger.warning("step %d %s", step, message)
+            if message != self._save_failure:  # once, not every minute
+                self._save_failure = message
+                with suppress(OSError):
+                    self.log(f"step {step} {message}")
+            return False
+        return True
 
     def load_checkpoint(self) -> dict[str, bytes] | None:
         """The newest checkpoint, None where there is none; puts back the files that had grown."""
@@ -161,6 +184,7 @@ def execute(
     root: str | Path,
     body: Callable[[RunDirectory], None],
     on_progress: Progress | None = None,
+    notes: Sequence[str] = (),
 ) -> Path:
     """Carry out a run in its directory, unless it is already there, complete.
 
@@ -168,6 +192,7 @@ def execute(
 
     :param hyperparameters: as resolved, defaults included
     :param body: does the work and leaves its files in the given directory
+    :param notes: what a reader of the results must know, for log.txt and provenance.json
     :return: the run directory
     :raises ConfigError: if the directory holds a run with other settings
     :raises RunBusyError: if another process is at work there
@@ -189,7 +214,9 @@ def execute(
         refuse_other_settings(run, settings)
         if not run.is_done():
             _start_afresh(run, settings)
-            _carry_out(run, config, body)
+            for note in notes:  # a continued run finds them in its saved log
+                run.log(note)
+            _carry_out(run, config, body, notes)
     return run.path
 
 
@@ -211,6 +238,7 @@ def refuse_other_settings(run: RunDirectory, settings: dict[str, Any]) -> None:
     # A run from before a setting existed was made with what is now its default.
     defaults = {f.name: f.default for f in fields(RunConfig) if f.default is not MISSING}
     existing["config"] = {**defaults, **existing["config"]}
+    settings = {**settings, "config": {**defaults, **settings["config"]}}
     if existing == settings:
         return
     differences = [
@@ -238,7 +266,12 @@ def _start_afresh(run: RunDirectory, settings: dict[str, Any]) -> None:
     run.write_status("running", 0)
 
 
-def _carry_out(run: RunDirectory, config: RunConfig, body: Callable[[RunDirectory], None]) -> None:
+def _carry_out(
+    run: RunDirectory,
+    config: RunConfig,
+    body: Callable[[RunDirectory], None],
+    notes: Sequence[str],
+) -> None:
     began = time.time()
     provenance = describe_software(config.device)
     try:
@@ -259,5 +292,6 @@ def _carry_out(run: RunDirectory, config: RunConfig, body: Callable[[RunDirector
         "continued_from_step": run.first_step,
         "steps_per_second": (config.total_timesteps - run.first_step) / seconds,
     }
-    run.write_json("provenance.json", {**provenance, **times})
+    noted = {"notes": list(notes)} if notes else {}
+    run.write_json("provenance.json", {**provenance, **times, **noted})
     run.finish(config.total_timesteps)

@@ -1,6 +1,5 @@
 """Training one SB3 model into one run directory."""
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,19 +8,21 @@ from typing import TYPE_CHECKING
 import torch
 from stable_baselines3.common.logger import configure
 
+from envs.rollout import Env
 from sb3_training.algorithms import build_model, check_spaces, resolve_hyperparameters
 from sb3_training.callbacks import ProtocolCallback
 from sb3_training.config import ConfigError, DivergedError, RunConfig
 from sb3_training.continuation import obstacle, prepare
-from sb3_training.environments import check_environment, make_env, make_training_env
+from sb3_training.environments import make_training_env
 from sb3_training.evaluation import Evaluator
+from sb3_training.gate import Passed, pass_gate
 from sb3_training.model_file import model_bytes
 from sb3_training.run_directory import MONITOR, Progress, RunDirectory, execute
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
 
-logger = logging.getLogger(__name__)
+EVALUATION_PATIENCE = 10.0  # s for an evaluation to end once the run is asked to stop
 
 
 def train(
@@ -43,7 +44,9 @@ def train(
     :param root: folder that holds the run directories
     :param on_progress: called with the environment step, the last mean evaluation return and
         the return of the last training episode
-    :param should_stop: asked at every step; once it says yes, the run is saved and stops
+    :param should_stop: asked at every step; once it says yes, the run is saved and stops. An
+        evaluation, which falls within SB3's step, may take EVALUATION_PATIENCE to end first, or
+        else the run goes on from the checkpoint before
     :param checkpoint_freq: environment steps between checkpoints; None for one a minute
     :param check: whether SB3's checker is to look at the environment first
     :return: the run directory
@@ -52,33 +55,21 @@ def train(
     :raises sb3_training.stopping.RunStopped: if it was asked to stop
     """
     torch.set_num_threads(1)
-    check_device(config.device)
     if checkpoint_freq is not None and checkpoint_freq < 1:
         raise ConfigError(f"checkpoint_freq must be 1 or more, got {checkpoint_freq}")
-    env = make_env(config)
-    check_spaces(config, env)
-    if check:
-        check_environment(config, env)
-    has_limit = env.spec is None or env.spec.max_episode_steps is not None
-    env.close()
+    passed = inspect(config, check)
     hyperparameters = resolve_hyperparameters(config)
     gamma = hyperparameters.get("gamma", 0.99)
-    trial_env = make_training_env(config, gamma)  # whatever it or SB3 refuses, they refuse now
-    trial = build_model(config, hyperparameters, trial_env)
-    reason = obstacle(config.algo, trial)
-    trial_env.close()
 
     def body(run: RunDirectory) -> None:
-        saved = run.load_checkpoint() if reason is None else None
-        if not has_limit:
-            logger.info("%s has no time limit: an evaluation may never end.", config.env_id)
-        if reason is not None:
-            logger.info("If stopped, this run will begin anew: %s.", reason)
+        saved = run.load_checkpoint() if passed.can_continue else None
         env = make_training_env(config, gamma, str(run.path / MONITOR), append=saved is not None)
         model = build_model(config, hyperparameters, env)
         model.set_logger(configure(str(run.path / "tensorboard"), ["tensorboard"]))
+        patience = EVALUATION_PATIENCE if passed.can_continue else 0.0
+        evaluator = Evaluator(config, run, should_stop, patience)
         callback = ProtocolCallback(
-            Evaluator(config, run), run, should_stop, reason is None, saved, checkpoint_freq
+            evaluator, run, should_stop, passed.can_continue, saved, checkpoint_freq
         )
         if saved is not None:
             prepare(model, saved)  # type: ignore[arg-type]
@@ -88,12 +79,31 @@ def train(
                 model.learn(steps_left, callback, reset_num_timesteps=saved is None)
         finally:
             env.close()
+            evaluator.close()
         run.write_bytes("model.zip", model_bytes(model))
         normalization = callback.normalization()
         if normalization is not None:
             run.write_bytes("normalization.npz", normalization.to_bytes())
 
-    return execute(config, hyperparameters, root, body, on_progress)
+    return execute(config, hyperparameters, root, body, on_progress, passed.notes)
+
+
+def inspect(config: RunConfig, check: bool = True) -> Passed:
+    """Pass the gate for SB3: see :func:`sb3_training.gate.pass_gate`.
+
+    :raises ConfigError: if the configuration cannot be run
+    """
+
+    def trial(env: Env) -> str | None:
+        check_spaces(config, env)
+        hyperparameters = resolve_hyperparameters(config)
+        training_env = make_training_env(config, hyperparameters.get("gamma", 0.99))
+        try:
+            return obstacle(config.algo, build_model(config, hyperparameters, training_env))
+        finally:
+            training_env.close()
+
+    return pass_gate(config, trial, check)
 
 
 @contextmanager
@@ -111,15 +121,3 @@ def divergence_noticed(model: "BaseAlgorithm") -> Iterator[None]:
         raise DivergedError(
             f"{source} NaN or out of range at step {model.num_timesteps}"
         ) from error
-
-
-def check_device(name: str) -> None:
-    """Refuse a device that is not there; SB3 would take the CPU without a word.
-
-    :raises ConfigError: if torch does not know it or cannot use it
-    """
-    try:
-        torch.zeros(1, device=name).item()
-    except (AssertionError, RuntimeError) as error:
-        message = str(error).splitlines()[0]
-        raise ConfigError(f"device {name!r} cannot be used, cpu always can: {message}") from error

@@ -4,6 +4,7 @@ import os
 import random
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,23 @@ MUJOCO = [
 def test_each_broken_environment_yields_its_own_finding_and_no_other(broken: type[Healthy]) -> None:
     findings = check_environment(broken, limits=LIMITS)
     assert [(found.key, found.severity) for found in findings] == [BROKEN[broken]], findings
+
+
+def test_other_threads_that_read_the_clock_change_no_finding() -> None:
+    stop = threading.Event()
+
+    def read_clocks() -> None:
+        while not stop.is_set():
+            time.perf_counter()
+
+    thread = threading.Thread(target=read_clocks)
+    thread.start()
+    try:
+        findings = check_environment(broken_envs.StepAsLongAsItTakes, limits=LIMITS)
+    finally:
+        stop.set()
+        thread.join()
+    assert [found.key for found in findings] == ["wall-clock"], findings
 
 
 @pytest.mark.parametrize("vector", BROKEN_VECTORS)

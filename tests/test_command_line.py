@@ -122,7 +122,7 @@ def test_a_compiled_sweep_goes_to_a_folder_of_its_own(
 ) -> None:
     folders = []
     monkeypatch.setattr(
-        command_line, "show_overview", lambda _, root, workers: folders.append(root)
+        command_line, "show_overview", lambda _, root, workers, check: folders.append(root)
     )
     monkeypatch.setattr("td3_reference.layers.require_compiler", lambda: None)
     command_line.sweep("quick", root=tmp_path, dry_run=True)

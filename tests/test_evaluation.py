@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from benchmarks.run import run
-from envs.rollout import Episode, Evaluation, Policy, evaluate, rollout
+from envs.rollout import Evaluation, Policy, Score, rollout
 from sb3_training.config import RunConfig
+from sb3_training.environments import make_env
 from sb3_training.evaluation import Evaluator
 from sb3_training.run_directory import RunDirectory
 
@@ -122,12 +123,15 @@ def test_only_an_environment_with_measures_of_its_own_adds_them(
     )
     path = run(config, tmp_path)
     found = dict(np.load(path / "evaluations.npz"))
-    names = ["timesteps", "results", "ep_lengths", "final_results", "final_ep_lengths"]
+    names = ["timesteps", "results", "ep_lengths"]
+    names += [f"late_{name}" for name in names] + ["final_results", "final_ep_lengths"]
     if env_id == "Pendulum-v1":
         assert list(found) == names
         return
-    names += ["successes", "final_successes", "final_steady_state_error", "final_jitter"]
-    assert sorted(found) == sorted(names)
+    for late in ("late", "final"):
+        names += [f"{late}_{name}" for name in ("successes", "steady_state_error", "jitter")]
+    assert sorted(found) == sorted([*names, "successes"])
+    assert found["late_jitter"].shape == (2, 100)
     for name in names[-2:]:
         assert found[name].shape == (100,)
         # A crash or a landing leaves no steady state.
@@ -138,13 +142,19 @@ def test_only_an_environment_with_measures_of_its_own_adds_them(
 def test_published_starts_are_a_runs_own_and_come_again_at_each_evaluation(
     algo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    starts: list[Any] = []
+    starts: list[list[Any]] = []
 
-    def record(episodes: list[Episode]) -> Evaluation:
-        starts.append([episode.observations[0].tolist() for episode in episodes])
-        return evaluate(episodes)
+    class Recorder(gym.Wrapper[Any, Any, Any, Any]):
+        def reset(self, **arguments: Any) -> Any:
+            observation, info = super().reset(**arguments)
+            starts[-1].append(observation.tolist())
+            return observation, info
 
-    monkeypatch.setattr("sb3_training.evaluation.evaluate", record)
+    def make_recorder(config: RunConfig) -> Recorder:
+        starts.append([])
+        return Recorder(make_env(config))
+
+    monkeypatch.setattr("sb3_training.players.make_env", make_recorder)
     for seed in (3, 4):
         config = RunConfig(
             algo=algo,
@@ -160,8 +170,9 @@ def test_published_starts_are_a_runs_own_and_come_again_at_each_evaluation(
         env = gym.make("rocket-v0")
         first, _ = env.reset(seed=seed + 100)
         expected = [first.tolist(), *(env.reset()[0].tolist() for _ in range(99))]
-        assert starts[-4:] == [*[expected[:3]] * 3, expected]
-    assert starts[0] != starts[4]
+        assert starts[-1] == [*expected[:3], *expected] * 3  # at step 0, 10 and 20
+    assert len(starts) == 2  # an environment for each run
+    assert starts[0] != starts[1]
 
 
 def test_published_episodes_follow_each_other_in_one_environment(tmp_path: Path) -> None:
@@ -211,11 +222,11 @@ def test_an_evaluation_leaves_the_global_generators_as_they_were(
 def test_successes_that_are_reported_at_some_endings_only_are_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scored = iter([np.array([True, False]), None, np.array([True, True]), None, None])
+    scored = iter([np.array([True, False]), None, np.array([True, True]), None])
 
-    def score(episodes: list[Episode]) -> Evaluation:
-        n = len(episodes)
-        return Evaluation(np.zeros(n), np.ones(n, np.int64), next(scored))
+    def score(scores: list[Score]) -> Evaluation:
+        n = len(scores)
+        return Evaluation(np.zeros(n), np.ones(n, np.int64), next(scored) if n == 2 else None, {})
 
     monkeypatch.setattr("sb3_training.evaluation.evaluate", score)
     found = evaluations(tmp_path, list(range(251)))

@@ -55,7 +55,7 @@ class Faulty(ProbeEnv):
         return seen, self.reward if wrong else 1.0, False, self.time == 10, {}
 
 
-gym.register("Faulty-v0", lambda **kwargs: Faulty(**kwargs))
+gym.register("Faulty-v0", lambda **kwargs: Faulty(**kwargs), max_episode_steps=1000)
 
 
 def start(
