@@ -8,6 +8,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+
+
+def files_of(name: str) -> list[Path]:
+    return sorted((ROOT / name).glob("**/*.py")) or [ROOT / f"{name}.py"]
+
+
 ALLOWED = {
     "envs": set(),
     "td3_reference": set(),
@@ -18,8 +24,9 @@ ALLOWED = {
 REPORTING = [
     *("results", "statistics", "verdict", "coverage", "comparisons", "optimal_returns"),
     *(
-        "adapters",
-        "compare",
+        *("analysis/sides", "analysis/starts"),
+        *(f"analysis/sources/{file.stem}" for file in files_of("benchmarks/analysis/sources")),
+        *("compare", "compare_figures", "contrast"),
         "markup",
         "latex",
         "paper_results",
@@ -38,10 +45,6 @@ TRAINING = {
     "sb3_training.evaluation",
     "sb3_training.callbacks",
 }
-
-
-def files_of(name: str) -> list[Path]:
-    return sorted((ROOT / name).glob("**/*.py")) or [ROOT / f"{name}.py"]
 
 
 def imports(file: Path) -> set[str]:

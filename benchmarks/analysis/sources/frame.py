@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from sb3_training.config import ConfigError
+
 KEYS = ["env_id", "label", "run"]  # what tells runs apart
+COLUMNS = {  # of any CSV file: what a user calls it -> here
+    "step": "step", "return": "mean_return", "seed": "run", "env": "env_id", "label": "label"
+}  # fmt: skip
 EVAL_FREQ = 5_000  # of the TD3 author's script
 RUN_FOLDER = re.compile(r"(?P<env_id>.+-v\d+)_(?P<run>\d+)")  # rl-baselines3-zoo's, and ours
 RUN_NAME = re.compile(r"(?P<env_id>.+?)__(?P<label>.+)__(?P<run>\d+)__\d+")  # CleanRL's
@@ -24,6 +29,21 @@ class Options:
 
     eval_freq: int = EVAL_FREQ
     columns: Mapping[str, str] = field(default_factory=dict)
+
+
+def parse_columns(eval_freq: int, words: tuple[str, ...]) -> Options:
+    """Options as given on a command line.
+
+    :param words: ``seed=run_id`` and the like
+    :raises ConfigError: if a word is something else, or eval_freq is no number of steps
+    """
+    if eval_freq < 1:
+        raise ConfigError(f"eval-freq must be 1 or more, got {eval_freq}")
+    columns = dict(word.partition("=")[::2] for word in words)
+    if not set(columns) <= set(COLUMNS) or not all(columns.values()):
+        known = ", ".join(f"{name}=NAME" for name in COLUMNS)
+        raise ConfigError(f"columns must be {known}, got {' '.join(words)}")
+    return Options(eval_freq, columns)
 
 
 def from_folder(folder: Path) -> dict[str, str]:

@@ -4,22 +4,21 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.analysis.sources.frame import CsvFile, Options
+from benchmarks.analysis.sources.frame import COLUMNS, CsvFile, Options
 
 PATTERNS = ("*.csv",)
 ACCEPTED = "CSV files with the columns seed, step, return (or others, named by --columns)"
-NAMES = {"step": "step", "return": "mean_return", "seed": "run", "env": "env_id", "label": "label"}
 
 
 def read(files: list[Path], options: Options) -> pd.DataFrame | None:
     """A file's runs; None if it has not all columns. Without a seed's column it is one run."""
     (file,) = files
     table = CsvFile(file)
-    columns = {name: options.columns.get(name, name) for name in NAMES}
+    columns = {name: options.columns.get(name, name) for name in COLUMNS}
     needed = options.columns.keys() | {"step", "return"} | (set() if options.columns else {"seed"})
     if not {columns[name] for name in needed} <= set(table.columns):
         return None
     rows = table.rows()
-    found = {NAMES[name]: rows[there] for name, there in columns.items() if there in rows}
+    found = {COLUMNS[name]: rows[there] for name, there in columns.items() if there in rows}
     found |= {name: table.numbers(found[name]) for name in ("step", "mean_return")}
     return pd.DataFrame(found)

@@ -1,0 +1,196 @@
+"""Two sides of a comparison -> a verdict: its numbers, and what to say against it."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from benchmarks.analysis.sides import (
+    HELD_OUT,
+    Side,
+    common_grid,
+    common_step,
+    scores,
+    sides_on,
+    usual_score,
+    without_version,
+)
+from benchmarks.analysis.sources.source import Source
+from benchmarks.analysis.starts import STARTS, UNKNOWN, best_returns, starts_of
+from benchmarks.choice import recorded_experiment
+from benchmarks.experiments import EXPERIMENT_FILE, MARGINS
+from benchmarks.markup import NONE, Bounds
+from benchmarks.optimal_control import has_optimum
+from benchmarks.statistics import MIN_RUNS, Values
+from benchmarks.verdict import decide
+
+TRIM = 0.2  # of the runs, left out at each end for Yuen's interval
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a comparison.
+
+    :param env_ids: names of environments, with or without version; empty for all common ones
+    :param at: the last step to compare at; None for the largest common one
+    :param score: one of SCORES; None for the one on held-out starts, else last_10
+    :param margin: difference too small to matter; None for the declared one
+    :param starts: words for :func:`parse_starts`
+    """
+
+    env_ids: tuple[str, ...] = ()
+    at: int | None = None
+    score: str | None = None
+    margin: float | None = None
+    starts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Match:
+    """What is compared on one environment.
+
+    :param name: as asked for
+    :param values: one score for each run, by side
+    """
+
+    name: str
+    sides: list[Side]
+    at: float
+    grid: Values
+    score: str
+    values: list[Values]
+
+
+def match_on(sources: Sequence[Source], name: str, request: Request) -> Match:
+    """All sides on an environment, and their scores."""
+    sides = sides_on(sources, name)
+    at = common_step(sides, request.at)
+    score = request.score or usual_score(sides, request.at)
+    grid = common_grid(sides, at)
+    return Match(name, sides, at, grid, score, [scores(side, score, grid) for side in sides])
+
+
+def judge(first: Values, second: Values, margin: float | None) -> tuple[str, dict[str, Any]]:
+    """The verdict's outcome, a key of SENTENCES, and its row; all that depends on the rule."""
+    if min(len(first), len(second)) < MIN_RUNS:
+        return "none", {"difference": float(first.mean() - second.mean())}
+    result = decide(first, second, margin)
+    return str(result.outcome), {
+        "difference": result.difference,
+        "90% (Welch)": Bounds(result.low_90, result.high_90),
+        "95% (Welch)": Bounds(result.low_95, result.high_95),
+        "95% (Yuen)": yuen_interval(first, second),
+        "margin": margin,
+        "seeds needed": result.seeds_needed,
+    }
+
+
+def yuen_interval(first: Values, second: Values) -> Bounds:
+    """95% interval of the difference of 20% trimmed means; without spread it has no width."""
+    samples = [np.sort(values)[(cut := int(TRIM * len(values))) : len(values) - cut]
+               for values in (first, second)]  # fmt: skip
+    if all(np.ptp(kept) == 0.0 for kept in samples):
+        difference = float(samples[0].mean() - samples[1].mean())
+        return Bounds(difference, difference)
+    with warnings.catch_warnings():  # of rounding, where almost all runs score the same
+        warnings.simplefilter("ignore", RuntimeWarning)
+        result = stats.ttest_ind(first, second, equal_var=False, trim=TRIM)
+    low, high = result.confidence_interval(0.95)
+    return Bounds(float(low), float(high))
+
+
+def compare_pair(
+    match: Match, i: int, j: int, margin: float | None, declared: Mapping[str, str]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The rows of two sides, a second one where start states are allowed for; and caveats."""
+    sides, values = (match.sides[i], match.sides[j]), (match.values[i], match.values[j])
+    margin, origin = (margin, "as given") if margin else known_margin(match, sides)
+    offsets, caveats = start_offsets(match, sides, declared)
+    entries = []
+    for starts in ("as measured", "allowed for")[: 1 + (offsets is not None)]:
+        if starts == "allowed for" and offsets is not None:
+            values = values[0] - offsets[0], values[1] - offsets[1]
+        outcome, row = judge(*values, margin)
+        if match.score == "max_of_mean" and outcome != "none":
+            outcome = "describes only"
+        names = f"{sides[0].name} - {sides[1].name}"
+        entries.append({
+            "environment": title_of(match.name, sides), "comparison": names,
+            "runs": f"{len(values[0])}, {len(values[1])}", "start states": starts,
+            "verdict": outcome, **row,
+        })  # fmt: skip
+    fewer, more = sorted(map(len, values))
+    if more > 2 * fewer:
+        caveats.append(
+            f"{fewer} runs against {more}: where scores are skewed or some runs fail, intervals of"
+            " such unequal numbers cover less than they say (5 against 20: 86% to 91%, not 95%)."
+        )
+    return entries, [f"Margin: {origin}.", *caveats]
+
+
+def title_of(name: str, sides: Sequence[Side]) -> str:
+    """An environment, with both versions where those differ; a dash where none is named."""
+    env_ids = [side.env_id or name or NONE for side in sides]
+    bases = {without_version(env_id) for env_id in env_ids}
+    if len(set(env_ids)) == 1 or len(bases) > 1:
+        return env_ids[0]
+    versions = " against ".join(env_id.rpartition("-")[2] for env_id in env_ids)
+    return f"{bases.pop()} ({versions})"
+
+
+def known_margin(match: Match, sides: Sequence[Side]) -> tuple[float | None, str]:
+    """The margin for an environment, None if there is none, and where it comes from."""
+    env_id = sides[0].env_id or sides[1].env_id or match.name
+    for path in (side.source.path for side in sides if side.source.are_ours):
+        for root in (path, path.parent):
+            experiment = recorded_experiment(root)
+            if experiment and experiment.margins.get(env_id):
+                return experiment.margins[env_id], f"declared in {root / EXPERIMENT_FILE}"
+    if env_id in MARGINS:
+        return MARGINS[env_id], "this project's, not declared before the runs"
+    return None, "none is known, so that no runs could be called equal"
+
+
+def start_offsets(
+    match: Match, sides: Sequence[Side], declared: Mapping[str, str]
+) -> tuple[tuple[Values, Values] | None, list[str]]:
+    """What the best policy earns from the starts of each run, where those of the sides differ."""
+    first, second = sides
+    kinds = [starts_of(side, declared) for side in sides]
+    if match.score in HELD_OUT or kinds == ["protocol", "protocol"]:
+        return None, []
+    told = " and ".join(
+        f"{side.name} on {STARTS[kind]}" for side, kind in zip(sides, kinds, strict=True)
+    )
+    text = f"Evaluations: {told}."
+    if kinds == [UNKNOWN, UNKNOWN]:
+        return None, [text]
+    if first.env_id != second.env_id or not has_optimum(first.env_id):
+        return None, [f"{text} What that adds to the difference is not known."]
+    offsets = best_returns(first, kinds[0]), best_returns(second, kinds[1])
+    difference = offsets[0].mean() - offsets[1].mean()
+    return offsets, [f"{text} Those alone are worth {difference:+.1f} to the best policy."]
+
+
+def caveats_of(match: Match) -> list[str]:
+    """What makes the sides of a match unlike."""
+    caveats = []
+    sides = match.sides
+    if len({side.env_id for side in sides if side.env_id}) > 1:
+        caveats.append("The sides ran on different versions of the environment.")
+    if not all((side.rows["env_id"] != "").all() for side in sides):
+        caveats.append("Not all files name their environment: whether it is the same is not known.")
+    for side in sides:
+        if side.source.kind.is_episodes:
+            caveats.append(f"{side.name} is scored by training episodes, with exploration noise,"
+                           " not by evaluations.")  # fmt: skip
+        last = max(side.last_steps)
+        if last > match.at:
+            caveats.append(
+                f"{side.name} goes on to step {last:,.0f}; what is compared ends at"
+                f" {match.at:,.0f}."
+            )
+    return caveats
