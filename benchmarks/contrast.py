@@ -144,7 +144,7 @@ def title_of(name: str, sides: Sequence[Side]) -> str:
 def known_margin(match: Match, sides: Sequence[Side]) -> tuple[float | None, str]:
     """The margin for an environment, None if there is none, and where it comes from."""
     env_id = sides[0].env_id or sides[1].env_id or match.name
-    for path in (side.source.path for side in sides if side.source.are_ours):
+    for path in (side.source.path for side in sides):
         for root in (path, path.parent):
             experiment = recorded_experiment(root)
             if experiment and experiment.margins.get(env_id):
