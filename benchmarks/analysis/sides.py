@@ -163,13 +163,22 @@ def common_grid(sides: Sequence[Side], at: float) -> Values:
     """The steps of all curves, up to a last one: those of all runs, else of the coarsest run.
 
     Where all log training episodes, hundredths of the last step.
+
+    :raises ConfigError: if a run was not evaluated near the last step
     """
     steps = _steps(sides, at)
     if not steps:
         return at * np.arange(1.0, EPISODE_POINTS + 1.0) / EPISODE_POINTS
     common = set.intersection(*steps)
-    if max(common, default=-1.0) < NEAR * at:
+    shared = max(common, default=0.0)
+    if shared < NEAR * at:
         common = min(steps, key=lambda run: len(run))
+    if max(common) < NEAR * at:
+        hint = f", such as {shared:,.0f}" if shared else ""
+        raise ConfigError(
+            f"at must be a step at which all were evaluated{hint}, got {at:,.0f}: a run was last"
+            f" evaluated at {max(common):,.0f} before"
+        )
     return np.array(sorted(common))
 
 

@@ -97,7 +97,8 @@ def read_source(path: Path, name: str = "", options: Options | None = None) -> S
     found: dict[Format, list[pd.DataFrame]] = {}
     damaged: dict[str, tuple[Format, ConfigError]] = {}
     read: set[Path] = set()
-    for kind in FORMATS if not (options and options.columns) else FORMATS[3:4]:
+    named = bool(options and options.columns)  # then they decide first what a CSV file is
+    for kind in sorted(FORMATS, key=lambda kind: kind.read is not table.read or not named):
         for unit in _units(kind, [file for file in files if file not in read]):
             try:
                 rows = _rows(kind, unit, root, options or Options())

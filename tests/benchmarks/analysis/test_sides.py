@@ -86,6 +86,16 @@ def test_without_common_steps_others_are_put_on_the_coarsest_grid(tmp_path: Path
     assert sides[1].on(grid).tolist() == [[0, 8, 20, 28, 40, 48, 60, 68, 80, 88]]
 
 
+def test_an_end_without_evaluations_near_is_refused(tmp_path: Path) -> None:
+    sides = matched(tmp_path, range(0, 101, 50), range(20, 51, 10))
+    assert common_step(sides, None) == 50
+    with pytest.raises(ConfigError, match="at must be a step at which all were evaluated, got 40"):
+        common_grid(sides, common_step(sides, 40))
+    sides = matched(tmp_path, range(0, 101, 20), range(0, 31, 10))
+    with pytest.raises(ConfigError, match="such as 20, got 30: a run was last evaluated at 20"):
+        common_grid(sides, common_step(sides, None))
+
+
 def test_scores_are_those_of_the_common_steps(tmp_path: Path) -> None:
     rows = f"{curve(range(0, 121, 10))}\n{curve(range(0, 121, 10), 3)}"
     sides = sides_on(pair(tmp_path, rows, curve(range(0, 111, 10))), "X-v1")

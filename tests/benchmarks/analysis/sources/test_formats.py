@@ -148,3 +148,10 @@ def test_training_episodes_count_where_there_are_no_evaluations(tmp_path: Path) 
     assert read_source(tmp_path).kind.is_episodes
     shutil.copytree(EXAMPLES / "eval_callback", tmp_path, dirs_exist_ok=True)
     assert not read_source(tmp_path).kind.is_episodes
+
+
+def test_columns_of_one_source_leave_others_as_they_are() -> None:
+    options = Options(columns=COLUMNS)
+    for name in ("author", "zoo", "tianshou/merged", "monitor"):
+        curves = read_source(EXAMPLES / name, options=options).curves
+        assert sorted(set(curves[KEYS].itertuples(index=False, name=None))) == RUNS[name]
