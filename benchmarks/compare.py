@@ -13,31 +13,24 @@ from benchmarks.analysis.sources.frame import Options
 from benchmarks.analysis.sources.source import Source, read_source
 from benchmarks.analysis.starts import parse_starts
 from benchmarks.compare_figures import draw_curves, draw_forest
-from benchmarks.contrast import Match, Request, caveats_of, compare_pair, match_on
+from benchmarks.contrast import RULE, Match, Request, caveats_of, compare_pair, match_on
 from benchmarks.drawing import Picture
 from benchmarks.latex import to_latex
 from benchmarks.markup import NONE, Table, tabulate, to_markdown
 from benchmarks.report import to_html
 from benchmarks.statistics import MIN_RUNS, MeanAndStd, over_runs
-from benchmarks.verdict import Outcome
 from sb3_training.config import ConfigError
 
 STYLE = "body{font:16px sans-serif;max-width:70em;margin:2em} td,th{padding:0 .6em} img{width:100%}"
 MOST_ROWS = 20  # of a table of learning curves
-SENTENCES = {
-    str(Outcome.EQUIVALENT): "{} equals {}{} within the margin",
-    str(Outcome.DIFFERENT): "{} differs from {}{}",
-    str(Outcome.NEGLIGIBLE): "{} differs from {}{}, but by less than the margin",
-    str(Outcome.UNDECIDED): "{} is shown neither to differ from {}{} nor to equal it",
+SENTENCES = {  # by the beginning of an outcome; the first that fits counts
+    "equivalent": "{} equals {}{} within the margin",
+    "different but negligible": "{} differs from {}{}, but by less than the margin",
+    "different": "{} differs from {}{}",
+    "undecided": "{} is shown neither to differ from {}{} nor to equal it",
     "none": f"{{}} and {{}} cannot be compared{{}}, which takes {MIN_RUNS} runs of each",
     "describes only": "{} and {}{} are described, not compared: the score picks its moment by luck",
 }
-RULE = (
-    "Difference of means over runs, first minus second, with Welch's intervals; Yuen's is of 20%"
-    " trimmed means (too few runs to trim below five, where it is Welch's). Equivalent: the 90%"
-    " interval lies within the margin; different: the 95% interval excludes zero. Seeds needed: on"
-    " each side, for 80% power to show equality if there is no difference"
-)
 
 
 def write_comparison(
@@ -167,7 +160,11 @@ def sentence(entries: Sequence[Mapping[str, Any]]) -> str:
     """What the rows of two sides say: one, or one without and one with start states allowed for."""
     names = [f"`{name}`" for name in entries[0]["comparison"].split(" - ")]
     place = f" on {entries[0]['environment']}" if entries[0]["environment"] != NONE else ""
-    texts = [SENTENCES[entry["verdict"]].format(*names, place) for entry in entries]
+    texts = [
+        next(text for begin, text in SENTENCES.items() if entry["verdict"].startswith(begin))
+        for entry in entries
+    ]
+    texts = [text.format(*names, place) for text in texts]
     if len(set(texts)) == 1:
         return f"{texts[0]}."
     return (

@@ -28,6 +28,12 @@ from benchmarks.statistics import MIN_RUNS, Values
 from benchmarks.verdict import decide
 
 TRIM = 0.2  # of the runs, left out at each end for Yuen's interval
+RULE = (
+    "Difference of means over runs, first minus second, with Welch's intervals; Yuen's is of 20%"
+    " trimmed means (too few runs to trim below five, where it is Welch's). Equivalent: the 90%"
+    " interval lies within the margin; different: the 95% interval excludes zero. Seeds needed: on"
+    " each side, for 80% power to show equality if there is no difference"
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ def match_on(sources: Sequence[Source], name: str, request: Request) -> Match:
 
 
 def judge(first: Values, second: Values, margin: float | None) -> tuple[str, dict[str, Any]]:
-    """The verdict's outcome, a key of SENTENCES, and its row; all that depends on the rule."""
+    """The verdict's outcome and its row: with RULE, all that depends on the rule."""
     if min(len(first), len(second)) < MIN_RUNS:
         return "none", {"difference": float(first.mean() - second.mean())}
     result = decide(first, second, margin)

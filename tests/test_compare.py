@@ -97,7 +97,8 @@ def test_runs_of_ours_are_compared_on_the_held_out_starts(tmp_path: Path) -> Non
     second = our_runs(tmp_path, [4.0, 5.0, 6.0, 7.0], "second")
     page = compare(tmp_path, first, second)
     (row,) = verdicts(page)
-    assert (row["verdict"], row["difference"]) == ("different", "-35.0")
+    assert row["verdict"].startswith("different")
+    assert row["difference"] == "-35.0"
     assert [OTHER, "first", "3", "20.0 ± 10.0", "100", "held-out starts"] in cells(page)
     assert sentences(page) == [f"first differs from second on {OTHER}."]
     (row,) = verdicts(compare(tmp_path, first, second, at=100))
@@ -198,7 +199,8 @@ def test_a_verdict_that_hangs_on_the_start_states_says_so(tmp_path: Path) -> Non
             f" {second.name} on Pendulum-v1 within the margin."
         ]
         measured, allowed = verdicts(page)
-        assert (measured["start states"], measured["verdict"]) == ("as measured", "different")
+        assert measured["start states"] == "as measured"
+        assert measured["verdict"].startswith("different")
         assert measured["difference"] == f"{-30 * sign:.1f}"
         assert (allowed["start states"], allowed["verdict"]) == ("allowed for", "equivalent")
         assert allowed["difference"] == "0.0"
