@@ -72,11 +72,17 @@ class CsvFile:
         self.columns = [name for name in map(str, names) if not name.startswith("Unnamed: ")]
 
     def rows(self) -> pd.DataFrame:
-        """All cells as text.
+        """All cells as text, missing ones as NaN; a NaN that was written is text too.
 
         :raises ValueError: if rows are longer than the header
         """
-        rows = pd.read_csv(io.StringIO(self.text), sep=self.separator, dtype=str)
+        rows = pd.read_csv(
+            io.StringIO(self.text),
+            sep=self.separator,
+            dtype=str,
+            keep_default_na=False,
+            na_values="",
+        )
         if not isinstance(rows.index, pd.RangeIndex):
             raise ValueError("its rows are longer than its header")
         return rows[self.columns]
@@ -85,4 +91,4 @@ class CsvFile:
         """Cells as numbers; between semicolons, a comma is a decimal point."""
         if self.separator == ";":
             cells = cells.str.replace(",", ".")
-        return pd.to_numeric(cells)
+        return cells.astype(float)

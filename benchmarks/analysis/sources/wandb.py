@@ -38,14 +38,15 @@ def read(files: list[Path], options: Options) -> pd.DataFrame | None:
     metric = next((name for name in RETURNS if name in table.columns), None)
     if metric is None:
         return None
-    rows = table.rows()
+    rows = table.rows().dropna(subset=[metric])  # steps at which other things were logged
     values = {"step": table.numbers(rows[step]), "mean_return": table.numbers(rows[metric])}
     names = next((rows[name] for name in RUNS if name in table.columns), None)
     if names is not None:
         keys = pd.DataFrame([from_run_name(name) for name in names])
-        return pd.DataFrame({**values, **keys}).dropna(subset="mean_return")
-    logged = pd.DataFrame(values).dropna(subset="mean_return")
-    return logged.assign(**_config(file.with_name("run.json")) or from_run_name(file.stem))
+        return pd.DataFrame(values).assign(**{str(name): keys[name].to_numpy() for name in keys})
+    return pd.DataFrame(values).assign(
+        **_config(file.with_name("run.json")) or from_run_name(file.stem)
+    )
 
 
 def _column(table: CsvFile, step: str, name: str) -> pd.DataFrame:
@@ -53,12 +54,12 @@ def _column(table: CsvFile, step: str, name: str) -> pd.DataFrame:
 
     :raises ValueError: if it is a mean over a group of runs
     """
-    rows = table.rows()
+    rows = table.rows().dropna(subset=[name])
     value, low, high = (table.numbers(rows[name + end]) for end in ("", "__MIN", "__MAX"))
     if not (np.allclose(value, low, equal_nan=True) and np.allclose(value, high, equal_nan=True)):
         raise ValueError(f"{name!r} lies between other MIN and MAX: export runs, not group means")
     curve = pd.DataFrame({"step": table.numbers(rows[step]), "mean_return": value})
-    return curve.dropna().assign(**from_run_name(name.rpartition(" - ")[0]))
+    return curve.assign(**from_run_name(name.rpartition(" - ")[0]))
 
 
 def _config(file: Path) -> dict[str, str]:

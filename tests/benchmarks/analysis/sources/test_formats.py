@@ -155,3 +155,21 @@ def test_columns_of_one_source_leave_others_as_they_are() -> None:
     for name in ("author", "zoo", "tianshou/merged", "monitor"):
         curves = read_source(EXAMPLES / name, options=options).curves
         assert sorted(set(curves[KEYS].itertuples(index=False, name=None))) == RUNS[name]
+
+
+def test_a_nan_that_was_logged_is_no_step_without_a_return(tmp_path: Path) -> None:
+    logs = ("200,-5\n300,\n400,NaN", "global_step,charts/episodic_return")
+    chart = ("200,1,1,1\n300,,,\n400,NaN,NaN,NaN", "Step,a - r,a - r__MIN,a - r__MAX")
+    for rows, header in (logs, chart):
+        write(tmp_path / "run.csv", f"{header}\n{rows}\n")
+        with pytest.raises(ConfigError, match=r"got nan at step 400 \(1 of 2 rows\)"):
+            read_source(tmp_path)
+
+
+def test_a_column_of_names_tells_runs_apart(tmp_path: Path) -> None:
+    rows = "a__td3__0__17,1,5\na__td3__0__17,2,\na__td3__0__17,3,6\nb,1,7\n"
+    write(tmp_path / "runs.csv", f"run_name,global_step,charts/episodic_return\n{rows}")
+    with pytest.raises(ConfigError, match=r"runs\.csv must have a seed, step and return"):
+        read_source(tmp_path)  # some runs tell their environment, others do not
+    write(tmp_path / "runs.csv", f"run_name,global_step,charts/episodic_return\n{rows[:-6]}\n")
+    assert read_source(tmp_path).curves["mean_return"].tolist() == [5.0, 6.0]
