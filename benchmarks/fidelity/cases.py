@@ -138,7 +138,7 @@ CASES = {
     "saturated_wide": Case(17, tuple(-x for x in SIX), SIX, 6, SATURATED, (2e-05, 2e-05, 2e-05, 2e-05, 5e-05, 1e-01), 20),
     # The author's code has one symmetric bound: what is expected here is the reference's
     # generalisation, actor = centre + half-width * tanh, noise and clip per dimension.
-    "asymmetric": Case(3, (-1.0, 0.0), (3.0, 0.5), 4, ASYMMETRIC, (1e-05, 1e-05, 6e-06, 6e-06, 2e-05, 2e-03), 8),
+    "asymmetric": Case(3, (-1.0, 0.0), (3.0, 0.5), 4, ASYMMETRIC, (1e-05, 1e-05, 1e-05, 1e-05, 2e-05, 2e-03), 8),
 }
 
 
