@@ -140,19 +140,38 @@ def compare(
     write_page(compare_page(directory, against, env_id, root, margin), output / "compare.md")
 
 
-def fidelity(output: Path = Path("reports")) -> None:
-    """Check that the reference TD3 is the published one, in less than a minute.
+def fidelity(
+    adapter: Annotated[str | None, tyro.conf.Positional] = None,
+    output: Path = Path("reports"),
+    full: bool = False,
+) -> None:
+    """Compare a TD3 with the published one; without ADAPTER, the reference and SB3's.
+
+    The exit status is 0 if it is equal, 1 if it differs, 2 if the adapter is broken.
 
     Args:
-        output: the page goes to <output>/fidelity.md too
+        adapter: my_module:Adapter, see docs/fidelity.md
+        output: the page goes to <output>/fidelity.md, of an adapter with its numbers
+            (fidelity.json) to <output>/<my_module>/
+        full: follow 200 updates, not 10, and try all seeded bugs, in about a minute
     """
+    from benchmarks.fidelity.report import write
+
+    if adapter is not None:
+        folder = output / adapter.partition(":")[0]
+        try:
+            page, status = write(adapter, folder, full)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+        print(f"{page}\nThis page: {folder / 'fidelity.md'}")
+        sys.exit(status)
     import torch
 
-    from benchmarks.fidelity_page import fidelity_page
+    from benchmarks.fidelity.page import fidelity_page
     from benchmarks.report import FIDELITY_PAGE
 
     torch.set_num_threads(1)
-    page, passed = fidelity_page()
+    page, passed = fidelity_page(full)
     write_page(page, output / FIDELITY_PAGE)
     sys.exit(0 if passed else 1)
 

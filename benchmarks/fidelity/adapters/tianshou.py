@@ -13,25 +13,18 @@ from tianshou.data import ReplayBuffer
 from tianshou.utils.net.common import Net
 from tianshou.utils.net.continuous import ContinuousActorDeterministic, ContinuousCritic
 
-from benchmarks.fidelity.cases import Array, Batch, Problem
+from benchmarks.fidelity.cases import Array, Batch
 from benchmarks.fidelity.helpers import TorchAdapter, box, replaced
 
 
 class Adapter(TorchAdapter):
-    """max_action is one number: for other bounds the actor stays in [-1, 1] and is scaled."""
+    """max_action is one number, by which the example scales the noise settings."""
 
     package = "tianshou"
 
-    def __init__(self, problem: Problem) -> None:
-        try:
-            self.max_action = problem.max_action
-        except NotImplementedError:
-            self.max_action, self.unit_actions = 1.0, True
-        super().__init__(problem)
-
     def build(self) -> None:
-        """The example scales the noise settings by max_action."""
-        problem, unit = self.problem, self.max_action
+        """Networks of its own with the published layers."""
+        problem, unit = self.problem, self.problem.max_action
         actor = ContinuousActorDeterministic(
             preprocess_net=self.net(problem.observation_dim),
             action_shape=(problem.action_dim,),
@@ -42,8 +35,8 @@ class Adapter(TorchAdapter):
         policy = ContinuousDeterministicPolicy(
             actor=actor,
             action_space=box(problem.action_low, problem.action_high),
-            action_scaling=self.unit_actions,
-            action_bound_method="clip" if self.unit_actions else None,
+            action_scaling=False,
+            action_bound_method=None,
         )
         adam = AdamOptimizerFactory(lr=problem.learning_rate)
         self.agent = TD3(
