@@ -168,7 +168,7 @@ def fidelity(
     import torch
 
     from benchmarks.fidelity.page import fidelity_page
-    from benchmarks.report import FIDELITY_PAGE
+    from benchmarks.fidelity.report import FIDELITY_PAGE
 
     torch.set_num_threads(1)
     page, passed = fidelity_page(full)

@@ -17,9 +17,9 @@ from benchmarks.experiments import DECLARED_FIRST
 from benchmarks.latex import to_latex
 from benchmarks.markup import Table, to_markdown
 from benchmarks.plots import plot_all
+from benchmarks.fidelity.report import FIDELITY_PAGE
 from benchmarks.results import Results, load_results
 
-FIDELITY_PAGE = "fidelity.md"  # beside the reports, where python -m benchmarks fidelity leaves it
 PRINTED = ("verdicts", "summary", "learning_curves", "paper")  # tables for the terminal
 PAGE = "report.html"
 MOST_SENTENCES = 6  # so many verdicts are told in full at the head of the page

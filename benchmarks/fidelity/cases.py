@@ -7,7 +7,7 @@ the published code computes from them are shipped.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -164,11 +164,17 @@ class Inputs:
                     self.weights.append(self._rng.uniform(-k, k, shape).astype(np.float32))
         self.weights[4] = (self.weights[4] * case.gain).astype(np.float32)
         self.observations, self.actions = self._observations(8), self._actions(8)
+        self._drawn: list[tuple[Batch, Array]] = []
+        self._stream = self._draw()
 
-    def batches(self, updates: int) -> Iterator[tuple[Batch, Array]]:
-        """The next batches, each with its target noise: standard normal (256, action_dim)."""
+    def batches(self, updates: int) -> list[tuple[Batch, Array]]:
+        """The first batches, each with its target noise: standard normal (256, action_dim)."""
+        self._drawn += islice(self._stream, max(0, updates - len(self._drawn)))
+        return self._drawn[:updates]
+
+    def _draw(self) -> Iterator[tuple[Batch, Array]]:
         rng = self._rng
-        for _ in range(updates):
+        while True:
             observations, actions = self._observations(BATCH_SIZE), self._actions(BATCH_SIZE)
             following = observations + 0.1 * rng.standard_normal(observations.shape)
             rewards = rng.standard_normal((BATCH_SIZE, 1))
@@ -185,6 +191,12 @@ class Inputs:
     def _actions(self, size: int) -> Array:
         shape = (size, len(self.case.low))
         return self._rng.uniform(self.case.low, self.case.high, shape).astype(np.float32)
+
+
+@cache
+def inputs_of(name: str) -> Inputs:
+    """The inputs of a case, drawn once."""
+    return Inputs(CASES[name])
 
 
 @cache

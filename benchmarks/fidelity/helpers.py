@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,15 @@ def fill(modules: Iterable[nn.Module], arrays: Sequence[Array]) -> None:
         raise AdapterError(f"the layers have the shapes {shapes}, which the weights do not fit")
     for parameter, array in zip(parameters, arrays, strict=True):
         parameter.data.copy_(torch.from_numpy(array))
+
+
+def signature_defaults(function: Any, **names: str) -> dict[str, Any]:
+    """Default settings, for an adapter's ``defaults``, read from a signature or a dataclass.
+
+    :param names: what the function calls each published setting
+    """
+    parameters = inspect.signature(function).parameters
+    return {published: parameters[theirs].default for published, theirs in names.items()}
 
 
 def mlp(inputs: int, outputs: int) -> nn.Sequential:

@@ -22,6 +22,7 @@ from benchmarks.fidelity.cases import (
     as_rows,
     deviation,
     expected_values,
+    inputs_of,
 )
 from benchmarks.fidelity.published import Published, Switches
 
@@ -147,12 +148,12 @@ def follow(
     :param change: of the noise
     :raises AdapterError: if they have a wrong shape
     """
-    inputs = Inputs(CASES[name])
+    inputs = inputs_of(name)
     adapter.load([weight.copy() for weight in inputs.weights])
     many = getattr(adapter, "update_all", None)
     values, batches, noises = {0: probe(adapter, inputs)}, [], []
     for n, (batch, noise) in enumerate(inputs.batches(updates), 1):
-        batch, noise = Batch(*(array.copy() for array in batch)), change(noise)
+        batch, noise = Batch(*(array.copy() for array in batch)), change(noise.copy())
         batches.append(batch)
         noises.append(noise)
         if many is None:
@@ -239,18 +240,18 @@ def judge(name: str, values: dict[int, Values]) -> CaseResult:
 
 def measured_bands(name: str, trials: int = 9) -> list[float]:
     """The bands of a case by its definition, see :class:`~benchmarks.fidelity.cases.Case`."""
-    inputs, updates = Inputs(CASES[name]), 50
+    problem, updates = CASES[name].problem, 50
 
     class Shifted(Published):
         def load(self, weights: list[Array]) -> None:
             towards = [rng.choice([-np.inf, np.inf], w.shape).astype(np.float32) for w in weights]
             super().load([np.nextafter(w, t) for w, t in zip(weights, towards, strict=True)])
 
-    start = follow(Published(inputs.case.problem), name, updates)
+    start = follow(Published(problem), name, updates)
     changes = []
     for trial in range(trials):
         rng = np.random.default_rng(trial)
-        values = follow(Shifted(inputs.case.problem), name, updates)
+        values = follow(Shifted(problem), name, updates)
         changes.append([deviation(values[n], start[n]) for n in start])
     table = 10 * np.array(changes)
     bands = [*np.median(table, axis=0)[: len(JUDGED)], *table.max(axis=0)[len(JUDGED) :]]

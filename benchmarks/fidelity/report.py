@@ -36,6 +36,7 @@ MEANING = {
 }
 COLOURS = {BIT_EQUAL: "brightgreen", ROUNDING: "brightgreen", UNIT_ONLY: "yellow", BROKEN: "grey"}
 DEFAULT_UPDATES, FULL_UPDATES = 10, 200
+FIDELITY_PAGE = "fidelity.md"  # the report takes the page in where it lies beside
 
 
 def load_adapter(name: str) -> type[Any]:
@@ -201,5 +202,5 @@ def write(name: str, output: Path, full: bool = False) -> tuple[str, int]:
     output.mkdir(parents=True, exist_ok=True)
     text = page(record)
     (output / "fidelity.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    (output / "fidelity.md").write_text(text, encoding="utf-8")
+    (output / FIDELITY_PAGE).write_text(text, encoding="utf-8")
     return text, int(record["exit_status"])

@@ -10,7 +10,14 @@ from agilerl.modules.base import EvolvableModule
 from tensordict import TensorDict
 
 from benchmarks.fidelity.cases import Array, Batch
-from benchmarks.fidelity.helpers import TorchAdapter, box, mlp, normal_in_place, replaced
+from benchmarks.fidelity.helpers import (
+    TorchAdapter,
+    box,
+    mlp,
+    normal_in_place,
+    replaced,
+    signature_defaults,
+)
 
 warnings.simplefilter("ignore")
 
@@ -61,3 +68,16 @@ class Adapter(TorchAdapter):
         data = TensorDict({key: tensors[name] for key, name in names.items()}, [len(noise)])
         with replaced(torch.Tensor, "normal_", normal_in_place(noise)):
             self.agent.learn(data)
+
+    @staticmethod
+    def defaults() -> dict[str, object]:
+        """From ``TD3.__init__``."""
+        return signature_defaults(
+            TD3.__init__,
+            gamma="gamma",
+            tau="tau",
+            policy_freq="policy_freq",
+            batch_size="batch_size",
+            learning_rate="lr_critic",
+            actor_learning_rate="lr_actor",
+        )

@@ -33,3 +33,8 @@ class Adapter(TorchAdapter):
         buffer = SimpleNamespace(sample=lambda _: tuple(map(torch.from_numpy, arrays)))
         with replaced(torch, "randn_like", torch.from_numpy(noise)):
             self.agent.train(buffer, self.problem.batch_size)
+
+    @staticmethod
+    def defaults() -> dict[str, object]:
+        """What all others are compared with."""
+        return {}

@@ -63,3 +63,16 @@ class Adapter(TorchAdapter):
         self.script["global_step"] += 1
         with replaced(torch, "randn_like", torch.from_numpy(noise)):
             exec(compile(ast.Module(BRANCH.body, []), str(FILE), "exec"), self.script)
+
+    @staticmethod
+    def defaults() -> dict[str, object]:
+        """From the script's ``Args``."""
+        names = {"gamma": "gamma", "tau": "tau", "policy_noise": "policy_noise",
+                 "noise_clip": "noise_clip", "policy_frequency": "policy_freq",
+                 "learning_rate": "learning_rate", "batch_size": "batch_size",
+                 "buffer_size": "buffer_size", "learning_starts": "learning_starts"}  # fmt: skip
+        return {
+            names[ast.unparse(node.target)]: eval(ast.unparse(node.value))
+            for node in ast.walk(TREE)
+            if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) in names and node.value
+        }

@@ -10,7 +10,7 @@ from d3rlpy.dataset import TransitionMiniBatch
 from d3rlpy.preprocessing import MinMaxActionScaler
 
 from benchmarks.fidelity.cases import Array, Batch
-from benchmarks.fidelity.helpers import TorchAdapter, replaced
+from benchmarks.fidelity.helpers import TorchAdapter, replaced, signature_defaults
 
 logging.disable(logging.CRITICAL)
 
@@ -54,3 +54,17 @@ class Adapter(TorchAdapter):
         )  # fmt: skip
         with replaced(torch, "randn", torch.from_numpy(noise)):
             self.agent.update(transitions)
+
+    @staticmethod
+    def defaults() -> dict[str, object]:
+        """From ``TD3Config``."""
+        return signature_defaults(
+            TD3Config,
+            gamma="gamma",
+            tau="tau",
+            policy_noise="target_smoothing_sigma",
+            noise_clip="target_smoothing_clip",
+            policy_freq="update_actor_interval",
+            learning_rate="critic_learning_rate",
+            batch_size="batch_size",
+        )

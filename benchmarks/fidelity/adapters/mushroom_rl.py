@@ -10,7 +10,7 @@ from mushroom_rl.policy import OrnsteinUhlenbeckPolicy
 from torch import Tensor, nn
 
 from benchmarks.fidelity.cases import Array, Batch, Problem
-from benchmarks.fidelity.helpers import TorchAdapter, mlp, replaced
+from benchmarks.fidelity.helpers import TorchAdapter, mlp, replaced, signature_defaults
 
 
 class Actor(nn.Module):
@@ -85,3 +85,13 @@ class Adapter(TorchAdapter):
         drawn = noise * self.problem.policy_noise * self.problem.half_width[0]
         with replaced(np.random, "normal", drawn):
             self.agent.fit(None)
+
+    @staticmethod
+    def defaults() -> dict[str, object]:
+        """From ``TD3.__init__``; the optimisers are the user's."""
+        return signature_defaults(
+            TD3.__init__,
+            policy_noise="noise_std",
+            noise_clip="noise_clip",
+            policy_freq="policy_delay",
+        )

@@ -10,7 +10,7 @@ from pfrl.replay_buffers import ReplayBuffer
 from torch import Tensor, nn
 
 from benchmarks.fidelity.cases import Array, Batch
-from benchmarks.fidelity.helpers import TorchAdapter, mlp, replaced
+from benchmarks.fidelity.helpers import TorchAdapter, mlp, replaced, signature_defaults
 
 
 class Adapter(TorchAdapter):
@@ -58,6 +58,17 @@ class Adapter(TorchAdapter):
         ]  # fmt: skip
         with replaced(torch, "randn_like", torch.from_numpy(noise)):
             self.agent.update(experiences)
+
+    @staticmethod
+    def defaults() -> dict[str, object]:
+        """From ``TD3.__init__``; the optimisers are the user's."""
+        return signature_defaults(
+            TD3.__init__,
+            tau="soft_update_tau",
+            policy_freq="policy_update_delay",
+            batch_size="minibatch_size",
+            learning_starts="replay_start_size",
+        )
 
 
 class Smoothed(Adapter):

@@ -3,8 +3,9 @@
 from types import ModuleType
 
 from benchmarks.fidelity.cases import Array, Batch, Problem
+from benchmarks.fidelity.helpers import signature_defaults
 from td3_reference import td3
-from td3_reference.config import TD3Config
+from td3_reference.config import LoopConfig, TD3Config
 from td3_reference.replay_buffer import Batch as ReferenceBatch
 
 
@@ -23,3 +24,12 @@ class Adapter:
     def update(self, batch: Batch, noise: Array) -> None:
         """One update; a truncated episode still bootstraps."""
         self.agent.update(ReferenceBatch(*batch[:4], 1 - batch.terminated), noise)
+
+    @staticmethod
+    def defaults() -> dict[str, object]:
+        """From ``TD3Config`` and ``LoopConfig``."""
+        loop = ("batch_size", "buffer_size", "exploration_noise")
+        agent = ("gamma", "tau", "policy_noise", "noise_clip", "policy_freq", "learning_rate")
+        return signature_defaults(TD3Config, **{name: name for name in agent}) | (
+            signature_defaults(LoopConfig, **{name: name for name in loop})
+        )

@@ -5,7 +5,13 @@ from stable_baselines3 import TD3
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
 
 from benchmarks.fidelity.cases import Array, Batch
-from benchmarks.fidelity.helpers import TorchAdapter, environment, normal_in_place, replaced
+from benchmarks.fidelity.helpers import (
+    TorchAdapter,
+    environment,
+    normal_in_place,
+    replaced,
+    signature_defaults,
+)
 
 
 class Adapter(TorchAdapter):
@@ -47,5 +53,8 @@ class Adapter(TorchAdapter):
 
     @staticmethod
     def defaults() -> dict[str, object]:
-        """From ``TD3.__init__`` and ``TD3Policy.__init__``."""
-        return {"learning_rate": 1e-3, "hidden_sizes": (400, 300), "learning_starts": 100}
+        """From ``TD3.__init__``; the layers from its policy."""
+        same = ("gamma", "tau", "learning_rate", "batch_size", "buffer_size", "learning_starts")
+        names = {name: name for name in same} | {"policy_noise": "target_policy_noise",
+                 "noise_clip": "target_noise_clip", "policy_freq": "policy_delay"}  # fmt: skip
+        return signature_defaults(TD3.__init__, **names) | {"hidden_sizes": (400, 300)}

@@ -10,7 +10,7 @@ from sbx import TD3
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
 
 from benchmarks.fidelity.cases import Array, Batch, Problem
-from benchmarks.fidelity.helpers import environment, replaced
+from benchmarks.fidelity.helpers import environment, replaced, signature_defaults
 
 
 class Adapter:
@@ -78,3 +78,11 @@ class Adapter:
         state = self.model.policy.qf_state
         unit = (actions - self.problem.centre) / self.problem.half_width
         return list(np.asarray(state.apply_fn(getattr(state, params), observations, unit)))
+
+    @staticmethod
+    def defaults() -> dict[str, object]:
+        """From ``TD3.__init__``; the layers from its policy."""
+        same = ("gamma", "tau", "learning_rate", "batch_size", "buffer_size", "learning_starts")
+        names = {name: name for name in same} | {"policy_noise": "target_policy_noise",
+                 "noise_clip": "target_noise_clip", "policy_freq": "policy_delay"}  # fmt: skip
+        return signature_defaults(TD3.__init__, **names) | {"hidden_sizes": (256, 256)}

@@ -10,7 +10,7 @@ from skrl.models.torch import DeterministicMixin, Model
 from skrl.resources.noises.torch import GaussianNoise
 
 from benchmarks.fidelity.cases import Array, Batch
-from benchmarks.fidelity.helpers import TorchAdapter, box, mlp, replaced
+from benchmarks.fidelity.helpers import TorchAdapter, box, mlp, replaced, signature_defaults
 
 
 class Net(DeterministicMixin, Model):
@@ -74,3 +74,17 @@ class Adapter(TorchAdapter):
         drawn = torch.from_numpy(noise) * self.problem.policy_noise * self.half_width
         with replaced(self.agent._smooth_regularization_noise, "sample", drawn):
             self.agent.update(timestep=0, timesteps=1)
+
+    @staticmethod
+    def defaults() -> dict[str, object]:
+        """From ``TD3_CFG``."""
+        return signature_defaults(
+            TD3_CFG,
+            gamma="discount_factor",
+            tau="polyak",
+            noise_clip="smooth_regularization_clip",
+            policy_freq="policy_delay",
+            learning_rate="learning_rate",
+            batch_size="batch_size",
+            learning_starts="learning_starts",
+        )

@@ -61,3 +61,13 @@ class Adapter(TorchAdapter):
         with replaced(torch, "randn_like", torch.from_numpy(noise)):
             self.names["update"](data, timer=self.updates % 50)
         self.updates += 1
+
+    @staticmethod
+    def defaults() -> dict[str, object]:
+        """From the signature of ``td3``."""
+        names = {"gamma": "gamma", "target_noise": "policy_noise", "noise_clip": "noise_clip",
+                 "policy_delay": "policy_freq", "q_lr": "learning_rate", "batch_size": "batch_size",
+                 "replay_size": "buffer_size", "start_steps": "learning_starts",
+                 "act_noise": "exploration_noise"}  # fmt: skip
+        given = zip(reversed(TD3.args.args), reversed(TD3.args.defaults), strict=False)
+        return {names[a.arg]: eval(ast.unparse(value)) for a, value in given if a.arg in names}

@@ -14,7 +14,7 @@ from tianshou.utils.net.common import Net
 from tianshou.utils.net.continuous import ContinuousActorDeterministic, ContinuousCritic
 
 from benchmarks.fidelity.cases import Array, Batch
-from benchmarks.fidelity.helpers import TorchAdapter, box, replaced
+from benchmarks.fidelity.helpers import TorchAdapter, box, replaced, signature_defaults
 
 
 class Adapter(TorchAdapter):
@@ -73,3 +73,15 @@ class Adapter(TorchAdapter):
         training = policy_within_training_step(self.agent.policy)
         with replaced(torch, "randn", torch.from_numpy(noise)), training:
             self.agent.update(buffer, self.problem.batch_size)
+
+    @staticmethod
+    def defaults() -> dict[str, object]:
+        """From ``TD3.__init__``; the optimiser is the user's."""
+        return signature_defaults(
+            TD3.__init__,
+            gamma="gamma",
+            tau="tau",
+            policy_noise="policy_noise",
+            noise_clip="noise_clip",
+            policy_freq="update_actor_freq",
+        )

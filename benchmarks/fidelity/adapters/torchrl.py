@@ -11,7 +11,7 @@ from torchrl.objectives import SoftUpdate
 from torchrl.objectives.td3 import TD3Loss
 
 from benchmarks.fidelity.cases import Array, Batch
-from benchmarks.fidelity.helpers import TorchAdapter, fill, mlp, replaced
+from benchmarks.fidelity.helpers import TorchAdapter, fill, mlp, replaced, signature_defaults
 
 
 class Scaled(nn.Module):
@@ -100,3 +100,12 @@ class Adapter(TorchAdapter):
         self.optimizers[which].zero_grad()
         loss.backward()
         self.optimizers[which].step()
+
+    @staticmethod
+    def defaults() -> dict[str, object]:
+        """From ``TD3Loss.__init__``; the rest is the script's."""
+        return signature_defaults(
+            TD3Loss.__init__,
+            policy_noise="policy_noise",
+            noise_clip="noise_clip",
+        )
