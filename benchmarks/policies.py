@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium.vector.utils import concatenate, create_empty_array
 
-from benchmarks.run import REFERENCE
+from benchmarks.run import uses_reference
 from envs.controllers import CONTROLLERS, make_controller
 from envs.rollout import Env, Policy
 from sb3_training.config import ConfigError, RunConfig
@@ -74,7 +74,7 @@ def _from_run(path: Path, env: Env) -> LoadedPolicy:
     hyperparameters = settings["hyperparameters"]
     config = RunConfig.from_json(settings["config"])
     name = f"{config.label} {config.seed}"
-    if config.algo != REFERENCE:
+    if not uses_reference(config.algo):
         model = _sb3_model(path / "model.zip", config.algo)
         if config.normalize:
             model = NormalizedPolicy(model, Normalization.load(path / "normalization.npz"))

@@ -10,6 +10,11 @@ from sb3_training.run_directory import Progress
 REFERENCE = "td3_reference"
 
 
+def uses_reference(algo: str) -> bool:
+    """Whether it is the reference, or a subclass of it: ``td3_reference:my_module:MyTD3``."""
+    return algo.partition(":")[0] == REFERENCE
+
+
 def run(
     config: RunConfig,
     root: str | Path = "runs",
@@ -22,7 +27,7 @@ def run(
     :raises ConfigError: if the configuration cannot be run, before anything is written
     :raises sb3_training.stopping.RunStopped: if it was asked to stop
     """
-    if config.algo == REFERENCE:
+    if uses_reference(config.algo):
         from benchmarks.reference import train_reference
 
         return train_reference(config, root, on_progress, should_stop)
@@ -36,7 +41,7 @@ def hyperparameters_of(config: RunConfig) -> dict[str, Any]:
 
     :raises ConfigError: if a name in the configuration does not exist
     """
-    if config.algo == REFERENCE:
+    if uses_reference(config.algo):
         from benchmarks.reference import resolve_hyperparameters as resolve_reference
 
         return resolve_reference(config)
@@ -56,7 +61,7 @@ def refuse_impossible(config: RunConfig) -> None:
 
     env = make_env(config)
     hyperparameters = hyperparameters_of(config)
-    if config.algo == REFERENCE:
+    if uses_reference(config.algo):
         from benchmarks.reference import build_agent
 
         build_agent(config, hyperparameters, env)

@@ -39,8 +39,13 @@ def detect(bug: Bug) -> Detection:
         wrong = wrong_terminations(module)
         return Detection("a truncated episode does not bootstrap" if wrong else "",
                          "run loop", LOOP_STEPS)  # fmt: skip
-    bugged = type("Bugged", (Adapter,), {"module": module, "has_smoothing": bug.has_smoothing})
-    outcome = examine(bugged, updates=3)
+    return recognise(module.TD3, bug.has_smoothing)
+
+
+def recognise(agent_class: type[TD3], has_smoothing: bool = True) -> Detection:
+    """Run the kit on a variant of the reference."""
+    members = {"agent_class": agent_class, "has_smoothing": has_smoothing}
+    outcome = examine(type("Variant", (Adapter,), members), updates=3)
     if outcome.verdict == BROKEN:
         return Detection(outcome.faults[0].partition(": ")[2], outcome.faults[0].split(":")[0], 0)
     if EXIT_STATUS[outcome.verdict] == 0:

@@ -69,12 +69,11 @@ def examine_one(name: str, settings: dict[str, Any], environment: Path, output: 
     adapter = f"benchmarks.fidelity.adapters.{name}:Adapter"
     command = [python, "-m", "benchmarks.fidelity", adapter, "--output", str(output)]
     variables = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    run = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
     file = output / "fidelity.json"
-    if run.returncode not in (0, 1, 2) or not file.exists() or "fidelity" not in run.stdout + "x":
+    file.unlink(missing_ok=True)
+    run = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    if not file.exists():
         return Row(name, settings, None, f"its adapter does not start: {last_line(run.stderr)}")
-    if run.returncode == 2 and not run.stdout:
-        return Row(name, settings, None, last_line(run.stderr))
     record = json.loads(file.read_text(encoding="utf-8"))
     if clone:
         record["version"] = commit(Path(os.environ[clone]))
@@ -143,7 +142,7 @@ def cells(row: Row) -> list[str]:
     else:
         defaults = "; ".join(f"{name} {theirs}" for name, theirs, *_ in record["defaults"])
     return [
-        row.settings["name"], record["version"], f"**{record['verdict']}**",
+        row.settings["name"], record["version"] or "this one", f"**{record['verdict']}**",
         "; ".join(causes or record["faults"]), " ".join([", ".join(which), *declined]).strip(),
         defaults or "none", str(record["adapter_lines"]),
     ]  # fmt: skip

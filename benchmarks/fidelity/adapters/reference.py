@@ -1,22 +1,20 @@
 """The reference of this repository."""
 
-from types import ModuleType
-
 from benchmarks.fidelity.cases import Array, Batch, Problem
 from benchmarks.fidelity.helpers import signature_defaults
-from td3_reference import td3
 from td3_reference.config import LoopConfig, TD3Config
 from td3_reference.replay_buffer import Batch as ReferenceBatch
+from td3_reference.td3 import TD3
 
 
 class Adapter:
-    """It has the kit's methods already; ``module`` may be a patched copy of its source."""
+    """It has the kit's methods already; ``agent_class`` may be a variant."""
 
-    module: ModuleType = td3
+    agent_class: type[TD3] = TD3
 
     def __init__(self, problem: Problem) -> None:
         bounds = (problem.action_low.tolist(), problem.action_high.tolist())
-        self.agent = self.module.TD3(TD3Config(problem.observation_dim, *bounds))
+        self.agent = self.agent_class(TD3Config(problem.observation_dim, *bounds))
         self.load = self.agent.load_weights
         self.actions, self.target_actions = self.agent.actions, self.agent.target_actions
         self.q_values, self.target_q_values = self.agent.q_values, self.agent.target_q_values
