@@ -14,10 +14,10 @@ from markdown_it import MarkdownIt
 from benchmarks import tables
 from benchmarks.drawing import Picture
 from benchmarks.experiments import DECLARED_FIRST
+from benchmarks.fidelity.report import FIDELITY_PAGE
 from benchmarks.latex import to_latex
 from benchmarks.markup import Table, to_markdown
 from benchmarks.plots import plot_all
-from benchmarks.fidelity.report import FIDELITY_PAGE
 from benchmarks.results import Results, load_results
 
 PRINTED = ("verdicts", "summary", "learning_curves", "paper")  # tables for the terminal

@@ -74,7 +74,8 @@ class Problem:
     @property
     def half_width(self) -> Array:
         """Half the action range, (action_dim,)."""
-        return (self.action_high - self.action_low) / 2
+        half: Array = (self.action_high - self.action_low) / np.float32(2)
+        return half
 
     @property
     def centre(self) -> Array:
@@ -132,13 +133,29 @@ GOLDEN, SATURATED, ASYMMETRIC = "td3_golden.npz", "td3_golden_saturated.npz", "t
 SIX = (1.0,) * 6
 CASES = {
     "rocket_like": Case(2, (-1.0,), (1.0,), 2, GOLDEN, (6e-07, 8e-07, 8e-07, 9e-07, 6e-05, 3e-05)),
-    "pendulum_like": Case(3, (-2.0,), (2.0,), 1, GOLDEN, (9e-07, 9e-07, 2e-06, 2e-06, 6e-05, 2e-02)),
-    "halfcheetah_like": Case(17, tuple(-x for x in SIX), SIX, 3, GOLDEN, (9e-07, 9e-07, 2e-06, 2e-06, 3e-06, 4e-05)),
-    "saturated": Case(3, (-2.0,), (2.0,), 5, SATURATED, (5e-06, 5e-06, 6e-06, 2e-05, 8e-03, 2e-02), 8),
-    "saturated_wide": Case(17, tuple(-x for x in SIX), SIX, 6, SATURATED, (2e-05, 2e-05, 2e-05, 2e-05, 5e-05, 1e-01), 20),
+    "pendulum_like": Case(
+        3, (-2.0,), (2.0,), 1, GOLDEN, (9e-07, 9e-07, 2e-06, 2e-06, 6e-05, 2e-02)
+    ),
+    "halfcheetah_like": Case(
+        17, tuple(-x for x in SIX), SIX, 3, GOLDEN, (9e-07, 9e-07, 2e-06, 2e-06, 3e-06, 4e-05)
+    ),
+    "saturated": Case(
+        3, (-2.0,), (2.0,), 5, SATURATED, (5e-06, 5e-06, 6e-06, 2e-05, 8e-03, 2e-02), 8
+    ),
+    "saturated_wide": Case(
+        17,
+        tuple(-x for x in SIX),
+        SIX,
+        6,
+        SATURATED,
+        (2e-05, 2e-05, 2e-05, 2e-05, 5e-05, 1e-01),
+        20,
+    ),
     # The author's code has one symmetric bound: what is expected here is the reference's
     # generalisation, actor = centre + half-width * tanh, noise and clip per dimension.
-    "asymmetric": Case(3, (-1.0, 0.0), (3.0, 0.5), 4, ASYMMETRIC, (1e-05, 1e-05, 1e-05, 1e-05, 2e-05, 2e-03), 8),
+    "asymmetric": Case(
+        3, (-1.0, 0.0), (3.0, 0.5), 4, ASYMMETRIC, (1e-05, 1e-05, 1e-05, 1e-05, 2e-05, 2e-03), 8
+    ),
 }
 
 

@@ -82,9 +82,10 @@ def mlp(inputs: int, outputs: int) -> nn.Sequential:
 
 def box(low: Any, high: Any) -> Any:
     """A float32 space of Gymnasium."""
+    import numpy as np
     from gymnasium.spaces import Box
 
-    return Box(low, high, dtype="float32")  # type: ignore[arg-type]
+    return Box(low, high, dtype=np.float32)
 
 
 def environment(problem: Problem) -> Any:
@@ -96,7 +97,7 @@ def environment(problem: Problem) -> Any:
         observation_space = gym.spaces.Box(-np.inf, np.inf, (problem.observation_dim,), np.float32)
         action_space = box(problem.action_low, problem.action_high)
 
-        def reset(self, **_: Any) -> tuple[Array, dict[str, Any]]:  # type: ignore[override]
+        def reset(self, **_: Any) -> tuple[Array, dict[str, Any]]:
             return np.zeros(problem.observation_dim, np.float32), {}
 
         def step(self, action: Any) -> tuple[Array, float, bool, bool, dict[str, Any]]:

@@ -185,9 +185,7 @@ def probe(adapter: Adapter, inputs: Inputs) -> Values:
     return dict(zip(WHAT, map(as_rows, found), strict=True))
 
 
-def adapter_faults(
-    adapter: Adapter, make: Make, name: str, values: dict[int, Values]
-) -> list[str]:
+def adapter_faults(adapter: Adapter, make: Make, name: str, values: dict[int, Values]) -> list[str]:
     """What is wrong with the adapter itself, so that a broken one is not taken for a broken TD3."""
     start = values[0]
     faults = [

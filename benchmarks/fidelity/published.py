@@ -162,8 +162,11 @@ class Published:
         one = np.full((len(observations), 1), -1 / len(observations), np.float32)
         values = [self._q(q.layers, observations, actions) for q in (self.q1, self.q2)]
         lower = values[0][-1] <= values[1][-1]
-        shares = {"first critic": (one, 0 * one), "mean": (one / 2, one / 2),
-                  "minimum": (one * lower, one * ~lower)}  # fmt: skip
+        shares: dict[str, Any] = {
+            "first critic": (one, 0 * one),
+            "mean": (one / 2, one / 2),
+            "minimum": (one * lower, one * ~lower),
+        }
         slope = np.zeros_like(actions)
         pairs = zip((self.q1, self.q2), values, shares[self.switches.actor_loss], strict=True)
         for network, value, share in pairs:

@@ -120,8 +120,9 @@ def page(record: dict[str, Any]) -> str:
     if record["defaults"]:
         parts += ["## Default settings that differ from the author's",
                   defaults_table(record["defaults"])]  # fmt: skip
-    parts += ["## Badge", f"    {badge(record)}", f"Adapter: {record['adapter']}, "
-              f"{record['adapter_lines']} lines. Environment: {record['environment']}."]  # fmt: skip
+    parts += ["## Badge", f"    {badge(record)}"]
+    parts += [f"Adapter: {record['adapter']}, {record['adapter_lines']} lines."]
+    parts += [f"Environment: {record['environment']}."]
     return "\n\n".join(parts) + "\n"
 
 

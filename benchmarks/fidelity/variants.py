@@ -15,8 +15,6 @@ from td3_reference.layers import as_vector
 from td3_reference.replay_buffer import Array, Batch
 from td3_reference.td3 import TD3
 
-PREFIX = f"td3_reference:{__name__}"
-
 
 class Offset(TD3):
     """The actor moves at updates 1, 3, 5: the counter starts one later."""
@@ -110,9 +108,3 @@ VARIANTS: dict[str, tuple[type[TD3], str]] = {
     "scaled_critic": (ScaledCritic, "the critic sees actions scaled to [-1, 1]"),
     "no_smoothing": (NoSmoothing, "there is no target noise"),
 }
-
-
-def implementations() -> dict[str, dict[str, str]]:
-    """The reference and all variants, for an experiment's ``implementations``."""
-    named = {label: f"{PREFIX}:{variant.__name__}" for label, (variant, _) in VARIANTS.items()}
-    return {label: {"algo": algo} for label, algo in {"td3_reference": "td3_reference"} | named.items()}

@@ -22,7 +22,7 @@ from benchmarks.fidelity.helpers import (
 warnings.simplefilter("ignore")
 
 
-class Net(EvolvableModule):  # type: ignore[misc]
+class Net(EvolvableModule):
     """Custom networks are allowed; its own let the action in after an encoder."""
 
     output_activation = "Tanh"

@@ -10,7 +10,7 @@ from benchmarks.fidelity.cases import Array, Batch
 from benchmarks.fidelity.helpers import TorchAdapter, replaced
 
 sys.path.insert(0, os.environ["TD3_CLONE"])
-from TD3 import TD3  # type: ignore[import-not-found]  # noqa: E402
+from TD3 import TD3
 
 
 class Adapter(TorchAdapter):

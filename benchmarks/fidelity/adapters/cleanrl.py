@@ -17,7 +17,9 @@ from benchmarks.fidelity.helpers import TorchAdapter, box, replaced
 
 FILE = Path(os.environ["CLEANRL_CLONE"]) / "cleanrl/td3_continuous_action.py"
 TREE = ast.parse(FILE.read_text(encoding="utf-8"))
-NETWORKS = [node for node in TREE.body if isinstance(node, ast.ClassDef) and node.name != "Args"]
+NETWORKS: list[ast.stmt] = [
+    node for node in TREE.body if isinstance(node, ast.ClassDef) and node.name != "Args"
+]
 # The update is in the script's loop, below this condition.
 CONDITION = "global_step > args.learning_starts"
 [BRANCH] = [n for n in ast.walk(TREE) if isinstance(n, ast.If) and ast.unparse(n.test) == CONDITION]

@@ -19,11 +19,11 @@ class Actor(nn.Module):
     def __init__(self, input_shape: Any, output_shape: Any, problem: Problem, **_: Any) -> None:
         super().__init__()
         self.net = mlp(input_shape[0], output_shape[0])
-        self.centre, self.half = map(torch.from_numpy, (problem.centre, problem.half_width))
+        self.middle, self.width = map(torch.from_numpy, (problem.centre, problem.half_width))
 
     def forward(self, observations: Tensor) -> Tensor:
         """Actions in environment units."""
-        return self.centre + self.half * torch.tanh(self.net(observations))
+        return self.middle + self.width * torch.tanh(self.net(observations))
 
 
 class Critic(nn.Module):

@@ -46,9 +46,14 @@ class Adapter:
     def update(self, batch: Batch, noise: Array) -> None:
         """The replay buffer hands out the batch, actions scaled as it stores them."""
         actions = self.model.policy.scale_action(batch.actions)
-        arrays = (batch.observations, actions, batch.next_observations, batch.terminated,
-                  batch.rewards)  # fmt: skip
-        samples = ReplayBufferSamples(*map(torch.from_numpy, arrays), None)
+        samples = ReplayBufferSamples(
+            torch.from_numpy(batch.observations),
+            torch.from_numpy(actions),
+            torch.from_numpy(batch.next_observations),
+            torch.from_numpy(batch.terminated),
+            torch.from_numpy(batch.rewards),
+            None,
+        )
         self.model.replay_buffer.sample = lambda *_, **__: samples
         with jax.disable_jit(), replaced(jax.random, "normal", jnp.asarray(noise)):
             self.model.train(1, self.problem.batch_size)

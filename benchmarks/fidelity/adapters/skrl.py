@@ -23,7 +23,9 @@ class Net(DeterministicMixin, Model):
         self.net = mlp(inputs, actions) if scale else mlp(inputs + actions, 1)
         self.scale = scale
 
-    def compute(self, inputs: dict[str, Any], role: str = "") -> tuple[torch.Tensor, dict[str, Any]]:
+    def compute(
+        self, inputs: dict[str, Any], role: str = ""
+    ) -> tuple[torch.Tensor, dict[str, Any]]:
         """What the library calls."""
         if self.scale:
             return self.scale(torch.tanh(self.net(inputs["observations"]))), {}

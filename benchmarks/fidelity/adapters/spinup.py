@@ -20,7 +20,9 @@ exec(SOURCE.replace("import scipy.signal", ""), CORE.__dict__)  # not used there
 TREE = ast.parse((FOLDER / "td3.py").read_text(encoding="utf-8"))
 [TD3] = [node for node in TREE.body if isinstance(node, ast.FunctionDef) and node.name == "td3"]
 INNER = ("compute_loss_q", "compute_loss_pi", "update")  # functions within td3()
-PARTS = [node for node in TD3.body if isinstance(node, ast.FunctionDef) and node.name in INNER]
+PARTS: list[ast.stmt] = [
+    node for node in TD3.body if isinstance(node, ast.FunctionDef) and node.name in INNER
+]
 
 
 class Adapter(TorchAdapter):

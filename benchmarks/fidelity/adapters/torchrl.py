@@ -50,7 +50,10 @@ class Adapter(TorchAdapter):
         """Make the loss from filled networks."""
         problem, self.updates = self.problem, 0
         inputs = problem.observation_dim + problem.action_dim
-        net, critics = mlp(problem.observation_dim, problem.action_dim), (Value(inputs), Value(inputs))
+        net, critics = (
+            mlp(problem.observation_dim, problem.action_dim),
+            (Value(inputs), Value(inputs)),
+        )
         fill((net, *critics), weights)
         actor = TensorDictModule(Scaled(net, self.centre, self.half_width),
                                  in_keys=["observation"], out_keys=["action"])  # fmt: skip
