@@ -236,9 +236,9 @@ def judge(name: str, values: dict[int, Values]) -> CaseResult:
     return result
 
 
-def measured_bands(name: str, trials: int = 9) -> list[float]:
+def measured_bands(name: str, updates: int = 50, trials: int = 9) -> list[float]:
     """The bands of a case by its definition, see :class:`~benchmarks.fidelity.cases.Case`."""
-    problem, updates = CASES[name].problem, 50
+    problem = CASES[name].problem
 
     class Shifted(Published):
         def load(self, weights: list[Array]) -> None:

@@ -48,11 +48,13 @@ def load_adapter(name: str) -> type[Any]:
     if not (module and separator and attribute):
         raise ValueError(f"an adapter must be named as my_module:Adapter, got {name!r}")
     try:
-        adapter: type[Any] = getattr(importlib.import_module(module), attribute)
-    except ModuleNotFoundError as error:
-        raise ValueError(f"cannot import the adapter {name}: {error}") from error
-    except AttributeError as error:
-        raise ValueError(f"there is no {attribute!r} in {module}") from error
+        found = importlib.import_module(module)
+    except Exception as error:  # whatever the adapter's library raises
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"cannot import the adapter {name}: {reason}") from error
+    adapter: type[Any] | None = getattr(found, attribute, None)
+    if adapter is None:
+        raise ValueError(f"there is no {attribute!r} in {module}")
     return adapter
 
 
