@@ -133,7 +133,8 @@ def case_table(cases: Sequence[dict[str, Any]]) -> str:
     columns = list(dict.fromkeys(n for case in cases for n in case["deviations"]))
     rows = []
     for case in cases:
-        numbers = [f"{case['deviations'][n]:.1e}" if case["deviations"] else "" for n in columns]
+        found = case["deviations"]
+        numbers = [f"{found[n]:.1e}" if n in found else "" for n in columns]
         verdict = case["verdict"]
         if case["verdict"] == DECLINED:
             verdict += f": {case['reason']}"
