@@ -1,7 +1,7 @@
 """Playing episodes with a policy, and scoring it."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -9,6 +9,8 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector.utils import concatenate, create_empty_array
 from numpy.typing import NDArray
+
+from envs.step_check import ObservationCheck, check_reward, check_rewards, copied
 
 Env = gym.Env[Any, Any]
 BatchEnv = gym.vector.VectorEnv[Any, Any, Any]
@@ -56,12 +58,29 @@ class Episode:
         return float(self.rewards.sum())
 
 
+Measures = Mapping[str, Callable[[Episode], float]]  # of an episode, by name
+OnStep = Callable[[], object]  # called before each step; may raise to break off
+
+
+class Score(NamedTuple):
+    """What is kept of an episode once it is over: its return, length in steps and measures."""
+
+    episode_return: float
+    length: int
+    success: bool | None
+    measures: dict[str, float]
+
+
 class Evaluation(NamedTuple):
-    """Scores of n episodes: returns (n,), lengths (n,) in steps, successes (n,) or None."""
+    """Scores of n episodes: returns (n,), lengths (n,) in steps, successes (n,) or None.
+
+    measures holds, by name, what the environment itself measures, each of shape (n,).
+    """
 
     returns: NDArray[np.float64]
     lengths: NDArray[np.int64]
     successes: NDArray[np.bool_] | None
+    measures: dict[str, NDArray[np.float64]]
 
 
 def rollout(
@@ -72,19 +91,37 @@ def rollout(
     :param env: must end its episodes, by termination or by a time limit
     :param seed: for ``reset``; None goes on with the environment's generator
     :param options: for ``reset``
+    :raises envs.step_check.NotFiniteError: if an observation or reward is NaN or infinite
+    :raises envs.step_check.SpaceMismatchError: if one is of another shape or kind than it should be
     """
     (episode,) = play_side_by_side(policy, [env], [seed], options)
     return episode
 
 
-def evaluate(episodes: Sequence[Episode]) -> Evaluation:
-    """Scores of noise-free episodes."""
-    successes = [episode.success for episode in episodes]
-    return Evaluation(
-        returns=np.array([episode.episode_return for episode in episodes]),
-        lengths=np.array([len(episode.rewards) for episode in episodes]),
-        successes=None if None in successes else np.array(successes, dtype=bool),
+def score(episode: Episode, measures: Measures | None = None) -> Score:
+    """What is kept of an episode.
+
+    :param measures: further ones, by name
+    """
+    return Score(
+        episode.episode_return,
+        len(episode.rewards),
+        episode.success,
+        {name: float(measure(episode)) for name, measure in (measures or {}).items()},
     )
+
+
+def evaluate(scores: Sequence[Score | Episode]) -> Evaluation:
+    """Scores of noise-free episodes, side by side."""
+    kept = [each if isinstance(each, Score) else score(each) for each in scores]
+    successes = [each.success for each in kept]
+    return Evaluation(
+        returns=np.array([each.episode_return for each in kept]),
+        lengths=np.array([each.length for each in kept]),
+        successes=None if None in successes else np.array(successes, dtype=bool),
+        measures={name: np.array([each.measures[name] for each in kept])
+                  for name in (kept[0].measures if kept else ())},
+    )  # fmt: skip
 
 
 def play_side_by_side(
@@ -102,20 +139,63 @@ def play_side_by_side(
     :param options: for every ``reset``
     """
     records = [_Record(env, seed, options) for env, seed in zip(envs, seeds, strict=True)]
+    episodes: dict[int, Episode] = {}
+    _play(policy, records, lambda k, record: episodes.update({k: record.episode()}))
+    return [episodes[k] for k in range(len(records))]
+
+
+def score_side_by_side(
+    policy: Policy,
+    envs: Sequence[Env],
+    seeds: Sequence[int | None],
+    measures: Measures | None = None,
+    on_step: OnStep = lambda: None,
+) -> list[Score]:
+    """The same episodes, of which the scores alone are kept.
+
+    No more than each environment's present observation is held, or its present episode where
+    there are measures: it is let go as soon as it is measured.
+
+    :param measures: of whole episodes, by name
+    :param on_step: called before each step
+    """
+    records = [
+        _Record(env, seed, keeps_all=bool(measures)) for env, seed in zip(envs, seeds, strict=True)
+    ]
+    scores: dict[int, Score] = {}
+
+    def finish(k: int, record: _Record) -> None:
+        scores[k] = score(record.episode(), measures)
+        record.release()
+
+    _play(policy, records, finish, on_step)
+    return [scores[k] for k in range(len(records))]
+
+
+def _play(
+    policy: Policy,
+    records: "Sequence[_Record]",
+    finish: "Callable[[int, _Record], None]",
+    on_step: OnStep = lambda: None,
+) -> None:
+    """Play the records' episodes to their ends; ``finish`` is given each as soon as it is over."""
+    envs = [record.env for record in records]
     space = envs[0].observation_space
     takes_masks = "action_masks" in inspect.signature(policy.predict).parameters
     batch: Any = create_empty_array(space, len(envs))
     memory = None
     episode_start = np.ones(len(envs), dtype=bool)
     while not all(record.is_over for record in records):
+        on_step()
         batch = concatenate(space, [record.observations[-1] for record in records], batch)
         masks = {"action_masks": _action_masks(envs)} if takes_masks else {}
         actions, memory = policy.predict(batch, memory, episode_start, deterministic=True, **masks)
         episode_start = np.zeros(len(envs), dtype=bool)
-        for record, action in zip(records, actions, strict=True):
+        for k, (record, action) in enumerate(zip(records, actions, strict=True)):
             if not record.is_over:
                 record.step(action)
-    return [record.episode() for record in records]
+                if record.is_over:
+                    finish(k, record)
 
 
 def _action_masks(envs: Sequence[Env]) -> NDArray[np.bool_]:
@@ -137,29 +217,61 @@ def play_in_batch(
     :param env: with as many environments as there are seeds, in autoreset mode NEXT_STEP, each
         seed starting one of them as it would start a single environment (its
         ``metadata["seed_per_env"]`` says so)
-    :raises ValueError: for another vector environment
+    :raises ValueError: for another vector environment, and as :func:`rollout` does
     """
+    return list(_episodes_in_batch(policy, env, seeds, options))
+
+
+def score_in_batch(
+    policy: Policy,
+    env: BatchEnv,
+    seeds: Sequence[int],
+    measures: Measures | None = None,
+    on_step: OnStep = lambda: None,
+) -> list[Score]:
+    """The same episodes, of which the scores alone are kept; see :func:`score_side_by_side`."""
+    episodes = _episodes_in_batch(policy, env, seeds, None, bool(measures), on_step)
+    return [score(episode, measures) for episode in episodes]
+
+
+def _episodes_in_batch(
+    policy: Policy,
+    env: BatchEnv,
+    seeds: Sequence[int],
+    options: dict[str, Any] | None,
+    keeps_all: bool = True,
+    on_step: OnStep = lambda: None,
+) -> Iterator[Episode]:
+    """Each episode; without observations or actions where not all is kept."""
     if not can_play_in_batch(env):
         raise ValueError(f"{env} needs autoreset mode NextStep and a seed for each environment")
     n = len(seeds)
-    first, _ = env.reset(seed=list(seeds), options=options)  # type: ignore[arg-type]
-    observations = [first]
+    observation, _ = env.reset(seed=list(seeds), options=options)  # type: ignore[arg-type]
+    check = ObservationCheck(env.single_observation_space, (n,))
+    check(observation, at_reset=True)
+    observations = [copied(observation)] if keeps_all else []
+    all_actions: list[Any] = []
     steps: list[tuple[Any, ...]] = []
     memory = None
     episode_start = np.ones(n, dtype=bool)
     lengths = np.full(n, 0)  # 0 while the first episode goes on; later ones are cut off below
     while (lengths == 0).any():
-        actions, memory = policy.predict(
-            observations[-1], memory, episode_start, deterministic=True
-        )
+        on_step()
+        actions, memory = policy.predict(observation, memory, episode_start, deterministic=True)
         episode_start = np.zeros(n, dtype=bool)
-        observation, rewards, terminations, truncations, infos = env.step(actions)
-        observations.append(observation)
+        observation, rewards, terminations, truncations, infos = env.step(copied(actions))
+        check_rewards(rewards, n)
+        check(observation)
+        if keeps_all:
+            observations.append(copied(observation))
+            all_actions.append(actions)
         success = infos.get("is_success", np.full(n, None))
-        steps.append((actions, rewards, terminations, truncations, success))
+        steps.append(tuple(map(copied, (rewards, terminations, truncations, success))))
         lengths = np.where((lengths == 0) & (terminations | truncations), len(steps), lengths)
-    batches = [np.stack(values) for values in (observations, *zip(*steps, strict=True))]
-    return [_episode(batches, k, int(length)) for k, length in enumerate(lengths)]
+    # Nothing at all where not all is kept: shape (0, n).
+    seen = [np.stack(all_) if all_ else np.empty((0, n)) for all_ in (observations, all_actions)]
+    batches = [*seen, *(np.stack(values) for values in zip(*steps, strict=True))]
+    return (_episode(batches, k, int(length)) for k, length in enumerate(lengths))
 
 
 def _episode(batches: list[NDArray[Any]], k: int, length: int) -> Episode:
@@ -177,12 +289,24 @@ def _episode(batches: list[NDArray[Any]], k: int, length: int) -> Episode:
 
 
 class _Record:
-    """An environment together with what its present episode has yielded so far."""
+    """An environment together with what its present episode has yielded so far.
 
-    def __init__(self, env: Env, seed: int | None, options: dict[str, Any] | None) -> None:
+    :param keeps_all: whether observations and actions are kept, or the last observation alone
+    """
+
+    def __init__(
+        self,
+        env: Env,
+        seed: int | None,
+        options: dict[str, Any] | None = None,
+        keeps_all: bool = True,
+    ) -> None:
         observation, self.info = env.reset(seed=seed, options=options)
         self.env = env
-        self.observations: list[Any] = [observation]
+        self.keeps_all = keeps_all
+        self.check = ObservationCheck(env.observation_space)
+        self.check(observation, at_reset=True)
+        self.observations: list[Any] = [copied(observation)]
         self.actions: list[Any] = []
         self.rewards: list[float] = []
         self.terminated = self.truncated = False
@@ -192,15 +316,26 @@ class _Record:
         return self.terminated or self.truncated
 
     def step(self, action: Any) -> None:
+        if self.keeps_all:
+            self.actions.append(np.array(action))  # before the environment can change it
         observation, reward, self.terminated, self.truncated, self.info = self.env.step(action)
-        self.observations.append(observation)
-        self.actions.append(np.array(action))
+        check_reward(reward)
+        self.check(observation)
+        if self.keeps_all:
+            self.observations.append(copied(observation))
+        else:
+            self.observations = [copied(observation)]
         self.rewards.append(float(reward))
 
+    def release(self) -> None:
+        """Let go of all but what a batch still needs."""
+        self.observations, self.actions, self.rewards = self.observations[-1:], [], []
+
     def episode(self) -> Episode:
+        """The episode; without observations or actions where not all was kept."""
         success = self.info.get("is_success")
         return Episode(
-            observations=np.array(self.observations),
+            observations=np.array(self.observations if self.keeps_all else []),
             actions=np.array(self.actions),
             rewards=np.array(self.rewards, dtype=np.float64),
             terminated=bool(self.terminated),

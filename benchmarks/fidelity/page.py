@@ -16,10 +16,10 @@ from benchmarks.fidelity.report import (
     table,
 )
 from benchmarks.fidelity.seeded_bugs import SEEDED_BUGS, Bug
-from benchmarks.reference import COMPILE
-from benchmarks.reference import resolve_hyperparameters as resolve_reference
-from sb3_training.algorithms import resolve_hyperparameters as resolve_sb3
-from sb3_training.config import RunConfig
+from training.config import RunConfig
+from training.reference import COMPILE
+from training.reference import resolve_hyperparameters as resolve_reference
+from training.sb3.algorithms import resolve_hyperparameters as resolve_sb3
 
 EXAMPLE = "HalfCheetah-v4"  # its warm-up differs from preset to preset
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from td3_reference.layers import as_vector
+from td3_reference.networks import as_vector
 from td3_reference.replay_buffer import Array, Batch
 from td3_reference.td3 import TD3
 
