@@ -13,10 +13,11 @@ from typing import Any
 
 import tyro
 
-from sb3_training.config import ConfigError, DivergedError, RunConfig
-from sb3_training.hyperparameters import parse_overrides
-from sb3_training.run_directory import Progress, RunBusyError, RunDirectory
-from sb3_training.stopping import stop_on_signals
+from training.config import ConfigError, DivergedError, RunConfig
+from training.run_directory import Progress, RunBusyError, RunDirectory
+from training.sb3.hyperparameters import parse_overrides
+from training.signals import stop_on_signals
+from training.surroundings import settle
 
 __all__ = ["RunConfig", "main", "train"]
 
@@ -29,11 +30,11 @@ def train(
 ) -> Path:
     """Train as configured and return the run directory.
 
-    :param options: ``should_stop``, ``checkpoint_freq`` and ``check``, as
-        :func:`sb3_training.training.train` describes them
+    :param options: ``should_stop``, ``checkpoint_freq``, ``check`` and ``allow_mixed``, as
+        :func:`training.sb3.train.train` describes them
     """
     # Imported late, so that --help need not wait for torch.
-    from sb3_training.training import train as train_with_sb3
+    from training.sb3.train import train as train_with_sb3
 
     return train_with_sb3(config, root, on_progress, **options)
 
@@ -60,8 +61,8 @@ class Arguments:
     seed: int = 0
     """0 to 2^32 - 1"""
     preset: str | None = None
-    """released (the TD3 author's settings; td3, ddpg, sac) or sb3_default; default: the first
-    that the algorithm has"""
+    """released (the TD3 author's settings; td3, ddpg, sac and classes derived from them) or
+    sb3_default; default: the first that the algorithm has"""
     hyperparams: list[str] = field(default_factory=list)
     """overrides, such as learning_rate=linear:1e-3 policy_kwargs.net_arch=[64,64]"""
     n_envs: int = 1
@@ -91,6 +92,9 @@ class Arguments:
     """folder for the run directories"""
     resume: Path | None = None
     """a run directory: go on with that run as it is configured there; other options are ignored"""
+    allow_mixed: bool = False
+    """go on with a run that was begun with other software (packages, Python, commit, processor),
+    and say so in provenance.json"""
     check: bool = True
     """let SB3's checker look at the environment first"""
     list_algos: bool = False
@@ -99,14 +103,15 @@ class Arguments:
 
 def main() -> None:
     """The command line."""
+    settle()
     sys.path.append("")  # the working folder, for the user's own environments and algorithms
     arguments = tyro.cli(Arguments)
     logging.basicConfig(format="%(message)s")
-    logging.getLogger("sb3_training").setLevel(logging.INFO)
+    logging.getLogger("training").setLevel(logging.INFO)
     with stop_on_signals() as stop:
         try:
             if arguments.list_algos:
-                from sb3_training.algorithms import list_algorithms
+                from training.sb3.algorithms import list_algorithms
 
                 print(list_algorithms())
                 return
@@ -117,6 +122,7 @@ def main() -> None:
                 should_stop=stop,
                 checkpoint_freq=arguments.checkpoint_freq,
                 check=arguments.check,
+                allow_mixed=arguments.allow_mixed,
             )
         except (ConfigError, RunBusyError) as error:
             print(f"error: {error}", file=sys.stderr)
@@ -137,7 +143,7 @@ def configured(arguments: Arguments) -> tuple[RunConfig, Path]:
     if arguments.resume is not None:
         path = arguments.resume.resolve()
         try:
-            settings = RunDirectory(path).read_json("config.json") or {}
+            settings = RunDirectory(path).settings() or {}
             config = RunConfig.from_json(settings.get("config", {}))
         except ConfigError as error:
             raise ConfigError(f"{arguments.resume} is not a run directory: {error}") from error
@@ -169,7 +175,7 @@ def configured(arguments: Arguments) -> tuple[RunConfig, Path]:
 
 def train_with_progress_bar(config: RunConfig, root: Path, **options: Any) -> None:
     """Train, showing a progress bar on a terminal, and say where the result lies."""
-    from sb3_training.progress import progress_bar
+    from training.progress import progress_bar
 
     directory = RunDirectory(root / config.directory)
     was_done = directory.is_done()

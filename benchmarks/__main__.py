@@ -18,7 +18,8 @@ from benchmarks.choice import (
     with_settings,
 )
 from benchmarks.experiments import Experiment
-from sb3_training.config import ConfigError
+from training.config import ConfigError
+from training.surroundings import settle
 
 ExperimentName = Annotated[str, tyro.conf.Positional]
 
@@ -30,6 +31,8 @@ def sweep(
     seeds: int | None = None,
     total_timesteps: int | None = None,
     margin: float | None = None,
+    until_decided: bool = False,
+    looks: tuple[int, ...] = (),
     workers: int | None = None,
     scheduler: str | None = None,
     root: Path = Path("runs"),
@@ -38,23 +41,29 @@ def sweep(
     eval_envs: int | None = None,
     check: bool = True,
     env_version: Literal["v4", "v5"] | None = None,
+    allow_mixed: bool = False,
     dry_run: bool = False,
 ) -> None:
     """Carry out an experiment's runs, side by side; those already complete are not repeated.
 
-    Without --algos, EXPERIMENT is one of: quick, pendulum_verdict, standard, algorithms,
-    sb3_defaults, warmup, gamma, paper, smoke. With --algos and --envs it is a new name.
+    Without --algos, EXPERIMENT is one of: quick, pendulum_verdict, standard, action_scale,
+    rocket_early, algorithms, sb3_defaults, warmup, gamma, paper, smoke. With --algos and --envs it
+    is a new name.
 
     Args:
         experiment: which one; with --algos, what to call it
         algos: algorithms to compare, such as td3 td3_reference sac my.module:Algo; the first is
             what the others are compared with, unless td3_reference is among them
         envs: environments, such as rocket-v0 my_module:My-v0
-        seeds: how many, from 0 on; of a named experiment: its first ones
+        seeds: how many, from 0 on; of a named experiment: its first ones, or more than it has
         total_timesteps: environment steps of each run, also of a named experiment
         margin: with --algos and --envs, the difference of mean returns that is too small to matter,
             declared before the runs; default: 10 on Pendulum-v1, 20 on the rockets, else none, and
             then nothing can be called equivalent
+        until_decided: run seeds in stages, and no more of a comparison that is decided; standard
+            does so anyway
+        looks: with --until-decided, the numbers of seeds after which verdicts are looked at;
+            default: 5 10 20 40, and standard's own 5 10 20
         workers: worker processes on this machine; default: one for each processor
         scheduler: tcp://host:port of an existing Dask cluster to use instead
         root: the runs go to <root>/<experiment>/, shortened ones of a named experiment to
@@ -63,11 +72,15 @@ def sweep(
         max_episode_steps: time limit of every run's episodes; default: each environment's own
         eval_envs: evaluation episodes played side by side, 1 or more; default: all of them
         check: let SB3's checker look at each environment before the first run
+        allow_mixed: go on with runs that were begun with other software; provenance.json tells
         env_version: of the paper's environments, in a folder <root>/paper_<version>/; default: v4,
             in <root>/paper/
         dry_run: only show what would be done, and how long it would take
     """
-    chosen, name = choose(experiment, algos, envs, seeds, total_timesteps, margin)
+    if looks and not until_decided:
+        raise ConfigError("--looks goes with --until-decided")
+    asked = looks if until_decided else None
+    chosen, name = choose(experiment, algos, envs, seeds, total_timesteps, margin, asked)
     if env_version:
         chosen, name = with_env_version(chosen, name, env_version)
     if compile:
@@ -78,9 +91,9 @@ def sweep(
     if dry_run:
         show_overview(chosen, root / name, workers, check)
         return
-    from benchmarks.sweep import sweep as carry_out
+    from benchmarks.sweep.scheduler import sweep as carry_out
 
-    failures = carry_out(chosen, root / name, workers, scheduler, check)
+    failures = carry_out(chosen, root / name, workers, scheduler, check, allow_mixed)
     if failures:
         print(f"{len(failures)} of {len(chosen.runs())} runs failed; log.txt in each has more:")
         print(*failures, sep="\n")
@@ -102,8 +115,8 @@ def show_overview(
     experiment: Experiment, root: Path, workers: int | None = None, check: bool = True
 ) -> None:
     """Print what is there, what is missing, and how long that will take."""
-    from benchmarks.overview import overview
-    from benchmarks.sweep import refuse_mismatch, refuse_unworkable
+    from benchmarks.sweep.scheduler import refuse_mismatch, refuse_unworkable
+    from benchmarks.sweep.status import overview
 
     refuse_mismatch(experiment, root)
     refuse_unworkable(experiment.runs(), root, check)
@@ -126,7 +139,7 @@ def report(
         compare_to: paper puts Table 1 of the TD3 paper beside the MuJoCo results
         half_std: shade half a standard deviation, as the TD3 paper does, not the 95% interval
     """
-    from benchmarks.report import write_report
+    from benchmarks.report.page import write_report
 
     try:
         text = write_report(root / experiment, output / experiment, compare_to == "paper", half_std)
@@ -168,9 +181,9 @@ def compare(
             label=algo; without a seed a file is a run
         output: all goes to a folder in <output>/compare
     """
+    from benchmarks.analysis.contrast import Request
     from benchmarks.analysis.sources.frame import parse_columns
-    from benchmarks.compare import write_comparison
-    from benchmarks.contrast import Request
+    from benchmarks.report.compare import write_comparison
 
     request = Request(env, at, score, margin, starts)
     options = parse_columns(eval_freq, columns)
@@ -182,19 +195,38 @@ def command_line() -> str:
     return shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
 
 
-def fidelity(output: Path = Path("reports")) -> None:
-    """Check that the reference TD3 is the published one, in less than a minute.
+def fidelity(
+    adapter: Annotated[str | None, tyro.conf.Positional] = None,
+    output: Path = Path("reports"),
+    full: bool = False,
+) -> None:
+    """Compare a TD3 with the published one; without ADAPTER, the reference and SB3's.
+
+    The exit status is 0 if it is equal, 1 if it differs, 2 if the adapter is broken.
 
     Args:
-        output: the page goes to <output>/fidelity.md too
+        adapter: my_module:Adapter, see docs/fidelity.md
+        output: the page goes to <output>/fidelity.md, of an adapter with its numbers
+            (fidelity.json) to <output>/<my_module>/
+        full: follow 200 updates, not 10, and try all seeded bugs, in about a minute
     """
+    from benchmarks.fidelity.report import write
+
+    if adapter is not None:
+        folder = output / adapter.partition(":")[0]
+        try:
+            page, status = write(adapter, folder, full)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+        print(f"{page}\nThis page: {folder / 'fidelity.md'}")
+        sys.exit(status)
     import torch
 
-    from benchmarks.fidelity_page import fidelity_page
-    from benchmarks.report import FIDELITY_PAGE
+    from benchmarks.fidelity.page import fidelity_page
+    from benchmarks.fidelity.report import FIDELITY_PAGE
 
     torch.set_num_threads(1)
-    page, passed = fidelity_page()
+    page, passed = fidelity_page(full)
     write_page(page, output / FIDELITY_PAGE)
     sys.exit(0 if passed else 1)
 
@@ -211,13 +243,13 @@ def speed(
             runs side by side and one after the other
     """
     if what == "td3":
-        from benchmarks.speed import speed_table
+        from benchmarks.speed.td3 import speed_table
     elif what == "envs":
-        from benchmarks.speed_envs import speed_table
+        from benchmarks.speed.envs import speed_table
     elif what == "training":
-        from benchmarks.speed_training import speed_table
+        from benchmarks.speed.training import speed_table
     else:
-        from benchmarks.speed_sweep import speed_table
+        from benchmarks.speed.sweep import speed_table
     print(speed_table())
 
 
@@ -246,7 +278,7 @@ def record(
         speed: of the animation; 1 is real time
         output: path of the files, without suffix; default: recordings/<policy>_<environment>
     """
-    from benchmarks.record import record as play
+    from benchmarks.policies.record import record as play
 
     print(
         play(
@@ -277,7 +309,7 @@ def scores(
         episodes: starts, from reset(seed=20000) on
         output: the tables go to <output>/scores.md too
     """
-    from benchmarks.scores import scores_page
+    from benchmarks.policies.score import scores_page
 
     page = scores_page(policies, env_id, episodes)
     write_page(page, output / "scores.md")
@@ -289,7 +321,7 @@ def optimum(output: Path = Path("reports")) -> None:
     Args:
         output: the page goes to <output>/optimum.md, its figure to <output>/optimum.png
     """
-    from benchmarks.optimum_page import optimum_page
+    from benchmarks.optimum.page import optimum_page
 
     output.mkdir(parents=True, exist_ok=True)
     write_page(optimum_page(output / "optimum.png"), output / "optimum.md")
@@ -304,6 +336,7 @@ def write_page(page: str, file: Path) -> None:
 
 def main() -> None:
     """The command line."""
+    settle()
     try:
         commands: dict[str, Callable[..., None]] = {
             "sweep": sweep,

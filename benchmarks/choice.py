@@ -6,12 +6,23 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from benchmarks.experiments import EXPERIMENT_FILE, EXPERIMENTS, MARGINS, MUJOCO, Experiment
-from sb3_training.config import ConfigError, RunConfig
-from sb3_training.run_directory import RunDirectory
+from benchmarks.experiments import (
+    EXPERIMENT_FILE,
+    EXPERIMENTS,
+    FINAL,
+    LOOKS,
+    MARGINS,
+    MIN_VERDICT,
+    MUJOCO,
+    Experiment,
+)
+from training.config import ConfigError, RunConfig, refuse_alike
+from training.run_directory import RunDirectory
 
 CUSTOM = "custom"  # what an experiment of the command line is called by default
 REFERENCE = "td3_reference"
+TUPLES = ("seeds", "metrics", "looks", "baselines")  # fields that JSON knows as lists
+UNDECLARED = {"metrics": (FINAL,), "failure_regrets": {}}  # in an older experiment.json
 
 
 def choose(
@@ -21,6 +32,7 @@ def choose(
     seeds: int | None,
     total_timesteps: int | None,
     margin: float | None = None,
+    looks: Sequence[int] | None = None,
 ) -> tuple[Experiment, str]:
     """The experiment that a command line asks for, and the name of its folder.
 
@@ -29,28 +41,49 @@ def choose(
     :param env_ids: environments, likewise
     :param seeds: how many, from 0 on; None for all of a named experiment
     :param total_timesteps: of each run; None for those of a named experiment
-    :param margin: difference of mean returns too small to matter; None for the known ones
+    :param margin: difference of returns too small to matter; None for the known ones
+    :param looks: numbers of seeds after which to look, until decided; none of them for the
+        experiment's own, else the usual ones; None to run all seeds
     :raises ConfigError: if that does not make an experiment
     """
     for option, value in (("seeds", seeds), ("total_timesteps", total_timesteps)):
         if value is not None and value < 1:
             raise ConfigError(f"{option} must be 1 or more, got {value}")
+    if looks is not None:
+        refuse_looks(looks, seeds)
+        known = EXPERIMENTS.get(name)
+        looks = tuple(looks) or (known.looks if known else ()) or LOOKS
+        seeds = looks[-1]
     if algos or env_ids:
-        return compose(name, algos, env_ids, seeds, total_timesteps, margin), name
+        own = compose(name, algos, env_ids, seeds, total_timesteps, margin)
+        return replace(own, looks=looks or ()), name
     experiment = find_experiment(name)
     if margin is not None:
         raise ConfigError(f"{name} has declared its margins: --margin goes with --algos and --envs")
-    if seeds is None and total_timesteps is None:
-        return experiment, name
-    if seeds is not None and seeds > len(experiment.seeds):
-        raise ConfigError(f"{name} has {len(experiment.seeds)} seeds, got --seeds {seeds}")
-    steps = {
-        env_id: total_timesteps or steps for env_id, steps in experiment.total_timesteps.items()
-    }
-    shortened = replace(
-        experiment, seeds=experiment.seeds[: seeds or len(experiment.seeds)], total_timesteps=steps
-    )
-    return shortened, f"{name}_{len(shortened.seeds)}x{max(steps.values())}"
+    number = len(experiment.seeds) if seeds is None else seeds
+    chosen = experiment.looks if looks is None else looks
+    chosen = tuple(look for look in chosen if look <= number)
+    steps = {env: total_timesteps or steps for env, steps in experiment.total_timesteps.items()}
+    if number != len(experiment.seeds) or looks is not None:
+        experiment = replace(experiment, seeds=tuple(range(number)), looks=chosen)
+    is_short = number < len(find_experiment(name).seeds) or steps != experiment.total_timesteps
+    if is_short:
+        name = f"{name}_{number}x{max(steps.values())}"
+    return replace(experiment, total_timesteps=steps), name
+
+
+def refuse_looks(looks: Sequence[int], seeds: int | None) -> None:
+    """Refuse numbers of seeds that cannot be looked at one after another.
+
+    :raises ConfigError: saying why
+    """
+    if seeds is not None:
+        raise ConfigError("--until-decided runs as many seeds as its last look: leave out --seeds")
+    if list(looks) != sorted(set(looks)) or (looks and looks[0] < MIN_VERDICT):
+        raise ConfigError(
+            f"looks must be numbers of seeds from {MIN_VERDICT} on, each above the one before,"
+            f" got {' '.join(map(str, looks))}"
+        )
 
 
 def compose(
@@ -83,9 +116,7 @@ def compose(
         if run.label in labels:
             raise ConfigError(f"two of the algorithms would be called {run.label}")
         labels[run.label] = {"algo": algo}
-    names = [env_id.split(":")[-1] for env_id in env_ids]
-    if len(set(names)) < len(names):
-        raise ConfigError(f"two of the environments would be called alike: {' '.join(env_ids)}")
+    refuse_alike(env_ids)
     return Experiment(
         description="composed on the command line",
         implementations=labels,
@@ -116,7 +147,7 @@ def compiled(experiment: Experiment) -> Experiment:
 
     :raises ConfigError: if there is no compiler
     """
-    from td3_reference.layers import require_compiler
+    from td3_reference.networks import require_compiler
 
     try:
         require_compiler()
@@ -159,5 +190,8 @@ def recorded_experiment(root: Path) -> Experiment | None:
     recorded = RunDirectory(root).read_json(EXPERIMENT_FILE)
     if recorded is None:
         return None
-    values = {each.name: recorded[each.name] for each in fields(Experiment)}
-    return Experiment(**{**values, "seeds": tuple(values["seeds"])})
+    values = {
+        each.name: recorded[each.name] for each in fields(Experiment) if each.name in recorded
+    }
+    values |= {name: tuple(values[name]) for name in TUPLES if name in values}
+    return Experiment(**(UNDECLARED | values))

@@ -2,7 +2,7 @@
 
 import re
 
-from benchmarks.markup import Table
+from benchmarks.table import Table
 
 WIDE = 100  # characters in a line beyond which a table is shrunk to the width of the text
 # Letters with a meaning in LaTeX, or without one in its standard font encoding. A row that began

@@ -5,7 +5,7 @@ from gymnasium.envs.registration import register
 register(
     id="rocket-v0",
     entry_point="envs.rocket:RocketEnv",
-    vector_entry_point="envs.vector:RocketVectorEnv",
+    vector_entry_point="envs.rocket_vector:RocketVectorEnv",
     max_episode_steps=500,
 )
 # The same dynamics with a goal that can be reached and no pay for waiting. Not rocket-v1: a higher
@@ -13,7 +13,13 @@ register(
 register(
     id="rocket-landing-v0",
     entry_point="envs.rocket:RocketEnv",
-    vector_entry_point="envs.vector:RocketVectorEnv",
+    vector_entry_point="envs.rocket_vector:RocketVectorEnv",
     max_episode_steps=500,
     kwargs={"goal_tolerance": 0.01, "goal_reward": 1000.0, "step_cost": 2.0},
+)
+# For one question: does it matter to TD3 that a critic sees actions in [-1, 1] or in N m?
+register(
+    id="Pendulum-rescaled-v1",
+    entry_point="envs.rescaled_pendulum:make",
+    max_episode_steps=200,
 )

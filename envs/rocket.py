@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from envs.dynamics import THRUST_LIMIT, RocketParameters, draw_starts, transition
 from envs.rendering import Window, draw_rocket
+from envs.rocket_metrics import jitter, steady_state_error
 from envs.rollout import Episode
-from envs.trajectories import jitter, steady_state_error
 
 Observation = NDArray[np.float32]
 Action = NDArray[np.float32]

@@ -10,6 +10,8 @@ import numpy as np
 from gymnasium.vector.utils import concatenate, create_empty_array
 from numpy.typing import NDArray
 
+from envs.step_check import ObservationCheck, check_reward, check_rewards, copied
+
 Env = gym.Env[Any, Any]
 BatchEnv = gym.vector.VectorEnv[Any, Any, Any]
 
@@ -89,6 +91,8 @@ def rollout(
     :param env: must end its episodes, by termination or by a time limit
     :param seed: for ``reset``; None goes on with the environment's generator
     :param options: for ``reset``
+    :raises envs.step_check.NotFiniteError: if an observation or reward is NaN or infinite
+    :raises envs.step_check.SpaceMismatchError: if one is of another shape or kind than it should be
     """
     (episode,) = play_side_by_side(policy, [env], [seed], options)
     return episode
@@ -213,7 +217,7 @@ def play_in_batch(
     :param env: with as many environments as there are seeds, in autoreset mode NEXT_STEP, each
         seed starting one of them as it would start a single environment (its
         ``metadata["seed_per_env"]`` says so)
-    :raises ValueError: for another vector environment
+    :raises ValueError: for another vector environment, and as :func:`rollout` does
     """
     return list(_episodes_in_batch(policy, env, seeds, options))
 
@@ -243,7 +247,9 @@ def _episodes_in_batch(
         raise ValueError(f"{env} needs autoreset mode NextStep and a seed for each environment")
     n = len(seeds)
     observation, _ = env.reset(seed=list(seeds), options=options)  # type: ignore[arg-type]
-    observations = [observation] if keeps_all else []
+    check = ObservationCheck(env.single_observation_space, (n,))
+    check(observation, at_reset=True)
+    observations = [copied(observation)] if keeps_all else []
     all_actions: list[Any] = []
     steps: list[tuple[Any, ...]] = []
     memory = None
@@ -253,12 +259,14 @@ def _episodes_in_batch(
         on_step()
         actions, memory = policy.predict(observation, memory, episode_start, deterministic=True)
         episode_start = np.zeros(n, dtype=bool)
-        observation, rewards, terminations, truncations, infos = env.step(actions)
+        observation, rewards, terminations, truncations, infos = env.step(copied(actions))
+        check_rewards(rewards, n)
+        check(observation)
         if keeps_all:
-            observations.append(observation)
+            observations.append(copied(observation))
             all_actions.append(actions)
         success = infos.get("is_success", np.full(n, None))
-        steps.append((rewards, terminations, truncations, success))
+        steps.append(tuple(map(copied, (rewards, terminations, truncations, success))))
         lengths = np.where((lengths == 0) & (terminations | truncations), len(steps), lengths)
     # Nothing at all where not all is kept: shape (0, n).
     seen = [np.stack(all_) if all_ else np.empty((0, n)) for all_ in (observations, all_actions)]
@@ -296,7 +304,9 @@ class _Record:
         observation, self.info = env.reset(seed=seed, options=options)
         self.env = env
         self.keeps_all = keeps_all
-        self.observations: list[Any] = [observation]
+        self.check = ObservationCheck(env.observation_space)
+        self.check(observation, at_reset=True)
+        self.observations: list[Any] = [copied(observation)]
         self.actions: list[Any] = []
         self.rewards: list[float] = []
         self.terminated = self.truncated = False
@@ -306,12 +316,15 @@ class _Record:
         return self.terminated or self.truncated
 
     def step(self, action: Any) -> None:
-        observation, reward, self.terminated, self.truncated, self.info = self.env.step(action)
         if self.keeps_all:
-            self.observations.append(observation)
-            self.actions.append(np.array(action))
+            self.actions.append(np.array(action))  # before the environment can change it
+        observation, reward, self.terminated, self.truncated, self.info = self.env.step(action)
+        check_reward(reward)
+        self.check(observation)
+        if self.keeps_all:
+            self.observations.append(copied(observation))
         else:
-            self.observations = [observation]
+            self.observations = [copied(observation)]
         self.rewards.append(float(reward))
 
     def release(self) -> None:

@@ -73,7 +73,7 @@ class LoopConfig:
 
 # The author's current code (github.com/sfujim/TD3) has the dataclasses' defaults, with 25,000
 # random steps on the large locomotion tasks and 1,000 on the small ones. Environments that it does
-# not know get 1,000 here, as in sb3_training/presets/td3.toml.
+# not know get 1,000 here, as in training/sb3/presets/td3.toml.
 LONG_WARM_UP = ("HalfCheetah", "Hopper", "Walker2d", "Ant", "Humanoid")
 
 # The code of the paper (its Table 3 and supplementary C). Exploration noise and the target

@@ -40,7 +40,8 @@ class RunLoop:
         self._noise_scale = config.exploration_noise * half_width
         dimensions = (agent.config.observation_dim, agent.config.action_dim)
         self.buffer = ReplayBuffer(min(config.buffer_size, total_timesteps), *dimensions)
-        self._observation, _ = env.reset(seed=seed)
+        observation, _ = env.reset(seed=seed)
+        self._observation = np.array(observation)  # a copy: it may be changed in place
 
     def __iter__(self) -> Iterator[int]:
         """Yield the number of environment steps so far, after each one and its updates."""
@@ -59,13 +60,15 @@ class RunLoop:
     def _interact(self) -> int:
         """Take one environment step and remember it; returns the steps of its episode so far."""
         action = self._choose_action()
-        next_observation, reward, terminated, truncated, _ = self.env.step(action)
+        observation, reward, terminated, truncated, _ = self.env.step(action.copy())
+        next_observation = np.array(observation)
         self.timestep += 1
         self.episode_steps += 1
         self.buffer.add(self._observation, action, next_observation, reward, not terminated)
         self._observation, episode_steps = next_observation, self.episode_steps
         if terminated or truncated:
-            self._observation, _ = self.env.reset()
+            observation, _ = self.env.reset()
+            self._observation = np.array(observation)
             self.episode_steps = 0
         return episode_steps
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from td3_reference.config import TD3Config
-from td3_reference.layers import as_one_vector, as_vector, compiled, initial_weights, mlp
+from td3_reference.networks import as_one_vector, as_vector, compiled, initial_weights, mlp
 from td3_reference.replay_buffer import Array, Batch
 
 

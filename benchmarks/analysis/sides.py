@@ -4,19 +4,21 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from benchmarks.analysis.sources.source import Source
-from benchmarks.statistics import (
+from benchmarks.analysis.statistics import (
     Values,
     area_under_curve,
     final,
     last_10,
     maximum,
 )
-from sb3_training.config import ConfigError
+from training.config import ConfigError, env_name
+from training.run_directory import RunDirectory
 
 HELD_OUT = ("late_return", "final_return")  # scores that only runs of this project have
 SCORES = {  # name -> what it is; each is one number for a run
@@ -60,6 +62,19 @@ class Side:
         """The last step of each run."""
         return [float(rows["step"].max()) for rows in self.runs]
 
+    @property
+    def ends(self) -> str:
+        """The last steps of all runs in words."""
+        steps = self.last_steps
+        return " to ".join(dict.fromkeys(f"{step:,.0f}" for step in (min(steps), max(steps))))
+
+    @cached_property
+    def made_here(self) -> list[RunDirectory]:
+        """Where this project made the runs; none unless it made them all."""
+        folders = dict.fromkeys((self.source.root / file).parent for file in self.rows["file"])
+        runs = [RunDirectory(folder) for folder in folders]
+        return runs if all(run.read_json("status.json") and run.settings() for run in runs) else []
+
     def on(self, grid: Values) -> Values:
         """The curves, shape (num_runs, num_points): evaluations at, or else last before, a step.
 
@@ -84,7 +99,7 @@ def environments(sources: Sequence[Source], names: Sequence[str]) -> list[str]:
     :raises ConfigError: if there is none, or it is not clear which
     """
     if names:
-        return [name.split(":")[-1] for name in names]
+        return [env_name(name) for name in names]
     known = [set(source.curves["env_id"]) for source in sources]
     silent = sum("" in env_ids for env_ids in known)
     counts = Counter(env_id for env_ids in known for env_id in env_ids if env_id)

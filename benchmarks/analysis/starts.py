@@ -10,12 +10,12 @@ from functools import lru_cache
 import gymnasium as gym
 import numpy as np
 
-from benchmarks import optimal_returns
+from benchmarks.analysis.load import FIRST_CURVE_SEED
 from benchmarks.analysis.sides import Side
-from benchmarks.optimal_control import optimal_value, protocol_starts, solution, start_state
-from benchmarks.results import FIRST_CURVE_SEED
-from benchmarks.statistics import Values
-from sb3_training.config import ConfigError
+from benchmarks.analysis.statistics import Values
+from benchmarks.optimum import values as optimal_returns
+from benchmarks.optimum.tasks import optimal_value, protocol_starts, solution, start_state
+from training.config import ConfigError
 
 PUBLISHED_SEED_OFFSET = 100  # added to a run's seed by the TD3 author's code
 MANY_STARTS = 10_000  # stand for all that an environment may start from

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.analysis.sources.frame import Options, from_folder
-from sb3_training.run_directory import EVALUATIONS, RunDirectory
+from training.config import RunConfig
+from training.run_directory import EVALUATIONS, RunDirectory
 
 PATTERNS = (EVALUATIONS,)
 ACCEPTED = f"{EVALUATIONS} of SB3's EvalCallback, as in rl-baselines3-zoo's <algo>/<env>_<n>/"
@@ -24,7 +25,7 @@ def read(files: list[Path], options: Options) -> pd.DataFrame | None:
         rows = pd.DataFrame({"step": arrays["timesteps"], "mean_return": means})
         if not is_ours:
             return rows.assign(**from_folder(file.parent.absolute()))
-        config = (run.read_json("config.json") or {})["config"]
+        config = (run.settings() or {})["config"]
         if config.get("evaluation", "fixed") == "fixed":
             held_out = {
                 f"{name}_return": arrays[f"{name}_results"].mean()
@@ -32,5 +33,5 @@ def read(files: list[Path], options: Options) -> pd.DataFrame | None:
                 if f"{name}_results" in arrays
             }
             rows = rows.assign(fixed_starts=arrays["results"].shape[1], **held_out)
-    env_id = " ".join([config["env_id"].split(":")[-1], *map(str, config["env_kwargs"].items())])
-    return rows.assign(env_id=env_id, label=config["label"], run=str(config["seed"]))
+    task = RunConfig.from_json(config).task
+    return rows.assign(env_id=task, label=config["label"], run=str(config["seed"]))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sb3_training.config import ConfigError
+from training.config import ConfigError
 
 KEYS = ["env_id", "label", "run"]  # what tells runs apart
 COLUMNS = {  # of any CSV file: what a user calls it -> here

@@ -22,7 +22,7 @@ from benchmarks.analysis.sources import (
     wandb,
 )
 from benchmarks.analysis.sources.frame import KEYS, CsvFile, Options
-from sb3_training.config import ConfigError
+from training.config import ConfigError
 
 UNKNOWN = {"fixed_starts": np.nan, "final_return": np.nan, "late_return": np.nan}
 MOST_DESCRIBED = 3  # files, where none is recognised
@@ -75,9 +75,9 @@ class Source:
     left_out: list[str]
 
     @property
-    def are_ours(self) -> bool:
-        """Whether this project made and scored all runs, by its own protocol."""
-        return bool(self.curves["final_return"].notna().all())
+    def root(self) -> Path:
+        """The directory that names of files are relative to."""
+        return self.path.parent if self.path.is_file() else self.path
 
 
 def read_source(path: Path, name: str = "", options: Options | None = None) -> Source:

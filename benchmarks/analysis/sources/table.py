@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.analysis.sources.frame import COLUMNS, CsvFile, Options
+from training.config import env_name
 
 PATTERNS = ("*.csv",)
 ACCEPTED = "CSV files with the columns seed, step, return (or others, named by --columns)"
@@ -20,5 +21,7 @@ def read(files: list[Path], options: Options) -> pd.DataFrame | None:
         return None
     rows = table.rows()
     found = {COLUMNS[name]: rows[there] for name, there in columns.items() if there in rows}
+    if "env_id" in found:
+        found["env_id"] = found["env_id"].map(env_name, na_action="ignore")
     found |= {name: table.numbers(found[name]) for name in ("step", "mean_return")}
     return pd.DataFrame(found)

@@ -16,9 +16,9 @@ from benchmarks.analysis.sides import (
 )
 from benchmarks.analysis.sources.frame import Options
 from benchmarks.analysis.sources.source import Source, read_source
-from sb3_training.config import ConfigError
 from tests.benchmarks.analysis.sources.test_source import write_csv, write_events
-from tests.made_up_runs import made_up_run
+from tests.helpers.made_up_runs import made_up_run
+from training.config import ConfigError
 
 COLUMNS = Options(columns={"env": "env", "label": "algo"})
 
@@ -48,7 +48,7 @@ def test_versions_are_compared_when_the_environment_is_named(tmp_path: Path) -> 
 
 def test_all_common_environments_are_compared_unless_some_are_named(tmp_path: Path) -> None:
     rows = "X-v1,td3,0,1,5\nY-v0,td3,0,1,5\n"
-    sources = pair(tmp_path, f"{rows}Z-v0,td3,0,1,5", rows)
+    sources = pair(tmp_path, f"{rows}Z-v0,td3,0,1,5", rows.replace("Y-v0", "my_module:Y-v0"))
     assert environments(sources, ()) == ["X-v1", "Y-v0"]
     assert environments(sources, ("my_module:Y-v0",)) == ["Y-v0"]
 

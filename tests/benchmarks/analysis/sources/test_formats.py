@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.analysis.sources.frame import KEYS, Options
 from benchmarks.analysis.sources.source import FORMATS, Source, read_source
-from sb3_training.config import ConfigError
+from training.config import ConfigError
 
 EXAMPLES = Path("tests/data/curves")
 PENDULUM = "Pendulum-v1"

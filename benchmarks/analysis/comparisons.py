@@ -1,0 +1,190 @@
+"""What the runs show of each comparison, as records: numbers first, text last."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from benchmarks.analysis.load import Results, groups, steps_reached
+from benchmarks.analysis.settings import Difference, differences
+from benchmarks.analysis.statistics import MIN_RUNS
+from benchmarks.analysis.verdict import Verdict, decide
+from benchmarks.experiments import FAILURE_REGRETS, LATE, MARGINS, MIN_VERDICT, RATE_MARGIN
+from training.config import margin_of
+
+
+@dataclass(frozen=True)
+class Look:
+    """The verdict on the first seeds of each.
+
+    :param seeds: how many
+    """
+
+    seeds: int
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two implementations on one environment by one metric.
+
+    :param num_runs: complete runs of the first and the second, of declared seeds
+    :param steps: the different last steps of these runs, in increasing order
+    :param failed_runs: runs that ended in an error or diverged, which forbid a verdict: those
+        left over would flatter
+    :param seeds: of each, as declared (at most, with looks); None where nothing was declared
+    :param failure_regret: regret above which a run has failed; None: failures are not compared
+    :param planned_looks: numbers of seeds, as declared; none for one look at all seeds
+    :param looks: those taken, until the comparison was settled
+    :param verdict: what counts: of the last look, or of all runs; None with failed runs, fewer
+        than three complete ones or before the first look
+    :param late_scores: whether the late return is of late policies; old runs have the last alone
+    :param settings: in which the two differ beside the algorithm: name, value of the first, value
+        of the second; None where a side has no complete run
+    :param earlier: with no looks declared, numbers of runs on which verdicts had been written
+        before seeds were added
+    """
+
+    env_id: str
+    first: str
+    second: str
+    metric: str
+    num_runs: tuple[int, int]
+    steps: tuple[tuple[int, ...], tuple[int, ...]]
+    failed_runs: tuple[int, int]
+    seeds: int | None
+    failure_regret: float | None
+    planned_looks: tuple[int, ...]
+    looks: tuple[Look, ...]
+    verdict: Verdict | None
+    late_scores: bool
+    settings: tuple[Difference, ...] | None
+    earlier: tuple[int, ...] = ()
+
+    @property
+    def is_conclusive(self) -> bool:
+        """Whether there are enough runs to say an outcome."""
+        return self.verdict is not None and min(self.verdict.num_runs) >= MIN_VERDICT
+
+    @property
+    def is_at_equal_steps(self) -> bool:
+        """Whether all runs ended at the same step, as the budget alone does not make sure."""
+        return len({*self.steps[0], *self.steps[1]}) <= 1
+
+    @property
+    def is_provisional(self) -> bool:
+        """Whether declared seeds are missing that the verdict should rest on."""
+        if self.seeds is None or min(self.num_runs) >= self.seeds:
+            return False
+        return not (self.planned_looks and self.verdict and self.verdict.is_settled)
+
+    @property
+    def needs_seeds(self) -> bool:
+        """Whether a sweep until decided should go on with it."""
+        return not any(self.failed_runs) and not (self.verdict and self.verdict.is_settled)
+
+
+def declaration(results: Results) -> Mapping[str, Any]:
+    """What was declared before the runs, or this project's own where nothing was."""
+    if results.experiment is None:
+        undeclared = {"margins": MARGINS, "failure_regrets": FAILURE_REGRETS}
+        return {"metrics": [LATE], "rate_margin": RATE_MARGIN, **undeclared}
+    # An experiment.json of an older version declares the final policy's return, and no failures.
+    older = {"metrics": ["final_return"], "failure_regrets": {}, "rate_margin": RATE_MARGIN}
+    return {**older, **results.experiment["declaration"]}
+
+
+def opponents(results: Results) -> list[str]:
+    """What others are compared with: the declared implementation, all where none is declared."""
+    if results.experiment:
+        return [results.experiment["declaration"]["against"]]
+    return sorted({label for _, label in groups(results)})
+
+
+def pairs(results: Results) -> list[tuple[str, str, str]]:
+    """(env_id, first, second) of each comparison.
+
+    Where an opponent was declared, it is the second of all, even if it has no runs yet; and who
+    has none because all failed is compared too.
+    """
+    tried = sorted({*groups(results), *results.failures})
+    if results.experiment:
+        (opponent,) = opponents(results)
+        return [(env_id, label, opponent) for env_id, label in tried if label != opponent]
+    every = combinations(tried, 2)
+    return [(env_id, a, b) for (env_id, a), (other, b) in every if env_id == other]
+
+
+def compare(results: Results) -> list[Comparison]:
+    """All comparisons, each by each metric."""
+    metrics = declaration(results)["metrics"]
+    return [judge(results, *pair, metric) for pair in pairs(results) for metric in metrics]
+
+
+def judge(results: Results, env_id: str, first: str, second: str, metric: str) -> Comparison:
+    """What the runs show of one comparison."""
+    declared = declaration(results)
+    seeds: list[int] | None = declared.get("seeds")
+    planned = tuple(declared.get("looks", ()))
+    judged = results if seeds is None else _of_seeds(results, seeds)
+    samples = [_sample(judged, env_id, label, metric) for label in (first, second)]
+    steps = [tuple(steps_reached(judged, env_id, label)) for label in (first, second)]
+    sides = [results.settings.get((env_id, label)) for label in (first, second)]
+    known = [side for side in sides if side is not None]
+    failed_runs = tuple(results.failures.get((env_id, label), 0) for label in (first, second))
+    threshold = margin_of(declared["failure_regrets"], env_id)
+    if any(np.isnan(regrets).any() for _, _, regrets in samples):
+        threshold = None
+
+    def verdict(among: list[int]) -> Verdict | None:
+        """On the runs of these seeds, of which all must be there; on all runs without."""
+        (x, x_regrets), (y, y_regrets) = (
+            (values[rows], regrets[rows])
+            for numbers, values, regrets in samples
+            for rows in [np.isin(numbers, among or numbers)]
+        )
+        if any(failed_runs) or min(len(x), len(y)) < max(len(among), MIN_RUNS):
+            return None
+        failed = None
+        if threshold is not None:
+            failed = x_regrets > threshold, y_regrets > threshold
+        margin, level = margin_of(declared["margins"], env_id), declared.get("level", 0.05)
+        return decide(x, y, margin, failed, declared["rate_margin"], level)
+
+    looks: list[Look] = []
+    for number in planned:
+        taken = verdict((seeds or [])[:number])
+        if taken is None or (looks and looks[-1].verdict.is_settled):
+            break
+        looks.append(Look(number, taken))
+    return Comparison(
+        env_id=env_id,
+        first=first,
+        second=second,
+        metric=metric,
+        num_runs=(len(samples[0][0]), len(samples[1][0])),
+        steps=(steps[0], steps[1]),
+        failed_runs=(failed_runs[0], failed_runs[1]),
+        seeds=None if seeds is None else len(seeds),
+        failure_regret=threshold,
+        planned_looks=planned,
+        looks=tuple(looks),
+        verdict=(looks[-1].verdict if looks else None) if planned else verdict([]),
+        late_scores=bool((results.finals.query("env_id == @env_id")["late_points"] > 0).all()),
+        settings=tuple(differences(*known)) if len(known) == 2 else None,
+    )
+
+
+def _of_seeds(results: Results, seeds: list[int]) -> Results:
+    """The runs of declared seeds alone."""
+    curves, finals = (rows[rows["seed"].isin(seeds)] for rows in (results.curves, results.finals))
+    return results._replace(curves=curves, finals=finals)
+
+
+def _sample(results: Results, env_id: str, label: str, metric: str) -> tuple[Any, Any, Any]:
+    """Seeds, values and regrets of an implementation's runs, each shape (num_runs,)."""
+    rows = results.finals.query("env_id == @env_id and label == @label")
+    seed, values, regrets = (rows[name].to_numpy() for name in ("seed", metric, f"{metric}_regret"))
+    return seed, values, regrets

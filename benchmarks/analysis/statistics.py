@@ -1,0 +1,248 @@
+"""Scores of learning curves, and how sure we are of them.
+
+Arrays of curves have the axes (num_runs, num_evaluations).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Values = NDArray[np.float64]
+Curves = Values
+MIN_RUNS = 3  # with fewer there is no interval
+BATCH = 50  # resamples at a time, for the memory's sake
+
+
+class MeanAndStd(NamedTuple):
+    """Mean and standard deviation (ddof=1; NaN for a single run) over runs."""
+
+    mean: float
+    std: float
+
+
+def over_runs(values: Values) -> MeanAndStd:
+    """Mean and standard deviation of one value per run, shape (num_runs,)."""
+    std = float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
+    return MeanAndStd(float(np.mean(values)), std)
+
+
+class Interval(NamedTuple):
+    """An estimate and its confidence interval; the ends are NaN where there are too few runs."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+def student_interval(values: Values, confidence: float = 0.95) -> Interval:
+    """Mean over runs with Student's t interval; its ends are NaN for fewer than three runs.
+
+    :param values: one value per run, shape (num_runs,)
+    """
+    if len(values) < MIN_RUNS:
+        return Interval(float(np.mean(values)), np.nan, np.nan)
+    mean, error, _ = _mean_and_squared_error(values)
+    half = float(stats.t.ppf((1.0 + confidence) / 2.0, len(values) - 1) * np.sqrt(error))
+    return Interval(float(mean), float(mean) - half, float(mean) + half)
+
+
+def welch_interval(first: Values, second: Values, confidence: float = 0.95) -> Interval:
+    """Difference of two means, first minus second, with Welch's interval.
+
+    The runs are independent samples, of possibly unequal variance.
+
+    :param first: one value per run, shape (num_runs,); at least three, as in the second
+    :raises ValueError: if there are fewer than three runs
+    """
+    if min(len(first), len(second)) < MIN_RUNS:
+        raise ValueError("an interval needs at least three runs on each side")
+    return Interval(*(float(part) for part in welch_intervals(first, second, confidence)))
+
+
+def welch_intervals(
+    first: Values, second: Values, confidence: float = 0.95, trim: float = 0.0
+) -> tuple[Values, Values, Values]:
+    """Many comparisons at once: differences of means, low and high ends, each of shape (...,).
+
+    See :func:`difference_of_means`. Without spread there is no width.
+    """
+    difference, error, freedom = difference_of_means(first, second, trim)
+    half = stats.t.ppf((1.0 + confidence) / 2.0, freedom) * error
+    return difference, difference - half, difference + half
+
+
+def difference_of_means(
+    first: Values, second: Values, trim: float = 0.0
+) -> tuple[Values, Values, Values]:
+    """Differences of means, their standard errors and degrees of freedom, each of shape (...,).
+
+    Untrimmed, the degrees of freedom are those of Welch (1947), "The generalization of 'Student's'
+    problem when several different population variances are involved"; trimmed, of Yuen (1974),
+    "The two-sample trimmed t for unequal population variances", whose standard errors come from
+    winsorised variances.
+
+    :param first: shape (..., num_runs), as the second, whose number of runs may be another
+    :param trim: fraction of the runs, rounded down, to leave out at each end
+    """
+    first_mean, first_error, first_kept = _mean_and_squared_error(first, trim)
+    second_mean, second_error, second_kept = _mean_and_squared_error(second, trim)
+    error = np.asarray(first_error + second_error)
+    share = np.divide(first_error, error, out=np.full(error.shape, 0.5), where=error > 0.0)
+    parts = share**2 / (first_kept - 1) + (1.0 - share) ** 2 / (second_kept - 1)
+    return np.asarray(first_mean - second_mean), np.sqrt(error), 1.0 / parts
+
+
+def _mean_and_squared_error(values: Values, trim: float = 0.0) -> tuple[Values, Values, int]:
+    """Means (...,), their squared standard errors (...,), and how many of (..., num_runs) stay."""
+    n = values.shape[-1]
+    cut = int(trim * n)
+    kept = n - 2 * cut
+    ordered = np.sort(values, axis=-1)
+    base = ordered[..., cut : cut + 1]
+    shifted = ordered - base  # so that equal values have no spread, not even rounding
+    mean = base[..., 0] + shifted[..., cut : n - cut].mean(axis=-1)
+    winsorised = np.clip(shifted, 0.0, shifted[..., n - cut - 1 : n - cut])
+    variance = winsorised.var(axis=-1, ddof=1)
+    return mean, variance * (n - 1) / (kept * (kept - 1)), kept
+
+
+def wilson_interval(count: Values, n: int, confidence: float = 0.95) -> tuple[Values, Values]:
+    """Ends of Wilson's interval of a rate (1927), of the same shape as the count.
+
+    :param count: how many of n
+    """
+    z = stats.norm.ppf((1.0 + confidence) / 2.0)
+    middle = (count + z**2 / 2.0) / (n + z**2)
+    half = z / (n + z**2) * np.sqrt(count * (n - count) / n + z**2 / 4.0)
+    # Of none and of all, the ends are 0 and 1, not 0 and 1 but for rounding.
+    return np.where(count == 0, 0.0, middle - half), np.where(count == n, 1.0, middle + half)
+
+
+def newcombe_intervals(
+    first: Values, second: Values, n_first: int, n_second: int, confidence: float = 0.95
+) -> tuple[Values, Values, Values]:
+    """Differences of two rates, low and high ends, of the same shape as the counts.
+
+    Method 10 of Newcombe (1998), "Interval estimation for the difference between independent
+    proportions": how far Wilson's intervals reach from the rates, at right angles.
+
+    :param first: how many of n_first
+    :param second: how many of n_second
+    """
+    p, q = first / n_first, second / n_second
+    low_p, high_p = wilson_interval(first, n_first, confidence)
+    low_q, high_q = wilson_interval(second, n_second, confidence)
+    return p - q, p - q - np.hypot(p - low_p, high_q - q), p - q + np.hypot(high_p - p, q - low_q)
+
+
+def interquartile_mean(*samples: Values) -> Values:
+    """Mean of the middle half of all values of all samples, shapes (..., num_runs) -> (...,).
+
+    A quarter of the values, rounded down, is left out at each end (Agarwal et al. 2021, "Deep
+    reinforcement learning at the edge of the statistical precipice").
+    """
+    return np.asarray(stats.trim_mean(np.concatenate(samples, axis=-1), 0.25, axis=-1))
+
+
+def stratified_bootstrap(
+    samples: Sequence[Values],
+    statistic: Callable[..., Values],
+    rng: np.random.Generator,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+) -> Interval:
+    """Percentile bootstrap interval that resamples the runs within each environment.
+
+    :param samples: one array (num_runs,) for each environment; NaN ends if one has under three
+    :param statistic: called as ``statistic(*samples)``, with arrays (num_resamples, num_runs)
+    """
+    estimate = float(statistic(*samples))
+    if min(map(len, samples)) < MIN_RUNS:
+        return Interval(estimate, np.nan, np.nan)
+    settings: dict[str, Any] = {"n_resamples": resamples, "confidence_level": confidence}
+    result = stats.bootstrap(
+        tuple(samples),
+        lambda *resampled, axis: statistic(*resampled),
+        vectorized=True,
+        method="percentile",
+        batch=BATCH,
+        rng=rng,
+        **settings,
+    )
+    low, high = result.confidence_interval
+    return Interval(estimate, float(low), float(high))
+
+
+def performance_profile(samples: Sequence[Values], thresholds: Values) -> Values:
+    """Fraction of runs that score above each threshold, shape (num_thresholds,).
+
+    Every environment weighs the same (Agarwal et al. 2021).
+
+    :param samples: one array (num_runs,) for each environment
+    :param thresholds: shape (num_thresholds,)
+    """
+    above = [(values > thresholds[:, None]).mean(axis=1) for values in samples]
+    return np.asarray(np.mean(above, axis=0))
+
+
+def probability_of_improvement(first: Sequence[Values], second: Sequence[Values]) -> Values:
+    """Chance that a run of the first scores above a run of the second, mean over environments.
+
+    Within an environment it is the Mann-Whitney statistic, ties counting one half, over the
+    number of pairs (Agarwal et al. 2021).
+
+    :param first: one array (..., num_runs) for each environment, as the second
+    :return: shape (...,)
+    """
+    pairs = [(x[..., :, None], y[..., None, :]) for x, y in zip(first, second, strict=True)]
+    chances: Values = np.mean(
+        [((x > y) + 0.5 * (x == y)).mean(axis=(-2, -1)) for x, y in pairs], axis=0
+    )
+    return chances
+
+
+def steps_to_threshold(curves: Curves, timesteps: NDArray[Any], threshold: float) -> Values:
+    """First evaluation step at which each run reaches the threshold, or NaN, shape (num_runs,).
+
+    :param timesteps: shape (num_evaluations,), or each run's own, as the curves
+    """
+    reached = curves >= threshold
+    steps = np.broadcast_to(timesteps, curves.shape)
+    first = np.take_along_axis(steps, reached.argmax(axis=1)[:, None], axis=1)[:, 0]
+    return np.where(reached.any(axis=1), first, np.nan)
+
+
+def final(curves: Curves) -> NDArray[np.float64]:
+    """The last evaluation of each run, shape (num_runs,)."""
+    return curves[:, -1]
+
+
+def last_10(curves: Curves) -> NDArray[np.float64]:
+    """The mean of each run's last ten evaluations (of all, when fewer), shape (num_runs,)."""
+    return np.asarray(curves[:, -10:].mean(axis=1))
+
+
+def maximum(curves: Curves) -> NDArray[np.float64]:
+    """Each run's highest evaluation, shape (num_runs,); biased upwards."""
+    return np.asarray(curves.max(axis=1))
+
+
+def max_of_mean(curves: Curves) -> MeanAndStd:
+    """Highest point of the mean curve, with the spread over runs at that point.
+
+    The score of the TD3 paper's Table 1. It picks the luckiest moment, so it is biased upwards.
+    """
+    best = int(curves.mean(axis=0).argmax())
+    return over_runs(curves[:, best])
+
+
+def area_under_curve(curves: Curves, timesteps: NDArray[Any]) -> NDArray[np.float64]:
+    """Trapezoid over environment steps divided by their number, shape (num_runs,).
+
+    :param timesteps: shape (num_evaluations,), or each run's own, as the curves
+    """
+    area = np.trapezoid(curves, timesteps, axis=1)
+    return np.asarray(area / (timesteps[..., -1] - timesteps[..., 0]))

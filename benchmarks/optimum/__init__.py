@@ -1,0 +1,1 @@
+"""The best possible return, by dynamic programming."""

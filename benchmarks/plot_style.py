@@ -1,0 +1,183 @@
+"""How all figures are drawn: colours, curves, axes that no outlier ruins, legends, files."""
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib
+
+matplotlib.use("Agg")  # no display is needed
+if sys.platform == "linux" and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))):
+    # Without a display MuJoCo's default aborts the process, and pygame's reports an error.
+    os.environ.setdefault("MUJOCO_GL", "egl")
+    os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+from benchmarks.analysis.load import Results, curve_matrix, groups
+from benchmarks.analysis.statistics import Values, student_interval
+from envs.controllers import CONTROLLERS
+
+matplotlib.rcdefaults()  # a matplotlibrc, of the working folder even, would change all figures
+
+# Okabe and Ito's colours, told apart by the colour-blind; line styles and markers tell them
+# apart in grey.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+STYLES = ("-", "--", "-.", ":")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "p")
+DASHES = ((1, 1), (4, 2), (1, 3), (9, 2), (9, 2, 1, 2), (3, 2, 1, 2, 1, 2), (9, 6))
+SETTINGS: Any = {"svg.hashsalt": "td3-rocket-benchmark", "axes.grid": True, "grid.alpha": 0.3}
+SIZE = (6.4, 3.8)  # inches, without a legend
+DPI = 150
+OPTIMUM = "optimum"
+MIN_BAND = 5  # runs: fewer are drawn one by one, without an interval
+# Pendulum-v1: 200 steps at an angle of pi, 8 rad/s and full torque. The rockets: 500 steps at 2 m/s
+# away from the origin, each of which costs 20, and a crash.
+LEAST_RETURNS = {
+    "Pendulum-v1": -200 * (np.pi**2 + 0.1 * 8**2 + 0.001 * 2**2),
+    "rocket-v0": -500 * 20.0 - 500.0,
+}
+Levels = Mapping[str, float]  # name -> mean return
+Style = dict[str, Any]
+
+
+class Picture(NamedTuple):
+    """A figure in the files ``<name>.png`` and ``<name>.svg``."""
+
+    name: str
+    title: str
+    caption: str
+
+
+def draw_curves(
+    axes: Axes, results: Results, env_id: str, column: str, half_std: bool
+) -> list[Values]:
+    """Draw every implementation; returns mean, low and high end (num_evaluations,) of each."""
+    drawn = []
+    for label, style in styles_of(results, env_id).items():
+        timesteps, runs = curve_matrix(results, env_id, label, column)
+        mean, low, high = np.array([student_interval(point) for point in runs.T]).T
+        if len(runs) < MIN_BAND:
+            axes.plot(timesteps, runs.T, color=style["color"], linewidth=0.6, alpha=0.7)
+            low, high = runs.min(axis=0), runs.max(axis=0)
+        else:
+            if half_std:
+                half = runs.std(axis=0, ddof=1) / 2
+                low, high = mean - half, mean + half
+            least, most = possible(results, env_id, column)
+            low, high = np.maximum(low, least), np.minimum(high, np.maximum(mean, most))
+            axes.fill_between(timesteps, low, high, color=style["color"], alpha=0.2, linewidth=0)
+        every = max(1, len(timesteps) // 10)
+        axes.plot(timesteps, mean, label=f"{label} (n = {len(runs)})", markevery=every, **style)
+        drawn += [mean, low, high]
+    axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(5))
+    axes.xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.0f}"))
+    axes.set_xlabel("environment steps")
+    return drawn
+
+
+def possible(results: Results, env_id: str, column: str) -> tuple[float, float]:
+    """The least and greatest mean return or regret that a policy can have, where known.
+
+    :param column: mean_return or mean_regret
+    """
+    row = results.curves.query("env_id == @env_id").iloc[0]
+    optimum = float(row["mean_return"] + row["mean_regret"])
+    least, most = LEAST_RETURNS.get(env_id, -np.inf), np.inf if np.isnan(optimum) else optimum
+    return (0.0, most - least) if column == "mean_regret" else (least, most)
+
+
+def draw_levels(axes: Axes, levels: Levels) -> None:
+    """Draw horizontal lines, each controller's in its own dashes."""
+    dashes = dict(zip(CONTROLLERS, DASHES, strict=True))
+    for name, level in levels.items():
+        style: Style = {"color": "black", "linestyle": "-"}
+        if name != OPTIMUM:
+            style = {"color": "0.4", "linestyle": (0, dashes[name])}
+        axes.axhline(level, linewidth=1.2, label=f"{name}: {level:.4g}", **style)
+
+
+def sane_limits(results: Results, env_id: str, drawn: Iterable[ArrayLike]) -> tuple[float, float]:
+    """Ends of an axis of returns that no diverged run nor hopeless controller can ruin.
+
+    What is drawn decides, as far as it lies within the range that runs usually cross in learning,
+    widened by half its width on both sides.
+    """
+    medians = [
+        np.median(curve_matrix(results, env_id, label)[1], axis=0)
+        for label in styles_of(results, env_id)
+    ]
+    low = min(max(median.min() for median in medians), *(median[0] for median in medians))
+    high = max(median.max() for median in medians)
+    values = np.concatenate([np.ravel(part) for part in drawn])
+    values = values[np.isfinite(values)]
+    room = (high - low) / 2
+    inside = values[(values >= low - room) & (values <= high + room)]
+    if room > 0 and len(inside):
+        values = inside
+    pad = 0.04 * float(np.ptp(values)) or 1.0
+    return float(values.min()) - pad, float(values.max()) + pad
+
+
+def styles_of(results: Results, env_id: str | None = None) -> dict[str, Style]:
+    """How each implementation is drawn: in the same way in all figures of a report.
+
+    :param env_id: only those that ran there
+    """
+    pairs = groups(results)
+    styles = {
+        label: {
+            "color": COLOURS[i % len(COLOURS)],
+            "linestyle": STYLES[i % len(STYLES)],
+            "marker": MARKERS[i % len(MARKERS)],
+            "markersize": 4,
+        }
+        for i, label in enumerate(sorted({label for _, label in pairs}))
+    }
+    return {
+        label: style
+        for label, style in styles.items()
+        if env_id is None or (env_id, label) in pairs
+    }
+
+
+def about_band(half_std: bool) -> str:
+    """What a caption says of the shaded band."""
+    band = "± half a standard deviation" if half_std else "with its 95 % Student interval"
+    return f"{band} over n seeds; fewer than {MIN_BAND} are drawn as thin lines, with their mean"
+
+
+def finish(figure: Figure, folder: Path, name: str, title: str, caption: str) -> Picture:
+    """Add title and legend, in a room of its own below the axes, and write the files."""
+    (axes,) = figure.axes
+    axes.set_title(title, fontsize="medium")
+    texts = axes.get_legend_handles_labels()[1]
+    if texts:
+        columns = 2 if max(map(len, texts)) > 20 else 3
+        width, height = figure.get_size_inches()
+        figure.set_size_inches(width, height + 0.2 * -(-len(texts) // columns))
+        figure.legend(
+            loc="outside lower center",
+            ncols=columns,
+            fontsize="small",
+            frameon=False,
+            handlelength=3.5,
+        )
+    save_figure(figure, folder, name)
+    return Picture(name, title, caption)
+
+
+def save_figure(figure: Figure, folder: Path, name: str) -> None:
+    """Write ``<name>.png`` and ``<name>.svg``, the same bytes for the same figure, and close it.
+
+    To be called with SETTINGS in force.
+    """
+    figure.savefig(folder / f"{name}.png", dpi=DPI, metadata={"Software": None})
+    figure.set_layout_engine("none")  # where the first drawing has put everything
+    figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+    plt.close(figure)

@@ -1,0 +1,1 @@
+"""Load, record and score policies."""

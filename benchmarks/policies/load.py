@@ -1,0 +1,138 @@
+"""Policies by name or path: controllers, run directories, saved models."""
+
+import io
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from gymnasium.vector.utils import concatenate, create_empty_array
+
+from envs.controllers import CONTROLLERS, make_controller
+from envs.rollout import Env, Policy
+from training.config import ConfigError, RunConfig
+from training.run import uses_reference
+from training.run_directory import RunDirectory
+from training.sb3.normalization import Normalization, NormalizedPolicy
+
+
+class LoadedPolicy(NamedTuple):
+    """A policy, what to call it, and the discount that it was trained for, if any."""
+
+    name: str
+    policy: Policy
+    gamma: float | None
+
+
+def load_policy(source: str, env: Env, algo: str | None = None) -> LoadedPolicy:
+    """The policy that a user names.
+
+    :param source: a controller's name, a run directory, or a model.zip of SB3's
+    :param env: what it is to act in
+    :param algo: the algorithm of a model.zip that lies in no run directory
+    :raises ConfigError: if there is no such policy, or it is not one for that environment
+    """
+    path = Path(source)
+    if source in CONTROLLERS:
+        try:
+            return LoadedPolicy(source, make_controller(source, env), None)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+    if path.is_dir():
+        loaded = _from_run(path, env)
+    elif path.is_file():
+        loaded = _from_model_file(path, algo)
+    else:
+        raise ConfigError(
+            f"no policy {source!r}: it must be a run directory, a model.zip, or one of the"
+            f" controllers {', '.join(CONTROLLERS)}"
+        )
+    observation, _ = env.reset()
+    space = env.observation_space
+    empty: Any = create_empty_array(space, 1)
+    batch: Any = concatenate(space, [observation], empty)
+    try:
+        action, _ = loaded.policy.predict(batch, deterministic=True)
+    except (ValueError, RuntimeError, AttributeError) as error:
+        message = " ".join(str(error).split())
+        raise ConfigError(
+            f"{source} cannot act in {env.spec and env.spec.id}: {message}"
+        ) from error
+    if np.shape(action)[1:] != env.action_space.shape:
+        raise ConfigError(f"{source} has actions of another shape than {env.spec and env.spec.id}")
+    return loaded
+
+
+def recorded_run(path: Path) -> RunConfig | None:
+    """The configuration of a run directory; None for anything else."""
+    settings = RunDirectory(path).settings() if path.is_dir() else None
+    return RunConfig.from_json(settings["config"]) if settings and "config" in settings else None
+
+
+def _from_run(path: Path, env: Env) -> LoadedPolicy:
+    settings = RunDirectory(path).settings()
+    if settings is None or "config" not in settings:
+        raise ConfigError(f"{path} is not a run directory: it has no config.json of a run")
+    hyperparameters = settings["hyperparameters"]
+    config = RunConfig.from_json(settings["config"])
+    name = f"{config.label} {config.seed}"
+    if not uses_reference(config.algo):
+        model = _sb3_model(path / "model.zip", config.algo)
+        if config.normalize:
+            model = NormalizedPolicy(model, _normalization(path / "normalization.npz"))
+        return LoadedPolicy(name, model, hyperparameters.get("gamma"))
+    from safetensors.torch import load
+
+    from training.reference import build_agent
+
+    agent = build_agent(config, hyperparameters, env, np.random.default_rng(0))
+    weights = _content(path / "policy.safetensors")
+    try:
+        agent.actor.load_state_dict(load(weights))
+    except RuntimeError as error:
+        message = " ".join(str(error).split())
+        raise ConfigError(
+            f"{path} was not trained on {env.spec and env.spec.id}: {message}"
+        ) from error
+    return LoadedPolicy(name, agent, hyperparameters["gamma"])
+
+
+def _from_model_file(path: Path, algo: str | None) -> LoadedPolicy:
+    run = recorded_run(path.parent)
+    algo = algo or (run.algo if run else None)
+    if algo is None:
+        raise ConfigError(f"the algorithm of {path} is not known: give it, as in --algo td3")
+    model = _sb3_model(path, algo)
+    gamma = getattr(model, "gamma", None)
+    statistics = path.with_name(path.name.replace("model.zip", "normalization.npz"))
+    if statistics.suffix == ".npz" and statistics.is_file():
+        model = NormalizedPolicy(model, _normalization(statistics))
+    return LoadedPolicy(path.stem, model, gamma)
+
+
+def _content(file: Path) -> bytes:
+    """Content of a policy's file; of a run's, as the run left it.
+
+    :raises ConfigError: if there is none, or it was changed since
+    """
+    run = RunDirectory(file.parent)
+    try:
+        return run.read_verified(file.name) if run.settings() else file.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"{file.parent} holds no {file.name} that can be read: the run is not complete"
+        ) from error
+
+
+def _normalization(file: Path) -> Normalization:
+    return Normalization.load(io.BytesIO(_content(file)))
+
+
+def _sb3_model(path: Path, algo: str) -> Any:
+    from training.sb3.algorithms import find_algorithm
+
+    model = io.BytesIO(_content(path))
+    try:
+        return find_algorithm(algo).load().load(model, device="cpu")
+    except (KeyError, ValueError, OSError) as error:
+        message = " ".join(str(error).split())
+        raise ConfigError(f"{path} is not a saved {algo} model: {message}") from error

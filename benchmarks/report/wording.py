@@ -1,0 +1,288 @@
+"""Comparisons -> words: the head of a report, and the command for more seeds."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from benchmarks.analysis.comparisons import Comparison
+from benchmarks.analysis.load import Results, curve_matrix, groups, steps_text
+from benchmarks.analysis.sequential import ALPHA, overall_error
+from benchmarks.analysis.settings import in_words
+from benchmarks.analysis.verdict import MOST_SEEDS, Answer, Outcome, Part, Verdict
+from benchmarks.experiments import (
+    ENOUGH,
+    EXPERIMENTS,
+    METRICS,
+    MIN_VERDICT,
+)
+
+MOST_SENTENCES = 6  # so many comparisons are told in full at the head of a report
+NUMBERS = ("no", "one", "two", "three", "four")
+
+
+def sentences(
+    results: Results, comparisons: Sequence[Comparison], name: str
+) -> list[tuple[str, str]]:
+    """The head of a report: a paragraph for each comparison, or environment if there are many.
+
+    With each goes the line that says in which settings the sides differ, empty without sides.
+
+    :param name: of the experiment
+    """
+    told = [each for each in comparisons if each.is_conclusive or any(each.failed_runs)]
+    parts = [(sentence(each), settings_line([each])) for each in told]
+    if len(told) > MOST_SENTENCES:
+        parts = [(in_short(env_id, group), settings_line(group))
+                 for env_id, group in by_environment(told)]  # fmt: skip
+    untold = [each for each in comparisons if each not in told]
+    if untold:
+        few = min(min(each.num_runs) for each in untold)
+        count = NUMBERS[few] if few < len(NUMBERS) else str(few)
+        parts += [(first_impression(results, env_id, group), settings_line(group))
+                  for env_id, group in by_environment(untold)]  # fmt: skip
+        text = (
+            f"With {count} seed{'s' * (few != 1)} of each that is all there is to say: a verdict"
+            f" needs ten seeds or more.{command_for_more(results, name)}"
+        )
+        parts.append((text, ""))
+    if any(not each.late_scores for each in comparisons):
+        text = (
+            "Some runs have no scores of their late policies, which newer runs have: there, what"
+            " is compared is the final policy alone, a noisier score."
+        )
+        parts.append((text, ""))
+    return parts
+
+
+def by_environment(comparisons: Sequence[Comparison]) -> list[tuple[str, list[Comparison]]]:
+    """Comparisons, sorted by environment, with the name of each environment."""
+    grouped = groupby(comparisons, key=lambda each: each.env_id)
+    return [(env_id, list(group)) for env_id, group in grouped]
+
+
+def settings_line(comparisons: Sequence[Comparison]) -> str:
+    """In which settings the sides of comparisons differ; empty where sides have no runs."""
+    lines = [in_words(each.first, each.second, each.settings)
+             for each in comparisons if each.settings is not None]  # fmt: skip
+    return " ".join(dict.fromkeys(lines))
+
+
+def at_steps(each: Comparison) -> str:
+    """At which steps the sides ended, as an addition in brackets; empty if at the same."""
+    if each.is_at_equal_steps or not all(each.steps):
+        return ""
+    return f" (at different steps: {' against '.join(map(steps_text, each.steps))})"
+
+
+def first_impression(results: Results, env_id: str, comparisons: Sequence[Comparison]) -> str:
+    """What a few seeds can show: whether each implementation learns."""
+    lines = []
+    for label in (label for env, label in groups(results) if env == env_id):
+        _, curves = curve_matrix(results, env_id, label)
+        better = int((curves[:, -1] > curves[:, 0]).sum())
+        means = curves.mean(axis=0)
+        lines.append(
+            f"{better} of {len(curves)} runs of {label} end above where they began (mean return"
+            f" {means[0]:,.0f} before training, {means[-1]:,.0f} at the end)"
+        )
+    row = results.curves.query("env_id == @env_id").iloc[0]
+    best = row["mean_return"] + row["mean_regret"]
+    end = f"; the best possible is {best:,.0f}." if best == best else "."
+    unequal = [f" {each.first} against {each.second}{at_steps(each)}."
+               for each in comparisons if at_steps(each)]  # fmt: skip
+    return f"{env_id}: {', '.join(lines)}{end}{''.join(dict.fromkeys(unequal))}"
+
+
+def command_for_more(results: Results, name: str) -> str:
+    """The command that runs enough seeds, as the end of a paragraph; empty if not known."""
+    if results.experiment is None:
+        return ""
+    steps = results.experiment["total_timesteps"]
+    base = next((known for known in EXPERIMENTS if name.startswith(f"{known}_")), None)
+    command = f" To get them: python -m benchmarks sweep {base or name} --seeds {ENOUGH}"
+    if base:
+        return f"{command} --total-timesteps {max(steps.values())}"
+    if name in EXPERIMENTS:
+        return command
+    algos = [
+        settings.get("algo", "") for settings in results.experiment["implementations"].values()
+    ]
+    margins = set(results.experiment["margins"].values())
+    command += f" --algos {' '.join(algos)} --envs {' '.join(steps)}"
+    command += f" --total-timesteps {max(steps.values())}"
+    if set(steps) == set(results.experiment["margins"]) and len(margins) == 1:
+        command += f" --margin {margins.pop():g}"
+    return command
+
+
+def sentence(each: Comparison) -> str:
+    """What the runs show of one comparison, in full."""
+    text = f"{each.env_id}, {each.first} against {each.second}{by(each)}: {outcome(each)}."
+    verdict = each.verdict
+    if verdict is None:
+        return text
+    text += f" {typical(verdict)} {failures(each, verdict)} {on_average(verdict)}"
+    text += f" Judged on {number_of_runs(verdict)}."
+    needed = {name: part.seeds_needed for name, part in parts_of(verdict)
+              if name != "mean" and part.seeds_needed}  # fmt: skip
+    if needed and not verdict.is_settled:
+        takes = [f"{seeds_text(seeds)} seeds of each ({name})" for name, seeds in needed.items()]
+        text += f" If there is no difference, it takes {' and '.join(takes)} to show that."
+    return " ".join([text, *caveats(each, verdict)])
+
+
+def in_short(env_id: str, comparisons: Sequence[Comparison]) -> str:
+    """An environment's comparisons by outcome; the table has the rest."""
+    told: dict[str, list[str]] = {}
+    for each in comparisons:
+        text = f"{each.first} against {each.second}{by(each)}"
+        if each.verdict:
+            part = each.verdict.typical
+            text += f" ({part.difference:+,.{digits_of(part, 1.0)}f})"
+        told.setdefault(outcome(each), []).append(text)
+    lines = " ".join(f"{', '.join(of)}: {what}." for what, of in told.items())
+    return f"{env_id}, differences of typical returns in brackets. {lines}"
+
+
+def by(each: Comparison) -> str:
+    """By which metric, where it is not the usual one."""
+    return "" if each.metric.endswith("_return") else f" by {METRICS[each.metric].split(':')[0]}"
+
+
+def outcome(each: Comparison) -> str:
+    """The verdict in words, or why there is none."""
+    if any(each.failed_runs):
+        pairs = zip(each.failed_runs, (each.first, each.second), strict=True)
+        failed = [f"{count} of {label}" for count, label in pairs if count]
+        return f"none: {' and '.join(failed)} failed or diverged"
+    if not each.is_conclusive or each.verdict is None:
+        needed = each.planned_looks[0] if each.planned_looks else MIN_VERDICT
+        return f"none: needs {needed} seeds of each, better {max(needed, ENOUGH)}"
+    found, failures = str(each.verdict.outcome), each.verdict.failures
+    if each.verdict.outcome is Outcome.FAILS_MORE and failures:
+        found = f"{each.first if failures.difference > 0 else each.second} {found}"
+    if each.verdict.outcome is Outcome.WHERE_THEY_SUCCEED:
+        found += ", failure rates not settled"
+    return "provisional: " * each.is_provisional + found + at_steps(each)
+
+
+def typical(verdict: Verdict) -> str:
+    """The typical run's part."""
+    name = "trimmed means" if verdict.trimmed else "means (too few runs to trim)"
+    return f"Typical run: the difference of {name} is {numbers(verdict, verdict.typical)}."
+
+
+def failures(each: Comparison, verdict: Verdict) -> str:
+    """The failures' part."""
+    part = verdict.failures
+    if part is None:
+        return "Failures are not compared: there is no threshold for this environment or metric."
+    (one, other), (n, m) = part.counts, verdict.num_runs
+    return (
+        f"Failures (a regret above {each.failure_regret:g}): {one} of {n} against {other} of {m},"
+        f" a difference of {numbers(verdict, part, 100.0)}."
+    )
+
+
+def on_average(verdict: Verdict) -> str:
+    """The means, which decide nothing."""
+    part = verdict.mean
+    digits = digits_of(part, 1.0)
+    return (
+        f"On average: {part.estimates[0]:,.{digits}f} against {part.estimates[1]:,.{digits}f},"
+        f" {confidence(1 - verdict.level)} interval of the difference"
+        f" {bounds(part.apart, digits)}."
+    )
+
+
+def numbers(verdict: Verdict, part: Part, factor: float = 1.0) -> str:
+    """A part's difference, the interval that answers, and its margin."""
+    differs = part.answer in (Answer.DIFFERENT, Answer.NEGLIGIBLE)
+    ends, level = (part.apart, 1.0) if differs or part.margin is None else (part.within, 2.0)
+    digits = digits_of(part, factor)
+    unit = " percentage points" if factor != 1.0 else ""
+    text = f"{factor * part.difference:+,.{digits}f}{unit}, {confidence(1 - level * verdict.level)}"
+    text += f" interval {bounds([factor * end for end in ends], digits)}"
+    if part.margin is None:
+        return f"{text}, without a margin: {part.answer}"
+    return f"{text}, margin {factor * part.margin:g}: {part.answer}"
+
+
+def bounds(ends: Sequence[float], digits: int) -> str:
+    """An interval."""
+    return f"[{ends[0]:,.{digits}f}, {ends[1]:,.{digits}f}]"
+
+
+def digits_of(part: Part, factor: float) -> int:
+    """After the point: none of percentages, three of small numbers."""
+    if factor != 1.0:
+        return 0
+    return 3 if max(map(abs, (*part.estimates, *part.apart))) < 10.0 else 1
+
+
+def confidence(value: float) -> str:
+    """A confidence as a percentage."""
+    return f"{100 * value:.4g}%"
+
+
+def number_of_runs(verdict: Verdict) -> str:
+    """How many runs a verdict rests on."""
+    first, second = verdict.num_runs
+    return f"{first} seeds of each" if first == second else f"{first} and {second} seeds"
+
+
+def seeds_text(seeds: int) -> str:
+    """A number of seeds, not taken at its word where it is large."""
+    return f"{seeds:,}" if seeds <= MOST_SEEDS else f"more than {MOST_SEEDS:,}"
+
+
+def parts_of(verdict: Verdict) -> Iterator[tuple[str, Part]]:
+    """A verdict's parts by name, in the order of tables and figures."""
+    yield "typical run", verdict.typical
+    if verdict.failures:
+        yield "failures", verdict.failures
+    yield "mean", verdict.mean
+
+
+def caveats(each: Comparison, verdict: Verdict) -> list[str]:
+    """What a reader must know to trust a verdict no more than it deserves."""
+    lines = warnings(verdict)
+    if each.planned_looks:
+        seen = [f"{look.seeds} seeds: {look.verdict.outcome}" for look in each.looks]
+        lines.append(
+            f"Looks, of those planned after {', '.join(map(str, each.planned_looks))} seeds:"
+            f" {'; '.join(seen)}."
+        )
+    elif each.earlier:
+        numbers = (*each.earlier, min(verdict.num_runs))
+        lines.append(
+            "Seeds were added after a verdict had been written on"
+            f" {' and on '.join(map(str, each.earlier))}: {len(numbers)} looks at {ALPHA:.0%} find"
+            f" a difference that is not there in {overall_error(numbers, ALPHA):.0%} of"
+            " comparisons. sweep --until-decided keeps that at 5%."
+        )
+    return lines
+
+
+def warnings(verdict: Verdict) -> list[str]:
+    """Where calibration (docs/calibration.md) finds errors of more than 5%."""
+    lines, part = [], verdict.failures
+    if part and max(part.estimates) >= 0.15:
+        lines.append(
+            "So many runs fail that they are not all trimmed away: take the typical run's part with"
+            " caution."
+        )
+    if (
+        part
+        and part.answer is Answer.EQUIVALENT
+        and 0 in part.counts
+        and max(verdict.num_runs) < 40
+    ):
+        lines.append(
+            "Where one side never fails, rates 20 points apart pass for equal in up to 9% of"
+            " comparisons with fewer than 40 seeds."
+        )
+    if verdict.tied:
+        lines.append(
+            "Half of the runs of a side or more score the same, which makes intervals too narrow."
+        )
+    return lines

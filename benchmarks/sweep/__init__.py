@@ -1,0 +1,1 @@
+"""Many runs, in local processes or on a cluster."""

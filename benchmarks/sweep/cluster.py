@@ -1,0 +1,138 @@
+"""The Dask cluster that a sweep runs on: started here for the time being, or somebody's own."""
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dask
+from distributed import Client, LocalCluster
+
+from benchmarks.sweep.worker import describe_worker, obstacle
+from training.config import ConfigError
+
+CONNECT_TIMEOUT = 15.0  # s
+LOST_TIMEOUT = 60.0  # s after which a worker of this machine that has gone is replaced
+DASK_SETTINGS: dict[str, Any] = {
+    # The sweep itself counts how often a run's worker has died.
+    "distributed.scheduler.allowed-failures": 0,
+    # A worker that starts slowly on a busy machine is not lost.
+    "distributed.deploy.lost-worker-timeout": "1h",
+    # Training is one long call that holds the interpreter now and then: no sign of trouble.
+    "distributed.admin.tick.limit": "1h",
+    "distributed.worker.profile.enabled": False,
+    "distributed.worker.preload": ["benchmarks.sweep.worker"],
+    # A run may have processes of its own (vec_env subproc), which daemons may not.
+    "distributed.worker.daemon": False,
+    # Dask's own environment for workers has malloc return memory to the system after every
+    # update: 2,500 page faults in each, and training at half the speed. Only its thread limits
+    # are kept here. A worker that is stopped need not complain of it.
+    "distributed.nanny.pre-spawn-environ": {
+        "DASK_LOGGING__DISTRIBUTED": "error",
+        "OMP_NUM_THREADS": 1,
+        "MKL_NUM_THREADS": 1,
+        "OPENBLAS_NUM_THREADS": 1,
+    },
+}
+
+
+@contextmanager
+def connect(workers: int, scheduler: str | None) -> Iterator[Client]:
+    """A client of a cluster: of single-threaded processes on this machine, or of an existing one.
+
+    :param workers: processes to start here
+    :param scheduler: address of an existing cluster's scheduler instead, as tcp://host:port
+    :raises ConfigError: if no scheduler answers there
+    """
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    if scheduler is not None:
+        try:
+            client = Client(scheduler, timeout=CONNECT_TIMEOUT)
+        except (OSError, ValueError) as error:
+            message = " ".join(str(error).split())
+            raise ConfigError(
+                f"no Dask scheduler answers at {scheduler!r}, expected tcp://host:port: {message}"
+            ) from error
+        with client:
+            yield client
+        return
+    with (
+        dask.config.set(DASK_SETTINGS),
+        LocalCluster(
+            n_workers=workers, threads_per_worker=1, memory_limit=0, dashboard_address="127.0.0.1:0"
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+class Workers:
+    """The workers of a cluster that can take runs; they may come and go.
+
+    :param root: the sweep's folder
+    :param session: the sweep's name
+    """
+
+    def __init__(self, client: Client, root: Path, session: str) -> None:
+        self._client = client
+        self._root = root
+        self._session = session
+        self._obstacles: dict[str, str | None] = {}  # by address
+        self._most = 0  # workers that were there at a time
+        self._complete_at = time.monotonic()  # when they were last
+
+    def look(self) -> tuple[set[str], list[str]]:
+        """Addresses of the workers that can take runs now, and a line for each new one that can't.
+
+        :raises ConfigError: if the scheduler no longer answers
+        """
+        try:
+            present = set(self._client.nthreads())
+        except OSError as error:
+            raise ConfigError("the Dask scheduler no longer answers; start it again") from error
+        self._replace_lost(len(present))
+        newcomers = present - self._obstacles.keys()
+        if newcomers:
+            found = self._client.run(
+                describe_worker, self._root, workers=sorted(newcomers), on_error="return"
+            )
+            for address, worker in found.items():
+                if isinstance(worker, OSError):  # it has gone again
+                    continue
+                self._obstacles[address] = (
+                    f"it cannot import this project: {worker}"
+                    if isinstance(worker, Exception)
+                    else obstacle(worker, self._session, self._root)
+                )
+        refused = [
+            f"worker {address} cannot take runs: {self._obstacles[address]}"
+            for address in sorted(newcomers & self._obstacles.keys())
+            if self._obstacles[address] is not None
+        ]
+        able = {address for address in present if self._obstacles.get(address, "") is None}
+        return able, refused
+
+    def _replace_lost(self, count: int) -> None:
+        """Start new workers for those of this machine that Dask did not manage to restart.
+
+        It does not where the new process is killed, too, before it has come up.
+
+        :param count: workers that are there
+        """
+        self._most = max(self._most, count)
+        if count == self._most:
+            self._complete_at = time.monotonic()
+        elif time.monotonic() - self._complete_at > LOST_TIMEOUT and self._client.cluster:
+            started = len(self._client.cluster.worker_spec)
+            self._client.cluster.scale(started + self._most - count)
+            self._complete_at = time.monotonic()
+
+
+def available_processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

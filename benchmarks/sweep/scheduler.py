@@ -1,0 +1,333 @@
+"""Many runs side by side, on the workers of a Dask cluster."""
+
+import time
+import uuid
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from distributed import Client, Future
+from filelock import FileLock, Timeout
+
+from benchmarks.analysis.comparisons import compare
+from benchmarks.analysis.load import load_results
+from benchmarks.experiments import DECLARED_FIRST, EXPERIMENT_FILE, MIN_VERDICT, Experiment
+from benchmarks.report.wording import sentence
+from benchmarks.sweep.cluster import Workers, available_processors, connect
+from benchmarks.sweep.display import Display
+from benchmarks.sweep.worker import SESSION, Outcome, carry_out
+from training.config import ConfigError, RunConfig, env_name
+from training.history import History
+from training.provenance import describe_software
+from training.run import hyperparameters_of, refuse_impossible
+from training.run_directory import RunDirectory, refuse_other_settings, settings_of
+from training.signals import RunStopped, StopRequest, stop_on_signals
+
+POLL_INTERVAL = 0.5  # s between two looks at the runs' status files
+MAX_RESTARTS = 5  # how often a run whose worker has died is taken up by another
+STOP_PATIENCE = 60.0  # s for the runs to save their state once they are asked to stop
+
+
+class Job(NamedTuple):
+    """A run on its way: its configuration, the worker that it is on, and Dask's handle."""
+
+    config: RunConfig
+    worker: str
+    future: Future[Outcome]
+
+
+def sweep(
+    experiment: Experiment,
+    root: Path,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    check: bool = True,
+    allow_mixed: bool = False,
+) -> list[str]:
+    """Carry out an experiment's runs that are not there yet; a failing one does not stop others.
+
+    An experiment with looks runs its seeds in stages: after each, comparisons that are decided get
+    no more. Each worker is a process with one thread, since SB3 draws from the process's global
+    generators. The runs report through their directories. A run whose worker dies goes on from
+    its last checkpoint on another one, up to MAX_RESTARTS times.
+
+    :param root: folder that holds the run directories
+    :param workers: processes on this machine; by default one for each processor
+    :param scheduler: address of an existing Dask cluster to use instead
+    :param check: whether SB3's checker is to look at each environment before the first run
+    :param allow_mixed: whether to go on with what other software began
+    :return: one line for each run that failed
+    :raises ConfigError: before anything runs: if the directory belongs to an experiment with
+        other settings or another command is at work in it, if a run cannot work or was begun
+        with other software, or if a worker of the cluster does not fit
+    :raises RunStopped: if Ctrl-C or SIGTERM ended it; the runs have saved their state
+    """
+    configs = experiment.runs()
+    refuse_mismatch(experiment, root)
+    refuse_unworkable(configs, root, check)
+    root.mkdir(parents=True, exist_ok=True)
+    with exclusive(root):
+        declare(experiment, root)
+        if scheduler is None:  # elsewhere the workers see themselves
+            refuse_other_software(unfinished(configs, root), root, allow_mixed)
+        failures: list[str] = []
+        wanted = {(env_name(run.env_id), run.label) for run in configs}
+        for number in experiment.looks or (len(experiment.seeds),):
+            seeds = experiment.seeds[:number]
+            stage = [
+                run
+                for run in configs
+                if run.seed in seeds and (env_name(run.env_id), run.label) in wanted
+            ]
+            failures += carry_out_missing(stage, root, workers, scheduler, allow_mixed)
+            if experiment.looks:
+                wanted = undecided(root, number)
+            if not wanted:
+                break
+        return failures
+
+
+def unfinished(configs: Sequence[RunConfig], root: Path) -> list[RunConfig]:
+    """The runs that are not complete."""
+    return [run for run in configs if not RunDirectory(root / run.directory).is_done()]
+
+
+def carry_out_missing(
+    configs: Sequence[RunConfig],
+    root: Path,
+    workers: int | None,
+    scheduler: str | None,
+    allow_mixed: bool,
+) -> list[str]:
+    """Carry out the runs that are not complete; returns a line for each that failed."""
+    missing = unfinished(configs, root)
+    done = len(configs) - len(missing)
+    print(f"{len(configs)} runs in {root}: {done} complete, {len(missing)} to do", flush=True)
+    if not missing:
+        return []
+    count = min(workers or available_processors(), len(missing))
+    with (
+        stop_on_signals() as request,
+        session_in(root) as session,
+        connect(count, scheduler) as client,
+        Display(configs, missing) as display,
+    ):
+        under_way = Sweep(client, root.resolve(), session, display, request, allow_mixed)
+        return under_way.carry_out(missing)
+
+
+def undecided(root: Path, number: int) -> set[tuple[str, str]]:
+    """(env_id, label) of the implementations that need more seeds; prints each verdict.
+
+    :param number: of seeds of each that there are, or should be
+    """
+    wanted: set[tuple[str, str]] = set()
+    try:
+        results = load_results(root)
+    except FileNotFoundError:  # all have failed, which more seeds would not mend
+        return wanted
+    for each in compare(results):
+        print(f"after {number} seeds: {sentence(each)}", flush=True)
+        if each.needs_seeds:
+            wanted |= {(each.env_id, each.first), (each.env_id, each.second)}
+    return wanted
+
+
+class Sweep:
+    """The runs under way, one on each worker, and those that wait.
+
+    :param root: folder that holds the run directories
+    :param session: the sweep's name, which stands in the folder while it goes on
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        root: Path,
+        session: str,
+        display: Display,
+        request: StopRequest,
+        allow_mixed: bool = False,
+    ) -> None:
+        self._client = client
+        self._root = root
+        self._session = session
+        self._display = display
+        self._request = request
+        self._allow_mixed = allow_mixed
+        self._workers = Workers(client, root, session)
+        self._waiting: deque[RunConfig] = deque()
+        self._jobs: list[Job] = []
+        self._restarts: dict[str, int] = {}
+        self._failures: list[str] = []
+
+    def carry_out(self, runs: Sequence[RunConfig]) -> list[str]:
+        """Keep every worker busy until all runs are over; returns a line for each that failed."""
+        self._waiting.extend(runs)
+        _, refused = self._workers.look()
+        if refused:
+            raise ConfigError("; ".join(refused))
+        while self._waiting or self._jobs:
+            if self._request():
+                self._stop()
+            able, refused = self._workers.look()
+            for line in refused:
+                self._display.note(line)
+            self._display.waiting_for_workers(not able)
+            self._start_runs(able)
+            for job in self._jobs.copy():
+                self._follow(job, able)
+            time.sleep(POLL_INTERVAL)
+        return self._failures
+
+    def _start_runs(self, able: set[str]) -> None:
+        """One run on each worker that has none."""
+        for worker in sorted(able - {job.worker for job in self._jobs}):
+            if self._waiting:
+                config = self._waiting.popleft()
+                what = config, self._root, self._session, self._allow_mixed
+                future = self._client.submit(carry_out, *what, workers=[worker], pure=False)
+                self._jobs.append(Job(config, worker, future))
+
+    def _follow(self, job: Job, able: set[str]) -> None:
+        """Show how far a run has come, or what has become of it."""
+        status = RunDirectory(self._root / job.config.directory).status()
+        if job.future.status == "finished":
+            outcome: Outcome = job.future.result()
+            self._jobs.remove(job)
+            if outcome.state == "done":
+                self._display.complete(job.config, status)
+            else:
+                self._fail(job.config, f"{outcome.state}: {outcome.message}")
+        elif job.future.done() or job.worker not in able:
+            self._jobs.remove(job)
+            job.future.cancel(force=True)
+            self._restart(job.config)
+        elif status["state"] == "running":
+            self._display.update(job.config, status)
+
+    def _restart(self, config: RunConfig) -> None:
+        count = self._restarts[config.directory] = self._restarts.get(config.directory, 0) + 1
+        if count > MAX_RESTARTS:
+            self._fail(config, f"failed: its worker died {count} times")
+        else:
+            self._display.note(
+                f"{config.directory}: its worker died; it goes on from its last checkpoint"
+                f" (restart {count} of at most {MAX_RESTARTS})"
+            )
+            self._waiting.appendleft(config)
+
+    def _fail(self, config: RunConfig, message: str) -> None:
+        self._failures.append(f"{config.directory} {message}")
+        self._display.fail(config, self._failures[-1])
+
+    def _stop(self) -> None:
+        """Ask the runs to save their state, and wait until they have.
+
+        :raises RunStopped: always
+        """
+        (self._root / SESSION).unlink(missing_ok=True)
+        self._display.note("stopping: the runs save their state (again: stop at once)")
+        deadline = time.monotonic() + STOP_PATIENCE
+        while not all(job.future.done() for job in self._jobs) and time.monotonic() < deadline:
+            time.sleep(POLL_INTERVAL / 5)
+        raise RunStopped("asked to stop")
+
+
+def refuse_unworkable(configs: Sequence[RunConfig], root: Path, check: bool = True) -> None:
+    """Refuse runs of which it can be seen now that they would fail.
+
+    :param check: whether SB3's checker is to look at each environment
+    :raises ConfigError: if a directory holds a run with other settings, or a run cannot work
+    """
+    seen = set()
+    for config in configs:
+        if (config.label, config.env_id) not in seen:
+            refuse_impossible(config, check)
+            seen.add((config.label, config.env_id))
+        settings = settings_of(config, hyperparameters_of(config))
+        refuse_other_settings(RunDirectory(root / config.directory), settings)
+
+
+def refuse_other_software(configs: Sequence[RunConfig], root: Path, allow_mixed: bool) -> None:
+    """Refuse to go on with a run that was begun with other software than is here.
+
+    :raises ConfigError: naming what differs
+    """
+    software = {config.device: describe_software(config.device) for config in configs}
+    for config in configs:
+        history = History(software[config.device], allow_mixed)
+        RunDirectory(root / config.directory).take_up(history)
+
+
+def refuse_mismatch(experiment: Experiment, root: Path) -> None:
+    """Refuse a folder in which another comparison was declared.
+
+    Seeds may be added, as long as no looks were declared, and looks may be declared as long as
+    there are too few seeds for a verdict.
+
+    :raises ConfigError: saying what differs
+    """
+    there = RunDirectory(root).read_json(EXPERIMENT_FILE)
+    if there is None:
+        return
+    ours = experiment.to_json()
+    names = ("implementations", "total_timesteps", "settings")
+    pairs = {name: (there.get(name), ours[name]) for name in names}
+    declared = {**there["declaration"]}
+    for name in {"margins", "failure_regrets"} & declared.keys():
+        declared[name] = {env_name(env_id): value for env_id, value in declared[name].items()}
+    pairs |= {name: (declared.get(name), value) for name, value in ours["declaration"].items()}
+    seeds = declared["seeds"]
+    if list(experiment.seeds[: len(seeds)]) == seeds and not declared.get("looks"):
+        may_change = {"seeds"} if not experiment.looks else set()
+        if len(seeds) < MIN_VERDICT:
+            may_change = {"seeds", "looks", "level"}
+        pairs = {name: values for name, values in pairs.items() if name not in may_change}
+    differences = [f"{name} is {old} there and {new} here" for name, (old, new) in pairs.items()
+                   if old != new]  # fmt: skip
+    if differences:
+        raise ConfigError(
+            f"{root} was declared for other runs ({'; '.join(differences)}):"
+            " choose another name or --root"
+        )
+
+
+def declare(experiment: Experiment, root: Path) -> None:
+    """Write experiment.json, which also says whether it was there before any of the runs."""
+    there = RunDirectory(root).read_json(EXPERIMENT_FILE)
+    ours = experiment.to_json()
+    first = not any(root.glob("*/*/config.json"))
+    if there is not None and there["sha256"] == ours["sha256"]:
+        first = there.get(DECLARED_FIRST, True)
+    RunDirectory(root).write_json(EXPERIMENT_FILE, {**ours, DECLARED_FIRST: first})
+
+
+@contextmanager
+def exclusive(root: Path) -> Iterator[None]:
+    """Keep other sweeps out of a folder.
+
+    :raises ConfigError: if one is at work there
+    """
+    lock = FileLock(root / ".lock")
+    try:
+        with lock.acquire(timeout=0):
+            yield
+    except Timeout:
+        raise ConfigError(f"another sweep is at work in {root}; wait for it, or stop it") from None
+
+
+@contextmanager
+def session_in(root: Path) -> Iterator[str]:
+    """Write the name of a new sweep into its folder: runs of an earlier one stop.
+
+    The name is removed at the end: runs that are still under way stop too.
+    """
+    name = uuid.uuid4().hex
+    RunDirectory(root).write_bytes(SESSION, name.encode())
+    try:
+        yield name
+    finally:
+        (root / SESSION).unlink(missing_ok=True)

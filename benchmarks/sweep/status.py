@@ -1,0 +1,119 @@
+"""What a sweep would do: what is there, what failed, what is missing, and how long it will take."""
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from rich.progress import track
+
+from benchmarks.sweep.cluster import available_processors
+from benchmarks.sweep.display import format_time
+from benchmarks.table import markdown
+from training.config import ConfigError, RunConfig
+from training.run import hyperparameters_of, run
+from training.run_directory import RunDirectory
+from training.signals import RunStopped
+
+MEASURING_TIME = 3.0  # s for each implementation on each environment
+PATIENCE = 60.0  # s until the first of its steps must have come
+WARM_UP = 100  # random steps before the first update when only the speed matters
+
+
+def overview(configs: Sequence[RunConfig], root: Path, workers: int | None = None) -> str:
+    """The state of an experiment's runs, and an estimate of the time that the missing ones take.
+
+    Speeds are those of complete runs of the same implementation and environment; where there is
+    none, of a few seconds of training on this machine, one run at a time. A run that fails in them,
+    or is too short to be timed, has no estimate.
+
+    :param root: folder that holds the run directories
+    :param workers: that are to share the work; by default one for each processor
+    """
+    states = {run.directory: RunDirectory(root / run.directory).status() for run in configs}
+    groups: dict[tuple[str, str], list[RunConfig]] = {}
+    for config in configs:
+        groups.setdefault((config.env_id, config.label), []).append(config)
+    rows: list[list[str]] = []
+    failures: list[str] = []
+    unknown: list[str] = []
+    left, longest_run, missing = 0.0, 0.0, 0
+    for (env_id, label), runs in track(groups.items(), "measuring speeds", transient=True):
+        counts = Counter(states[run.directory]["state"] for run in runs)
+        speed = _recorded_speed(runs, root)
+        steps = [
+            max(0, run.total_timesteps - states[run.directory]["step"])
+            for run in runs
+            if states[run.directory]["state"] != "done"
+        ]
+        if steps and speed is None:
+            try:
+                speed = measure(runs[0])
+            except Exception as error:  # whatever a run may raise
+                unknown.append(f"{label} on {env_id}: {' '.join(str(error).split())}")
+        seconds = sum(steps) / speed if speed else 0.0
+        left += seconds
+        missing += len(steps)
+        longest_run = max(longest_run, max(steps, default=0) / speed if speed else 0.0)
+        failures += [
+            f"{run.directory} {states[run.directory]['state']}: {states[run.directory]['message']}"
+            for run in runs
+            if states[run.directory]["state"] in ("failed", "diverged")
+        ]
+        what = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+        per_second = "" if speed is None else f"{speed:.0f}"
+        rows.append([env_id, label, str(len(runs)), what, per_second, format_time(seconds)])
+    count = workers or available_processors()
+    wait = max(longest_run, left / max(1, min(count, missing)))
+    header = ["environment", "implementation", "runs", "state", "steps/s", "work left"]
+    longest = max((run.total_timesteps for run in configs), default=0)
+    lines = [
+        markdown(header, rows),
+        f"{len(configs)} runs of up to {longest:,} steps in {root}; about"
+        f" {format_time(wait)} left with {count} workers.",
+        *(f"Not counted, since its speed is not known: {line}" for line in unknown),
+    ]
+    return "\n".join([*lines, *failures])
+
+
+def measure(config: RunConfig) -> float:
+    """Steps per second of a run after its warm-up, mostly without evaluations; takes seconds.
+
+    :raises ValueError: if the run is too short to be timed
+    """
+    if hyperparameters_of(config).get("learning_starts", 0) > WARM_UP:
+        config = replace(config, hyperparams={**config.hyperparams, "learning_starts": WARM_UP})
+    seen: list[tuple[int, float]] = []
+
+    def note(step: int, evaluation: float | None, episode: float | None) -> None:
+        if step > WARM_UP:
+            seen.append((step, time.monotonic()))
+
+    def is_enough() -> bool:
+        if len(seen) > 1:
+            return seen[-1][1] - seen[0][1] > MEASURING_TIME
+        return time.monotonic() - began > PATIENCE  # a first evaluation may be long
+
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder, suppress(RunStopped):
+        run(config, folder, note, is_enough, check=False)
+    if len(seen) < 2:
+        if is_enough():
+            raise ValueError(f"not one step was timed within {PATIENCE:.0f} s")
+        raise ValueError(f"{config.total_timesteps} steps are too few to be timed")
+    steps, times = np.transpose(seen)
+    return float((steps[-1] - steps[0]) / (times[-1] - times[0]))
+
+
+def _recorded_speed(runs: Sequence[RunConfig], root: Path) -> float | None:
+    """Median steps per second of the complete runs; None without any."""
+    speeds = []
+    for config in runs:
+        with suppress(ConfigError):  # a damaged one, whose run is not complete
+            times = RunDirectory(root / config.directory).provenance()
+            speeds += [times["steps_per_second"]] if times else []
+    return float(np.median(speeds)) if speeds else None

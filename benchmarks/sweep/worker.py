@@ -1,0 +1,125 @@
+"""What happens on a worker of a sweep: one run at a time, until the sweep is over."""
+
+import platform
+import signal
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from training.config import RunConfig
+from training.environments import leave_remarks_to_parent
+from training.provenance import git_changes, git_commit, package_versions
+from training.run import run
+from training.run_directory import RunBusyError
+from training.signals import RunStopped
+
+SESSION = ".session"  # in the sweep's folder: the name of the sweep that is going on there
+STOP_INTERVAL = 0.5  # s between two looks at it
+BUSY_PATIENCE = 60.0  # s until a run of an earlier sweep must have noticed that it is over
+
+
+class Outcome(NamedTuple):
+    """How a run ended: done, failed, diverged, interrupted or busy; and what there is to say."""
+
+    state: str
+    message: str = ""
+
+
+def carry_out(config: RunConfig, root: Path, session: str, allow_mixed: bool = False) -> Outcome:
+    """Carry out a run; whatever happens to it is returned, never raised.
+
+    :param root: folder that holds the run directories, the same on all machines
+    :param session: of the sweep; once another stands in the folder, or none, the run is saved
+        and stops
+    :param allow_mixed: whether to go on with what other software began
+    """
+    should_stop = SessionOver(root, session)
+    deadline = time.monotonic() + BUSY_PATIENCE
+    while True:
+        try:
+            # The sweep has had SB3's checker look at each environment before the first run.
+            run(config, root, should_stop=should_stop, check=False, allow_mixed=allow_mixed)
+        except RunStopped as error:
+            return Outcome("interrupted", str(error))
+        except RunBusyError as error:  # by a run that a killed sweep has left on another worker
+            if time.monotonic() > deadline:
+                return Outcome("busy", str(error))
+            if should_stop():
+                return Outcome("interrupted", "asked to stop before it began")
+        except Exception as error:
+            message = " ".join(f"{type(error).__name__}: {error}".split())
+            return Outcome(getattr(error, "run_state", "failed"), message)
+        else:
+            return Outcome("done")
+
+
+class SessionOver:
+    """Whether the sweep that a run belongs to is over: a file, so that any machine can see it.
+
+    :param root: the sweep's folder
+    :param session: the sweep's name
+    """
+
+    def __init__(self, root: Path, session: str) -> None:
+        self._file = root / SESSION
+        self._session = session
+        self._looked = -STOP_INTERVAL
+        self._over = False
+
+    def __call__(self) -> bool:
+        """Look at the file, though not at every step."""
+        now = time.monotonic()
+        if not self._over and now - self._looked >= STOP_INTERVAL:
+            self._looked = now
+            self._over = read_session(self._file.parent) != self._session
+        return self._over
+
+
+def read_session(root: Path) -> str | None:
+    """The name of the sweep that is going on in a folder; None for none."""
+    try:
+        return (root / SESSION).read_text()
+    except OSError:
+        return None
+
+
+def software() -> dict[str, str | None]:
+    """What must be the same on all workers for results not to depend on them."""
+    versions = {**package_versions(), "distributed": version("distributed")}
+    code = {"git commit": git_commit(), "git changes": git_changes()}
+    return {"python": platform.python_version(), **versions, **code}
+
+
+def describe_worker(root: Path, dask_worker: Any) -> dict[str, Any]:
+    """What a sweep wants to know of a worker before it sends runs there.
+
+    :param dask_worker: the worker, filled in by Dask
+    """
+    threads = dask_worker.state.nthreads
+    return {"threads": threads, "software": software(), "session": read_session(root)}
+
+
+def obstacle(worker: dict[str, Any], session: str, root: Path) -> str | None:
+    """Why a worker cannot take runs, None if it can.
+
+    :param worker: from :func:`describe_worker`
+    """
+    if worker["threads"] != 1:
+        return f"it has {worker['threads']} threads; start it with --nthreads 1"
+    ours, theirs = software(), worker["software"]
+    for name in {**ours, **theirs}:
+        if theirs.get(name) != ours.get(name):
+            return f"its {name} is {theirs.get(name)}, here it is {ours.get(name)}"
+    if worker["session"] != session:
+        return f"it does not see this machine's folder {root}; the results must be shared"
+    return None
+
+
+def dask_setup(worker: object) -> None:
+    """Leave Ctrl-C to the sweep, which asks the runs to stop, and remarks, which it has made.
+
+    Dask calls this in new workers.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_remarks_to_parent()

@@ -1,0 +1,200 @@
+"""An environment checker that goes further than Stable-Baselines3's and Gymnasium's.
+
+    python -m envs.checks my_package:MyEnv-v0
+
+It plays whole episodes, and the same episodes again under changes that should make no difference.
+It observes behaviour alone, and knows no more of an environment than Gymnasium's interface.
+"""
+
+import importlib
+import io
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, redirect_stdout
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.utils.env_checker import check_env as check_with_gymnasium
+
+from envs.checks.episodes import KINDS, check_episodes, is_silent
+from envs.checks.findings import SEVERITIES, Finding, finding, has_errors
+from envs.checks.play import Clock, Env, brief, global_generators_preserved, leaves, play
+from envs.checks.repetition import Bench, check_repetition
+from envs.checks.vector import MakeVector, check_vector
+
+OnStage = Callable[[str], None]
+# What the public checkers say of bounds: advice, or the subject of the note on action spaces.
+KNOWN_ADVICE = re.compile("symmetric and normalized|space m..imum value is|finite lower and upper")
+COLOURS = re.compile("\x1b" + r"\[\d*m")
+
+
+class CheckRefusedError(ValueError):
+    """There is nothing to check; the message says what would be accepted."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much is played.
+
+    :raises CheckRefusedError: for a number too small to show anything
+    """
+
+    episodes: int = 9
+    """whole episodes that are looked at step by step"""
+    max_steps: int = 20_000
+    """an episode that has not ended by then counts as endless"""
+    compared_steps: int = 500
+    """how far episodes are played that are compared"""
+
+    def __post_init__(self) -> None:
+        for name, least in {"episodes": len(KINDS), "max_steps": 10, "compared_steps": 10}.items():
+            value = getattr(self, name)
+            if value < least:
+                raise CheckRefusedError(f"{name} must be {least} or more, got {value}")
+
+
+def check_id(
+    env_id: str, limits: Limits = Limits(), on_stage: OnStage = lambda _: None
+) -> list[Finding]:
+    """Check a registered environment, together with its vector version if it has one.
+
+    :param env_id: Gymnasium id, or ``module:Id-v0`` to import a module first
+    :raises CheckRefusedError: if there is none of that name, or it needs what is not installed
+    """
+    module, _, name = env_id.rpartition(":")
+    # Gymnasium's passive checker would hide a fault behind an exception of its own.
+    make = partial(gym.make, name, disable_env_checker=True)
+    make_vector = partial(gym.make_vec, name, vectorization_mode="vector_entry_point")
+    try:
+        if module:
+            importlib.import_module(module)
+        has_vector = gym.spec(name).vector_entry_point is not None
+        return check_environment(make, make_vector if has_vector else None, limits, on_stage)
+    except (gym.error.Error, ImportError) as error:
+        raise CheckRefusedError(
+            f"{brief(error, 300)}; give the id of an installed environment, such as CartPole-v1, or"
+            " my_package:MyEnv-v0 to have its module imported"
+        ) from error
+
+
+def check_environment(
+    make: Callable[..., Env],
+    make_vector: MakeVector | None = None,
+    limits: Limits = Limits(),
+    on_stage: OnStage = lambda _: None,
+) -> list[Finding]:
+    """Look for what would spoil training in an environment.
+
+    :param make: returns a new environment; where its metadata offer "rgb_array", it must take
+        that as ``render_mode``
+    :param make_vector: returns the vector version with so many rows; None where there is none
+    :param on_stage: is told what comes next
+    :return: at most one finding for each key, errors first
+    :raises gymnasium.error.Error: or an ImportError, if ``make`` raises it
+    """
+    found: dict[str, Finding] = {}
+    clock = Clock()
+    with ExitStack() as stack:
+        stack.enter_context(global_generators_preserved())
+        stack.enter_context(clock.replacing_the_real_ones())
+        stack.enter_context(warnings.catch_warnings())
+        stack.enter_context(redirect_stdout(io.StringIO()))
+        warnings.simplefilter("ignore")
+        try:
+            bench = Bench(make, limits.compared_steps, clock)
+        except (gym.error.Error, ImportError):
+            raise
+        except Exception as error:
+            return [finding("interface", f"making the environment raised {brief(repr(error))}")]
+        stack.callback(bench.close)
+        for new in _findings(bench, make_vector, limits, on_stage, found):
+            found.setdefault(new.key, new)
+    if "observation-aliased" in found:
+        found.pop("observation-is-state", None)  # the same fault, seen from its harmless side
+    return sorted(found.values(), key=lambda new: SEVERITIES.index(new.severity))
+
+
+def _findings(
+    bench: Bench,
+    make_vector: MakeVector | None,
+    limits: Limits,
+    on_stage: OnStage,
+    found: dict[str, Finding],
+) -> Iterator[Finding]:
+    """All that the checks find; ``found`` holds what they have found so far."""
+    on_stage("whole episodes")
+    bench.control()
+    yield from check_episodes(bench.env, limits.episodes, limits.max_steps)
+    if "interface" in found or "exception" in found:
+        return
+    on_stage("repetition, rendering and copying")
+    yield from check_repetition(bench)
+    yield from _check_nan_action(bench.new())
+    yield from _check_action_space(bench.env.action_space)
+    yield from _check_spec(bench.env.spec)
+    if make_vector:
+        on_stage("the vector version")
+        bench.control()
+        yield from check_vector(bench.new, make_vector, limits.compared_steps)
+    if not has_errors([*found.values()]):
+        on_stage("what the public checkers say")
+        yield from _check_with_public_checkers(bench)
+
+
+def _check_nan_action(env: Env) -> Iterator[Finding]:
+    action = deepcopy(env.action_space).sample()
+    numbers = [leaf for leaf in leaves(action) if np.asarray(leaf).dtype.kind == "f"]
+    for leaf in numbers:
+        leaf.fill(np.nan)
+    play(env, 0, [])
+    if numbers and is_silent(partial(env.step, action)):
+        yield finding("nan-action", f"step({brief(action)}) neither raised nor warned")
+
+
+def _check_action_space(space: spaces.Space[Any]) -> Iterator[Finding]:
+    if isinstance(space, spaces.Dict | spaces.Tuple):
+        for part in space.values() if isinstance(space, spaces.Dict) else space:
+            yield from _check_action_space(part)
+    elif isinstance(space, spaces.Box):
+        if not space.is_bounded():
+            yield finding("action-space", f"{space} is unbounded")
+        elif not np.array_equal(space.low, -space.high):
+            yield finding("action-space", f"{space} is not symmetric about zero")
+
+
+def _check_spec(spec: EnvSpec | None) -> Iterator[Finding]:
+    if spec is None:
+        return
+    try:
+        if EnvSpec.from_json(spec.to_json()) != spec:
+            yield finding("spec", "EnvSpec.from_json(spec.to_json()) differs from the spec")
+    except Exception as error:
+        yield finding("spec", f"spec.to_json() raised {brief(repr(error))}")
+
+
+def _check_with_public_checkers(bench: Bench) -> Iterator[Finding]:
+    # Imported late, since environments do without a reinforcement-learning library.
+    from stable_baselines3.common.env_checker import check_env as check_with_sb3
+
+    without_rendering = partial(check_with_gymnasium, skip_render_check=True)
+    checks: dict[str, Callable[[Env], None]]
+    checks = {"SB3": check_with_sb3, "Gymnasium": without_rendering}
+    for name, check in checks.items():
+        said = {}
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                check(bench.new().unwrapped)
+            except Exception as error:
+                said[f"{type(error).__name__}: {error}"] = "public-checkers"
+        said |= {str(warning.message): "public-checkers-advice" for warning in caught}
+        for text, key in said.items():
+            if not KNOWN_ADVICE.search(text):
+                yield finding(key, f"{name}'s check_env: {COLOURS.sub('', text)}")

@@ -1,0 +1,164 @@
+"""Saving an environment's state in mid-episode, and going on from it, as JSON values.
+
+Covers this project's environments, Gymnasium's classic control, and any other whose base
+environment offers ``get_state()`` and ``set_state(state)``.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from itertools import islice
+from typing import Any, Protocol, runtime_checkable
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
+
+from envs.checks.play import action_sequence, same
+from envs.step_check import StepGuard
+
+Env = gym.Env[Any, Any]
+Getter = Callable[[Any], Any]
+Setter = Callable[[Any, Any], object]
+NOT_SAVEABLE = "its environment has no get_state() and set_state(), or wrappers without them"
+BEFORE, AFTER = 12, 25  # steps before a trial's saving, and after it
+WRAPPERS = (TimeLimit, OrderEnforcing, PassiveEnvChecker)  # what gym.make puts around
+CLASSIC_CONTROL = "gymnasium.envs.classic_control"
+# All that Gymnasium's classic-control environments carry from one step to the next.
+CLASSIC_ATTRIBUTES = ("state", "last_u", "steps_beyond_terminated")
+
+
+@runtime_checkable
+class Saveable(Protocol):
+    """An environment that can write down its state, generator included, as JSON values."""
+
+    def get_state(self) -> Any:
+        """All that the next steps and resets depend on."""
+        ...
+
+    def set_state(self, state: Any) -> None:
+        """Go on from there."""
+        ...
+
+
+def can_be_saved(env: Env) -> bool:
+    """Whether :func:`get_state` can save this environment with its wrappers."""
+    base = env.unwrapped
+    known = isinstance(base, Saveable) or type(base).__module__.startswith(CLASSIC_CONTROL)
+    return known and all(type(layer) in WRAPPERS for layer in _wrappers(env))
+
+
+def get_state(env: Env) -> dict[str, Any]:
+    """State of an environment, of its generator and of Gymnasium's wrappers around it.
+
+    :raises TypeError: if the environment's state cannot be saved
+    """
+    base = env.unwrapped
+    if not can_be_saved(env):
+        raise TypeError(f"the state of {env} cannot be saved: no get_state(), or other wrappers")
+    if isinstance(base, Saveable):
+        state = base.get_state()
+    else:
+        present = [name for name in CLASSIC_ATTRIBUTES if hasattr(base, name)]
+        state = {name: encode(getattr(base, name)) for name in present}
+        state["generator"] = base.np_random.bit_generator.state
+    return {"base": state, "wrappers": [_wrapper_state(layer) for layer in _wrappers(env)]}
+
+
+def set_state(env: Env, state: dict[str, Any]) -> None:
+    """Put an equal environment into a state that :func:`get_state` returned."""
+    base = env.unwrapped
+    if isinstance(base, Saveable):
+        base.set_state(state["base"])
+    else:
+        values = dict(state["base"])
+        base.np_random.bit_generator.state = values.pop("generator")
+        for name, value in values.items():
+            setattr(base, name, decode(value))
+    for layer, attributes in zip(_wrappers(env), state["wrappers"], strict=True):
+        for name, value in attributes.items():
+            setattr(layer, name, value)
+
+
+def state_fault(make: Callable[[], Any], get: Getter, put: Setter) -> str | None:
+    """Save an environment in mid-episode, take it up in another, and compare what follows.
+
+    :param make: returns a new environment, single or vector
+    :param get: such as :func:`get_state`
+    :param put: such as :func:`set_state`
+    :return: what is wrong with the state, None if the other environment goes on exactly
+    """
+    first, second = make(), make()
+    try:
+        actions = action_sequence(first.action_space, "random", 0)
+        first.reset(seed=0)
+        second.reset(seed=1)
+        _steps(first, islice(actions, BEFORE))
+        _steps(second, islice(actions, BEFORE // 2))
+        put(second, json.loads(json.dumps(get(first))))
+        rest = list(islice(actions, AFTER))
+        if not same(_steps(first, rest), _steps(second, rest)):
+            return "another environment that took up its state went on differently"
+        starts = [env.reset()[0] for env in (first, second)]
+        if not same(*starts) or not same(_steps(first, rest), _steps(second, rest)):
+            return "another environment that took up its state began its next episode differently"
+    except Exception as error:  # whatever a stranger's environment may raise
+        message = " ".join(str(error).split())
+        return f"its state cannot be saved and restored ({type(error).__name__}: {message})"
+    finally:
+        first.close()
+        second.close()
+    return None
+
+
+def _steps(env: Any, actions: Iterable[Any]) -> list[Any]:
+    """All that an environment, single or vector, returns; an episode that is over is reset."""
+    returned = []
+    for action in actions:
+        *step, _ = env.step(deepcopy(action))
+        returned.append(deepcopy(step))
+        if isinstance(env, gym.Env) and (step[2] or step[3]):
+            returned.append([deepcopy(env.reset()[0])])
+    return returned
+
+
+def _wrappers(env: Env) -> list[Env]:
+    layers: list[Env] = []
+    while isinstance(env, gym.Wrapper):
+        if type(env) is not StepGuard:  # which has no state
+            layers.append(env)
+        env = env.env
+    return layers
+
+
+def _wrapper_state(layer: Env) -> dict[str, Any]:
+    if isinstance(layer, TimeLimit):
+        return {"_elapsed_steps": layer._elapsed_steps}
+    if isinstance(layer, OrderEnforcing):
+        return {"_has_reset": layer._has_reset}
+    if isinstance(layer, PassiveEnvChecker):  # looks at a first reset and step, which are past
+        return {"checked_reset": True, "checked_step": True, "checked_data_reuse": True}
+    return {}
+
+
+def encode(value: Any) -> Any:
+    """A number, text, tuple, dictionary or array as JSON values from which its type can be told."""
+    if isinstance(value, np.ndarray | np.generic):
+        return {"dtype": str(value.dtype), "values": value.tolist()}
+    if isinstance(value, tuple):
+        return {"tuple": [encode(item) for item in value]}
+    if isinstance(value, dict):
+        return {"dict": {name: encode(item) for name, item in value.items()}}
+    return value
+
+
+def decode(value: Any) -> Any:
+    """The inverse of :func:`encode`."""
+    if isinstance(value, dict) and "dtype" in value:
+        array = np.array(value["values"], dtype=value["dtype"])
+        return array if array.ndim else array[()]
+    if isinstance(value, dict) and "dict" in value:
+        return {name: decode(item) for name, item in value["dict"].items()}
+    if isinstance(value, dict):
+        return tuple(decode(item) for item in value["tuple"])
+    return value

@@ -1,1 +1,0 @@
-"""What train_sb3.py is made of."""

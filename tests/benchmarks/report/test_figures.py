@@ -1,0 +1,156 @@
+"""Figures: what must be seen on them, on made-up runs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.analysis.comparisons import compare
+from benchmarks.analysis.load import load_results
+from benchmarks.plot_style import draw_curves, possible, sane_limits
+from benchmarks.report.figures import known_levels, plot_all
+from benchmarks.report.forest import forest_plot
+from benchmarks.report.tables import all_tables
+from tests.helpers.made_up_runs import made_up_run, set_optimum
+
+
+@pytest.fixture(autouse=True)
+def cheap_optimum(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_optimum(monkeypatch)
+
+
+def drawn(root: Path, folder: Path, half_std: bool = False) -> dict[str, str]:
+    """The figures of a folder of runs: caption by name."""
+    folder.mkdir()
+    results = load_results(root)
+    aggregate = next((t for t in all_tables(results) if t.name == "aggregate"), None)
+    pictures = plot_all(results, aggregate, folder, half_std)
+    return {picture.name: picture.caption for picture in pictures}
+
+
+def svg(folder: Path, name: str) -> str:
+    return (folder / f"{name}.svg").read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems name their displays otherwise")
+@pytest.mark.parametrize(
+    ("variables", "backends"),
+    [
+        ({}, ["egl", "dummy"]),
+        ({"DISPLAY": ":0"}, ["", ""]),
+        ({"MUJOCO_GL": "osmesa", "SDL_VIDEODRIVER": "x11"}, ["osmesa", "x11"]),
+    ],
+)
+def test_without_a_display_mujoco_and_pygame_draw_where_they_need_none(
+    variables: dict[str, str], backends: list[str]
+) -> None:
+    names = ("MUJOCO_GL", "SDL_VIDEODRIVER")
+    ours = ("DISPLAY", "WAYLAND_DISPLAY", *names)
+    env = {name: value for name, value in os.environ.items() if name not in ours} | variables
+    code = (
+        f"import benchmarks.plot_style, os; [print(os.environ.get(name, '')) for name in {names}]"
+    )
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
+    assert result.stdout.splitlines() == backends
+
+
+def test_every_figure_is_there_as_png_and_svg(tmp_path: Path) -> None:
+    for seed in range(3):
+        made_up_run(tmp_path / "runs", "a", seed, [-9.0, -1.0 - seed])
+        made_up_run(tmp_path / "runs", "b", seed, [-9.0, -5.0 - seed])
+    names = drawn(tmp_path / "runs", tmp_path / "out")
+    assert set(names) == {
+        "learning_curve_Pendulum-v1", "regret_Pendulum-v1", "final_returns_Pendulum-v1",
+        "performance_profile", "interquartile_means",
+    }  # fmt: skip
+    for name in names:
+        assert svg(tmp_path / "out", name).startswith("<?xml")
+        with Image.open(tmp_path / f"out/{name}.png") as figure:
+            assert figure.width == 960
+            assert np.asarray(figure.convert("L")).min() < 50  # not blank
+
+
+def test_the_optimum_is_at_the_same_starts_as_the_curve(tmp_path: Path) -> None:
+    made_up_run(tmp_path / "runs", "a", 0, [-9.0, -1.0])
+    assert known_levels(load_results(tmp_path / "runs"), "Pendulum-v1") == {"optimum": 0.0}
+
+
+def test_the_band_is_what_was_asked_for_and_the_caption_says_which(tmp_path: Path) -> None:
+    for seed in range(5):
+        made_up_run(tmp_path / "runs", "a", seed, [-9.0, -1.0 - seed])
+    interval = drawn(tmp_path / "runs", tmp_path / "interval")
+    half = drawn(tmp_path / "runs", tmp_path / "half", half_std=True)
+    name = "learning_curve_Pendulum-v1"
+    assert "95 % Student interval" in interval[name]
+    assert "half a standard deviation" in half[name]
+    assert svg(tmp_path / "interval", name) != svg(tmp_path / "half", name)
+
+
+def test_four_seeds_are_drawn_as_lines_without_a_band(tmp_path: Path) -> None:
+    for number, folder in ((4, "four"), (5, "five")):
+        for seed in range(number):
+            made_up_run(tmp_path / folder / "runs", "a", seed, [-9.0, -1.0 - seed])
+        drawn(tmp_path / folder / "runs", tmp_path / folder / "out")
+    name = "learning_curve_Pendulum-v1"
+    assert "FillBetween" not in svg(tmp_path / "four/out", name)
+    assert "FillBetween" in svg(tmp_path / "five/out", name)
+
+
+@pytest.mark.parametrize(
+    ("column", "least", "most"), [("mean_return", -3254.7, 0.0), ("mean_regret", 0.0, 3254.7)]
+)
+def test_a_band_stays_within_what_is_possible(
+    column: str, least: float, most: float, tmp_path: Path
+) -> None:
+    """V* is 0 here; without the clip both ends of this band would lie outside."""
+    for seed, last in enumerate([-1.0, -1.0, -1.0, -1.0, -3200.0]):
+        made_up_run(tmp_path, "a", seed, [-3254.0, last])
+    results = load_results(tmp_path)
+    mean, low, high = draw_curves(plt.figure().gca(), results, "Pendulum-v1", column, False)
+    assert np.all((least - 0.1 <= low) & (low <= mean) & (mean <= high) & (high <= most + 0.1))
+
+
+def test_an_unknown_task_has_no_ends_of_what_is_possible(tmp_path: Path) -> None:
+    made_up_run(tmp_path, "a", 0, [-9.0, -1.0], env_id="Other-v0")
+    results = load_results(tmp_path)
+    assert possible(results, "Other-v0", "mean_return") == (-np.inf, np.inf)
+
+
+def test_the_forest_plot_has_a_row_for_each_comparison_and_part(tmp_path: Path) -> None:
+    for seed in range(5):
+        made_up_run(tmp_path / "runs", "a", seed, [-9.0, -1.0 - seed])
+        made_up_run(tmp_path / "runs", "b", seed, [-9.0, -5.0 - seed])
+        made_up_run(tmp_path / "runs", "a", seed, [-9.0, -1.0 - seed], env_id="Other-v0")
+        made_up_run(tmp_path / "runs", "b", seed, [-9.0, -1.0], env_id="Other-v0")
+    comparisons = compare(load_results(tmp_path / "runs"))
+    picture = forest_plot(comparisons, tmp_path)
+    assert picture
+    assert picture.name == "verdicts_forest"
+    text = svg(tmp_path, picture.name)
+    for row in ("a \N{MINUS SIGN} b: typical run", "failures, 2 of 5 and 5 of 5", "mean"):
+        assert row in text
+    assert text.count("-- mean --") == 2
+    assert "90%" in picture.caption
+    assert forest_plot([], tmp_path) is None
+
+
+def test_a_diverged_run_does_not_flatten_the_others(tmp_path: Path) -> None:
+    """Its fall is cut off, and the figure of final returns says that a run is outside."""
+    for seed in range(5):
+        made_up_run(tmp_path / "runs", "a", seed, [-9.0, -5.0, -1.0 - 0.1 * seed])
+    made_up_run(tmp_path / "runs", "b", 0, [-9.0, -1e6, -1e6])
+    for seed in range(1, 5):
+        made_up_run(tmp_path / "runs", "b", seed, [-9.0, -5.0, -2.0])
+    drawn(tmp_path / "runs", tmp_path / "out")
+    with Image.open(tmp_path / "out/final_returns_Pendulum-v1.png") as figure:
+        assert figure.width == 960
+    results = load_results(tmp_path / "runs")
+    finals = results.finals["mean_return"].to_numpy()
+    low, high = sane_limits(results, "Pendulum-v1", [finals])
+    assert -100.0 < low < high < 20.0

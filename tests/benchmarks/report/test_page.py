@@ -1,0 +1,241 @@
+"""Run directories -> a folder and a page, on made-up runs whose scores are known."""
+
+import html.parser
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pytest
+
+from benchmarks.experiments import EXPERIMENT_FILE, Experiment
+from benchmarks.report.page import write_report
+from tests.helpers.made_up_runs import made_up_run, set_optimum
+from training.config import ConfigError
+from training.run_directory import RunDirectory
+
+TABLES = ("verdicts", "summary", "learning_curves", "hyperparameters", "timings")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def cheap_optimum() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        set_optimum(monkeypatch)
+        monkeypatch.setattr("benchmarks.report.gallery.has_optimum", lambda env_id: False)
+        yield
+
+
+def make_runs(root: Path) -> Path:
+    """Five seeds of two implementations, the first better by ten, and one elsewhere."""
+    for seed, last in enumerate([-1.0, -2.0, -2.0, -2.0, -3.0]):
+        made_up_run(root, "a", seed, [-9.0, last])
+        made_up_run(root, "b", seed, [-9.0, last - 1.0])
+    made_up_run(root, "a", 0, [-9.0, -7.0], env_id="my:env-v3")
+    return root
+
+
+class Report(NamedTuple):
+    folder: Path
+    text: str
+
+    @property
+    def page(self) -> str:
+        return (self.folder / "report.html").read_text()
+
+
+FIDELITY = "# Is it?\n\n## Checks\n\n| check | value |\n|---:|---:|\n| <b> | 0.001 * |\n"
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """Of the runs above; to be read only."""
+    folder = tmp_path_factory.mktemp("reports")
+    (folder / "fidelity.md").write_text(FIDELITY)
+    text = write_report(make_runs(folder / "mine"), folder / "report")
+    return Report(folder / "report", text)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """One run."""
+    made_up_run(tmp_path / "small", "a", 0, [-9.0, -1.0])
+    return tmp_path / "small"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files but those that hold times."""
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in sorted(folder.rglob("*"))
+        if file.stem not in ("timings", "report")
+    }
+
+
+def test_every_table_is_written_for_people_for_programs_and_for_papers(report: Report) -> None:
+    for name in TABLES:
+        for suffix in ("csv", "md", "tex"):
+            assert (report.folder / f"{name}.{suffix}").stat().st_size > 0
+    summary = pd.read_csv(report.folder / "summary.csv")
+    assert summary["return mean"].tolist() == [-20.0, -30.0, -70.0]
+
+
+def test_the_terminal_gets_the_verdicts_first_then_the_main_tables(report: Report) -> None:
+    assert report.text.startswith("Pendulum-v1, a against b: different in typical return.")
+    assert report.text.index("## Verdicts") < report.text.index("## Summary")
+    assert report.text.index("## Summary") < report.text.index("## Learning curves")
+    assert "a - b" in report.text
+
+
+def test_the_page_stands_alone_and_gives_the_verdict_before_anything_else(report: Report) -> None:
+    page = report.page
+    # Of five runs the middle three are left, which are equal: no spread, no width.
+    text = "Pendulum-v1, a against b: different in typical return. Typical run: the difference of"
+    assert page.index(text) < page.index("<h2")
+    assert "trimmed means is +10.0, 95% interval [10.0, 10.0], margin 10: different" in page
+    assert "score the same, which makes intervals too narrow" in page
+    assert page.index('alt="Verdicts"') < page.index('alt="Pendulum-v1: return"')
+    assert not re.findall(r"""(?:src|href)=["'](?!data:|#)""", page)
+    assert not re.findall(r"<(?:script|link|iframe)|@import|url\(", page)
+    assert 'alt="Pendulum-v1: return"' in page
+
+
+def test_many_verdicts_take_a_line_for_each_environment(tmp_path: Path) -> None:
+    root = tmp_path / "many"
+    for env_id in ("Pendulum-v1", "rocket-v0"):
+        for label, level in (("a", -2.0), ("b", -2.1), ("c", -7.0), ("d", -90.0)):
+            for seed in range(5):
+                made_up_run(root, label, seed, [-95.0, level + seed / 10], env_id=env_id)
+    write_report(root, tmp_path / "report")
+    page = (tmp_path / "report/report.html").read_text()
+    said = re.findall(r'<p class="verdict">(.*?)</p>', page)
+    # Final returns are ten times the last means: five with steps of 1, so trimmed as in
+    # test_verdict, with intervals of 2.46 and 3.21 each way. V* is 0.
+    assert said[0].startswith("Pendulum-v1, differences of typical returns in brackets. a against")
+    assert said[1].startswith("rocket-v0, differences of typical returns in brackets. a against")
+    assert "a against b (+1.0): equivalent where they succeed" in said[0]
+    assert "c against d (+830.0)" in said[1]
+    assert "[-2.2, 4.2]" in page  # 1 -+ t(0.975, 4) sqrt(4 / 3), in the table
+
+
+def test_the_page_is_well_formed_and_its_contents_lead_somewhere(report: Report) -> None:
+    open_tags: list[str] = []
+    ids, links = set(), set()
+
+    class Checker(html.parser.HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            if tag not in ("meta", "img", "link", "br"):
+                open_tags.append(tag)
+            values = dict(attrs)
+            if values.get("id"):
+                assert values["id"] not in ids
+                ids.add(values["id"])
+            if tag == "a":
+                links.add(str(values["href"]).removeprefix("#"))
+
+        def handle_endtag(self, tag: str) -> None:
+            assert open_tags.pop() == tag
+
+    Checker().feed(report.page)
+    assert open_tags == []
+    assert links <= ids
+    assert {"verdicts", "summary", "figures", "provenance"} <= links
+
+
+def test_a_name_is_text_and_not_markup(tmp_path: Path) -> None:
+    root = tmp_path / "<b>bold</b>"
+    made_up_run(root, "a", 0, [-9.0, -1.0])
+    write_report(root, tmp_path / "report")
+    page = (tmp_path / "report/report.html").read_text()
+    assert "&lt;b&gt;bold" in page
+    assert "<b>" not in page
+
+
+def test_the_same_runs_give_the_same_bytes(report: Report, tmp_path: Path) -> None:
+    (tmp_path / "fidelity.md").write_text(FIDELITY)
+    write_report(make_runs(tmp_path / "mine"), tmp_path / "report")
+    assert len(contents(report.folder)) > 20
+    assert contents(report.folder) == contents(tmp_path / "report")
+
+
+def test_what_an_earlier_report_showed_does_not_stay(small: Path, tmp_path: Path) -> None:
+    """Nor does anything else go."""
+    other = made_up_run(small, "b", 0, [-9.0, -1.0], env_id="my:env-v3")
+    made_up_run(small, "b", 0, [-9.0, -1.0])
+    (tmp_path / "mine.csv").write_text("mine")
+    write_report(small, tmp_path)
+    gone = ("learning_curve_env-v3.png", "verdicts.csv", "verdicts.md", "verdicts.tex")
+    assert json.loads((tmp_path / "verdicts.json").read_text())[0]["num_runs"] == [1, 1]
+    assert all((tmp_path / name).exists() for name in gone)
+    shutil.rmtree(other.parent)
+    write_report(small, tmp_path)
+    assert not any((tmp_path / name).exists() for name in gone)
+    assert (tmp_path / "summary.md").exists()
+    assert (tmp_path / "mine.csv").read_text() == "mine"
+
+
+def test_seeds_added_after_a_verdict_are_looks_and_the_report_says_so(tmp_path: Path) -> None:
+    root = tmp_path / "mine"
+    texts = []
+    for seeds in (range(3), range(3, 5), range(5, 5), range(5, 7)):
+        for seed in seeds:
+            made_up_run(root, "a", seed, [-9.0, -1.0 - seed / 10])
+            made_up_run(root, "b", seed, [-9.0, -1.0 - seed / 9])
+        texts.append(write_report(root, tmp_path / "report"))
+    assert ["Seeds were added" in text for text in texts] == [False, False, False, True]
+    assert "had been written on 5: 2 looks at 5%" in texts[-1]
+    (record,) = json.loads((tmp_path / "report/verdicts.json").read_text())
+    assert record["earlier"] == [5]
+    assert record["verdict"]["num_runs"] == [7, 7]
+
+
+def test_incomplete_runs_are_left_out_and_named(small: Path, tmp_path: Path) -> None:
+    RunDirectory(made_up_run(small, "a", 1, [-9.0, -1.0])).write_status("interrupted", 100)
+    text = write_report(small, tmp_path)
+    assert "Left out, being incomplete: a/Pendulum-v1_1 (interrupted)" in text
+    assert "a/Pendulum-v1_1 (interrupted)" in (tmp_path / "report.html").read_text()
+
+
+def test_the_declaration_and_its_hash_stand_in_the_page(small: Path, tmp_path: Path) -> None:
+    declared = Experiment(
+        description="a against b",
+        implementations={"a": {"algo": "td3"}, "b": {"algo": "td3"}},
+        total_timesteps={"Pendulum-v1": 100},
+        seeds=(0, 1, 2),
+        against="b",
+    ).to_json()
+    RunDirectory(small).write_json(EXPERIMENT_FILE, declared)
+    write_report(small, tmp_path)
+    assert declared["sha256"] in (tmp_path / "report.html").read_text()
+    declared["declaration"]["margins"]["Pendulum-v1"] = 100.0
+    RunDirectory(small).write_json(EXPERIMENT_FILE, declared)
+    with pytest.raises(ConfigError, match="sha256"):
+        write_report(small, tmp_path)
+
+
+def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no complete run"):
+        write_report(tmp_path, tmp_path / "report")
+
+
+def test_reporting_does_not_load_what_trains() -> None:
+    code = (
+        "import sys, benchmarks.report.page\n"
+        "assert not {'torch', 'stable_baselines3', 'distributed'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_report_includes_the_fidelity_page_where_there_is_one(
+    report: Report, small: Path, tmp_path: Path
+) -> None:
+    assert (report.folder / "fidelity.md").read_text() == FIDELITY
+    headings = re.findall(r"<h[23]>.*</h[23]>", report.page.partition('<section id="fidelity">')[2])
+    assert headings[:2] == ["<h2>Is it?</h2>", "<h3>Checks</h3>"]
+    assert "&lt;b&gt;" in report.page  # HTML in it is text
+    write_report(small, tmp_path / "report")
+    assert not (tmp_path / "report/fidelity.md").exists()

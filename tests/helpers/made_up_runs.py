@@ -1,0 +1,65 @@
+"""Complete run directories whose scores are known, without any training."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import ArrayLike
+
+from training.config import RunConfig
+from training.provenance import sealed
+from training.run_directory import RunDirectory, execute
+
+
+def made_up_run(
+    root: Path,
+    label: str,
+    seed: int,
+    means: Sequence[float],
+    env_id: str = "Pendulum-v1",
+    gamma: float = 0.9,
+    finals: ArrayLike | None = None,
+    arrays: dict[str, Any] | None = None,
+    **config: Any,
+) -> Path:
+    """A complete run whose evaluations have the given means, every 100 steps.
+
+    :param finals: returns on the further starts; ten times the last mean on all if left out
+    :param arrays: further ones for evaluations.npz
+    :param config: further fields of the configuration
+    """
+
+    def body(run: RunDirectory) -> None:
+        buffer = io.BytesIO()
+        content = {
+            "timesteps": 100 * np.arange(len(means)),
+            "results": np.array([[mean - 1, mean + 1] for mean in means]),
+            "ep_lengths": np.full((len(means), 2), 200),
+            "final_results": np.full(100, 10 * means[-1]) if finals is None else np.array(finals),
+            **{name: np.array(values) for name, values in (arrays or {}).items()},
+        }
+        np.savez(buffer, **content)  # type: ignore[arg-type]
+        run.write_bytes("evaluations.npz", buffer.getvalue())
+        run.step = int(content["timesteps"][-1])
+
+    total = max(100 * (len(means) - 1), 1)
+    settings = {"algo": "td3", "total_timesteps": total, "n_eval_episodes": 2, **config}
+    run_config = RunConfig(label=label, env_id=env_id, seed=seed, **settings)
+    return execute(run_config, {"gamma": gamma}, root, body)
+
+
+def edit_provenance(path: Path, **values: Any) -> None:
+    """Let a run have been made otherwise than it was."""
+    run = RunDirectory(path)
+    run.write_json("provenance.json", sealed({**run.provenance(), **values}))
+
+
+def set_optimum(monkeypatch: pytest.MonkeyPatch, value: float = 0.0, loss: float = 1.0) -> None:
+    """Make the optimum cheap: V* is ``value`` everywhere, any smaller gamma costs ``loss``."""
+    monkeypatch.setattr(
+        "benchmarks.optimum.values.mean_return",
+        lambda env_id, first_seed, n, gamma=1.0: value - loss * (gamma < 1.0),
+    )

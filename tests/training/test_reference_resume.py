@@ -1,0 +1,190 @@
+"""A reference run that was stopped and continued is, bit for bit, one that was never stopped."""
+
+import io
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy as safetensors
+from stable_baselines3.common.monitor import load_results
+
+from training import reference
+from training.config import RunConfig
+from training.run_directory import RunDirectory
+
+HYPERPARAMS = {"learning_starts": 100, "batch_size": 16, "hidden_sizes": [16], "buffer_size": 300}
+# In the warm-up; at the end of a Pendulum episode; after an odd number of updates, in
+# mid-episode; when the memory of 300 is just full; after it has wrapped; before the last step.
+CUTS = (57, 200, 251, 300, 463, 699)
+
+
+def config(env_id: str, **changes: Any) -> RunConfig:
+    settings = {"seed": 3, "total_timesteps": 700, "eval_freq": 150, "n_eval_episodes": 2}
+    hyperparams = {"hyperparams": HYPERPARAMS}
+    return RunConfig(algo="td3_reference", env_id=env_id, **{**settings, **hyperparams, **changes})
+
+
+def outcome(path: Path) -> dict[str, Any]:
+    """All that must not depend on where a run was stopped."""
+    assert RunDirectory(path).is_done()
+    names = ("evaluations.npz", "policy.safetensors", "config.json", "log.txt", "status.json")
+    files: dict[str, Any] = {name: (path / name).read_bytes() for name in names}
+    return {**files, "episodes": load_results(str(path))[["r", "l"]].to_numpy().tolist()}
+
+
+def run_with_stops(
+    run: RunConfig, root: Path, cuts: list[int], monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Train, breaking off after each of the given steps as soon as it is saved."""
+    save = RunDirectory.save_checkpoint
+
+    def save_and_stop(self: RunDirectory, step: int, files: dict[str, bytes]) -> None:
+        if step in cuts:
+            save(self, step, files)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(reference, "CHECKPOINT_INTERVAL", -1.0)
+    monkeypatch.setattr(RunDirectory, "save_checkpoint", save_and_stop)
+    for _ in cuts:
+        with pytest.raises(KeyboardInterrupt):
+            reference.train_reference(run, root)
+    path = reference.train_reference(run, root)
+    monkeypatch.undo()
+    assert not (path / "checkpoint").exists()
+    return path
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("undisturbed")
+    return {
+        name: reference.train_reference(config(name), root) for name in ("Pendulum-v1", "rocket-v0")
+    }
+
+
+@pytest.mark.parametrize("env_id", ["Pendulum-v1", "rocket-v0"])
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_run_cut_anywhere_ends_as_if_it_had_not_been(
+    cut: int,
+    env_id: str,
+    undisturbed: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = run_with_stops(config(env_id), tmp_path, [cut], monkeypatch)
+    assert outcome(path) == outcome(undisturbed[env_id])
+
+
+def test_a_run_cut_at_the_end_of_a_crashed_episode_and_many_times_more_ends_the_same(
+    undisturbed: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = undisturbed["rocket-v0"]
+    ends = np.cumsum(load_results(str(path))["l"]).tolist()
+    assert len(ends) >= 2
+    cuts = sorted({*ends, ends[0] - 1, ends[0] + 1, 433, 434, 600})
+    again = run_with_stops(config("rocket-v0"), tmp_path, cuts, monkeypatch)
+    assert outcome(again) == outcome(path)
+
+
+def test_the_papers_settings_continue_exactly_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hyperparams = {**HYPERPARAMS, "update_after_episode": True, "scale_noise": False}
+    run = config("Pendulum-v1", hyperparams=hyperparams)
+    path = reference.train_reference(run, tmp_path / "undisturbed")
+    cut = run_with_stops(run, tmp_path / "cut", [150, 400, 401], monkeypatch)
+    assert outcome(cut) == outcome(path)
+
+
+@pytest.mark.parametrize(
+    ("file", "part"),
+    [
+        ("state.json", ("loop", "generator")),
+        ("state.json", ("loop", "observation")),
+        ("state.json", ("env", "base")),
+        ("state.json", ("env", "wrappers")),
+        ("state.json", ("monitor", "rewards")),
+        ("agent.safetensors", ("critic_optimizer",)),
+        ("agent.safetensors", ("actor_target",)),
+        ("agent.safetensors", ("updates",)),
+        ("buffer.npz", ("position",)),
+        ("buffer.npz", ("actions",)),
+    ],
+)
+def test_every_part_of_the_state_matters(
+    file: str,
+    part: tuple[str, ...],
+    undisturbed: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Put an old value of one part into the checkpoint: the outcome must differ."""
+    state = reference.ReferenceRun._state
+    old: dict[str, bytes] = {}
+
+    def mixed_state(self: reference.ReferenceRun) -> dict[str, bytes]:
+        new = state(self)
+        if self.loop.timestep == 230:
+            old.update(new)
+        return {**new, file: mix(file, part, old[file], new[file])} if old else new
+
+    monkeypatch.setattr(reference.ReferenceRun, "_state", mixed_state)
+    path = run_with_stops(config("Pendulum-v1"), tmp_path, [463], monkeypatch)
+    assert outcome(path) != outcome(undisturbed["Pendulum-v1"])
+
+
+def mix(file: str, part: tuple[str, ...], old: bytes, new: bytes) -> bytes:
+    """The new file with one part of the old one; with zeros for a part of the memory."""
+    if file == "state.json":
+        mixed, source = json.loads(new), json.loads(old)
+        mixed[part[0]][part[1]] = source[part[0]][part[1]]
+        return json.dumps(mixed).encode()
+    if file == "agent.safetensors":
+        tensors = safetensors.load(old)
+        kept = {name: tensors[name] for name in tensors if name.startswith(part[0])}
+        return safetensors.save({**safetensors.load(new), **kept})
+    arrays = dict(np.load(io.BytesIO(new)))
+    buffer = io.BytesIO()
+    np.savez(buffer, **{**arrays, part[0]: np.zeros_like(arrays[part[0]])})
+    return buffer.getvalue()
+
+
+TRAIN = """
+import json, sys
+from training import reference
+from training.config import RunConfig
+reference.CHECKPOINT_INTERVAL = 0.02
+reference.train_reference(RunConfig.from_json(json.loads(sys.argv[1])), sys.argv[2])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("env_id", ["Pendulum-v1", "rocket-v0"])
+def test_a_process_killed_at_random_moments_ends_as_if_it_had_not_been(
+    env_id: str, tmp_path: Path
+) -> None:
+    run = config(env_id, total_timesteps=6000, eval_freq=1000)
+    path = reference.train_reference(run, tmp_path / "undisturbed")
+    command = [sys.executable, "-c", TRAIN, json.dumps(run.to_json()), str(tmp_path / "killed")]
+    rng = random.Random(0)
+    steps_when_killed = []
+    for _ in range(8):
+        process = subprocess.Popen(command)
+        status = tmp_path / "killed" / run.directory / "status.json"
+        while not status.exists() or json.loads(status.read_text())["state"] != "running":
+            time.sleep(0.01)
+        time.sleep(2.0 + rng.uniform(0.0, 1.5))
+        process.send_signal(signal.SIGKILL)
+        if process.wait() == 0:
+            break
+        steps_when_killed.append(json.loads(status.read_text())["step"])
+    assert len(steps_when_killed) >= 3
+    subprocess.run(command, check=True)
+    assert outcome(tmp_path / "killed" / run.directory) == outcome(path)

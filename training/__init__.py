@@ -1,0 +1,1 @@
+"""One run -> one run directory, whichever implementation."""

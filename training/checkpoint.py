@@ -1,0 +1,70 @@
+"""Checkpoints that a crash at any moment cannot spoil.
+
+A checkpoint is a folder ``<step>/`` of files with a manifest of their digests, written last. The
+folder gets its name when all of it is on disk, and the one before is kept.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+
+GENERATIONS = 2
+MANIFEST = "manifest.json"
+
+
+def save_checkpoint(folder: Path, step: int, files: dict[str, bytes]) -> None:
+    """Write a checkpoint and forget all but the newest two.
+
+    :param folder: holds the checkpoints of one run; made if need be
+    :param files: content by name
+    """
+    temporary = folder / "unfinished"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    for name, content in files.items():
+        write_through(temporary / name, content)
+    digests = {name: digest(content) for name, content in files.items()}
+    write_through(temporary / MANIFEST, json.dumps(digests).encode())
+    final = folder / f"{step:012d}"
+    shutil.rmtree(final, ignore_errors=True)
+    temporary.rename(final)
+    for old in _checkpoints(folder)[:-GENERATIONS]:
+        shutil.rmtree(old)
+
+
+def load_checkpoint(folder: Path, names: Collection[str] = ()) -> dict[str, bytes] | None:
+    """Content of the newest checkpoint that is whole; None where there is none.
+
+    :param names: only these files, and as far as they are concerned; all if left out
+    """
+    for checkpoint in reversed(_checkpoints(folder)):
+        try:
+            digests = json.loads((checkpoint / MANIFEST).read_bytes())
+            digests = {name: value for name, value in digests.items() if not names or name in names}
+            files = {name: (checkpoint / name).read_bytes() for name in digests}
+        except (OSError, ValueError):
+            continue
+        if all(digest(content) == digests[name] for name, content in files.items()):
+            return files
+    return None
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """Oldest first."""
+    return sorted(path for path in folder.glob("*") if path.name.isdigit())
+
+
+def write_through(path: Path, content: bytes) -> None:
+    """Write a file and wait until it is on disk."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def digest(content: bytes) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,181 @@
+"""The configuration of one training run."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+VEC_ENVS = ("dummy", "subproc", "native")
+PROTOCOLS = ("fixed", "published")
+OPTIONAL = ("max_episode_steps", "eval_envs")  # positive or None; not written where None
+POSITIVE = ("total_timesteps", "eval_freq", "n_eval_episodes", "n_envs")  # whole numbers from 1
+OWN_MODULES = ("envs", "gymnasium")  # what they register goes by its name alone
+MAX_SEED = 2**32 - 1  # the largest that NumPy's global generator takes, which SB3 seeds
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be run; its message says what would be accepted."""
+
+
+class DivergedError(RuntimeError):
+    """A number that training depends on is NaN or infinite."""
+
+    run_state = "diverged"  # what the run directory is to say
+
+
+class BrokenEnvironmentError(RuntimeError):
+    """What an environment returned in mid-run does not fit its spaces."""
+
+
+def env_name(env_id: str) -> str:
+    """The one name of an environment: its id without the module that registers it."""
+    return env_id.rpartition(":")[2]
+
+
+def env_stem(env_id: str) -> str:
+    """An environment's name as part of a file's: without the slash of a namespace."""
+    return env_name(env_id).replace("/", "-")
+
+
+def env_origin(env_id: str) -> str:
+    """The user's own module that registers an environment; empty for this project's and others."""
+    module = env_id.rpartition(":")[0]
+    return "" if module.partition(".")[0] in OWN_MODULES else module
+
+
+def refuse_alike(env_ids: Iterable[str]) -> None:
+    """Refuse different environments whose results would go by the same name or lie in one place.
+
+    Those of two modules may have one name; ``a/Env-v0`` and ``a-Env-v0`` have one folder, and on
+    some disks those that differ in case.
+
+    :raises ConfigError: naming two of them
+    """
+    seen: dict[str, str] = {}
+    for env_id in env_ids:
+        other = seen.setdefault(env_stem(env_id).lower(), env_id)
+        if (env_name(other), env_origin(other)) != (env_name(env_id), env_origin(env_id)):
+            raise ConfigError(
+                f"two of the environments would be called alike, {other} and {env_id}:"
+                " give one another id, or another folder"
+            )
+
+
+def margin_of(margins: Mapping[str, float | None], env_id: str) -> float | None:
+    """A margin, or threshold, declared for an environment, whatever its module; None without."""
+    return {env_name(name): margin for name, margin in margins.items()}.get(env_name(env_id))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything that a run's result depends on, apart from package versions.
+
+    :param label: names the implementation in run directories, tables and figures: lower-case
+        letters, digits, '_', '.', '-'; the algorithm's name if left empty
+    :param algo: name of the algorithm
+    :param env_id: Gymnasium id, optionally as ``module:Id-v0``
+    :param env_kwargs: arguments for the environment's constructor
+    :param max_episode_steps: time limit of the environment's episodes in steps; None for the
+        registered one
+    :param n_envs: environments that training steps side by side
+    :param vec_env: dummy or subproc, SB3's DummyVecEnv or SubprocVecEnv, or native, the
+        environment's own vector version
+    :param normalize: whether observations and rewards are normalised (SB3's VecNormalize)
+    :param seed: 0 to 2^32 - 1
+    :param total_timesteps: environment steps to train for. Algorithms that collect whole rollouts
+        (PPO, A2C, TRPO, RecurrentPPO, ARS, ``train_freq`` above 1 or in episodes) and ``n_envs``
+        above 1 may go on past them, to the end of the rollout; evaluations, status and provenance
+        say which step was reached
+    :param eval_freq: environment steps between evaluations
+    :param n_eval_episodes: episodes in each evaluation
+    :param eval_envs: evaluation episodes that are played side by side, which costs memory; None
+        for all of them. Part of the configuration, since the last bits of a policy's actions
+        depend on how many it is asked for at a time. Of no account with evaluation published
+    :param evaluation: fixed, the project's start states, the same for every run, or published,
+        the TD3 author's protocol: episodes one after another in an environment that is seeded
+        once, with seed + 100, for the late policies 100 of them
+    :param preset: name of a set of hyperparameters; None for the algorithm's first one
+    :param hyperparams: overrides on top of the preset
+    :param device: torch device
+    :raises ConfigError: where a value is out of range
+    """
+
+    label: str = ""
+    algo: str
+    env_id: str
+    env_kwargs: dict[str, Any] = field(default_factory=dict)
+    n_envs: int = 1
+    vec_env: str = "dummy"
+    normalize: bool = False
+    seed: int = 0
+    total_timesteps: int
+    eval_freq: int = 1_000
+    n_eval_episodes: int = 10
+    evaluation: str = "fixed"
+    preset: str | None = None
+    hyperparams: dict[str, Any] = field(default_factory=dict)
+    device: str = "cpu"
+    max_episode_steps: int | None = None
+    eval_envs: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.algo:
+            raise ConfigError("algo must name an algorithm, got ''")
+        object.__setattr__(self, "label", self.label or self.algo.split(":")[-1].lower())
+        if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,99}", self.label):
+            raise ConfigError(
+                "label must be lower-case letters, digits, '_', '.' and '-', at most 100,"
+                f" beginning with a letter or digit; got {self.label!r}"
+            )
+        for name, accepted in (("vec_env", VEC_ENVS), ("evaluation", PROTOCOLS)):
+            value = getattr(self, name)
+            if value not in accepted:
+                raise ConfigError(f"{name} must be {' or '.join(accepted)}, got {value!r}")
+        given = [name for name in OPTIONAL if getattr(self, name) is not None]
+        for name in ("seed", *POSITIVE, *given):
+            if type(getattr(self, name)) is not int:
+                raise ConfigError(f"{name} must be a whole number, got {getattr(self, name)!r}")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise ConfigError(f"seed must be from 0 to {MAX_SEED}, got {self.seed}")
+        for name in (*POSITIVE, *given):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be 1 or more, got {getattr(self, name)}")
+        if self.max_episode_steps is not None and "max_episode_steps" in self.env_kwargs:
+            raise ConfigError("max_episode_steps is given twice, in env_kwargs too")
+
+    @property
+    def directory(self) -> str:
+        """Where the run lies below its root: ``<label>/<env_id>_<seed>``."""
+        return f"{self.label}/{env_stem(self.env_id)}_{self.seed}"
+
+    @property
+    def is_as_registered(self) -> bool:
+        """Whether the environment has its registered arguments and time limit."""
+        return not self.env_kwargs and self.max_episode_steps is None
+
+    @property
+    def task(self) -> str:
+        """The environment's name, with the arguments and the time limit that it was given."""
+        given = sorted(self.env_kwargs.items())
+        if self.max_episode_steps is not None:
+            given.append(("max_episode_steps", self.max_episode_steps))
+        return " ".join([env_name(self.env_id), *map(str, given)])
+
+    def to_json(self) -> dict[str, Any]:
+        """The configuration as JSON-compatible values, without the optional ones not given."""
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name not in OPTIONAL or value is not None
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "RunConfig":
+        """The inverse of :meth:`to_json`.
+
+        :raises ConfigError: if something is missing, unknown or out of range
+        """
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise ConfigError(f"not the configuration of a run: {error}") from error

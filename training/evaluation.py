@@ -1,0 +1,212 @@
+"""The evaluation protocol: noise-free episodes from the same start states at every checkpoint."""
+
+import io
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from envs.rollout import Evaluation, Policy, evaluate
+from training.config import RunConfig
+from training.guard import evaluation_guarded, refuse_not_finite
+from training.players import Players
+from training.run_directory import EVALUATIONS, RunDirectory
+from training.signals import RunStopped
+
+FIRST_SEED = 10_000  # episode k of a checkpoint starts from reset(seed=FIRST_SEED + k)
+FINAL_FIRST_SEED = 20_000  # and of a late policy's scoring from reset(seed=FINAL_FIRST_SEED + k)
+N_FINAL_EPISODES = 100
+CURVE_ARRAYS = ("timesteps", "results", "ep_lengths", "successes")
+N_LATE = 10  # evaluation points at a run's end whose policies are scored on held-out starts
+
+
+class Evaluator:
+    """Evaluates at step 0, every ``eval_freq`` steps and at the last step, into evaluations.npz.
+
+    The last evaluation is recorded at the step that training reached: an algorithm that collects
+    whole rollouts, or steps several environments at once, may go on past ``total_timesteps``.
+
+    The policies at the last N_LATE of these points are *late* ones: they also play N_FINAL_EPISODES
+    episodes from held-out starts, or, with ``evaluation="published"``, after one seeding with the
+    run's seed + 100, as the curve's episodes do. The final policy is the last of them.
+
+    :param config: of the run
+    :param run: where the results are written
+    :param should_stop: asked at each step of an evaluation
+    :param patience: seconds for an evaluation to end once asked to stop, before it is broken off
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        run: RunDirectory,
+        should_stop: Callable[[], bool] = lambda: False,
+        patience: float = 0.0,
+    ) -> None:
+        self._run = run
+        self._config = config
+        self._should_stop = should_stop
+        self._patience = patience
+        self._asked_at: float | None = None
+        self._players = Players(config)
+        grid = [*range(0, config.total_timesteps, config.eval_freq), config.total_timesteps]
+        self._pending = grid
+        self._late_points = grid[-N_LATE:]
+        self._curve: dict[int, Evaluation] = {}  # by environment step
+        self._late: dict[int, Evaluation] = {}
+
+    def resume(self) -> None:
+        """Go on after the evaluations that evaluations.npz holds, if there have been any."""
+        if not (self._run.path / EVALUATIONS).exists():
+            return
+        with np.load(self._run.path / EVALUATIONS) as saved:
+            arrays = dict(saved)
+        self._curve = _from_arrays(arrays, "")
+        self._late = _from_arrays(arrays, "late_")
+        self._pending = self._pending[len(self._curve) :]
+        self._run.last_return = float([*self._curve.values()][-1].returns.mean())
+
+    def is_due(self, step: int) -> bool:
+        """Whether a grid point has come, the last one excepted.
+
+        :param step: environment steps so far
+        """
+        return len(self._pending) > 1 and self._pending[0] <= step
+
+    def catch_up(self, policy: Policy, step: int) -> bool:
+        """Evaluate if a grid point is due.
+
+        With several environments a step may pass grid points: it is recorded as those points.
+
+        :param step: environment steps so far
+        :return: whether the policy is the best so far
+        :raises RunStopped: if asked to stop; the grid point is then still to come
+        """
+        is_best = False
+        while self.is_due(step):
+            is_best |= self._evaluate(policy, self._pending[0])
+        return is_best
+
+    def finish(self, policy: Policy, step: int) -> bool:
+        """Evaluate the final policy, at the step reached and as the last of the late ones.
+
+        :param step: environment steps that were taken, ``total_timesteps`` or more
+        :return: whether the policy is the best so far
+        :raises RuntimeError: if they are fewer
+        :raises RunStopped: as :meth:`catch_up` does
+        """
+        if step < self._config.total_timesteps:
+            raise RuntimeError(
+                f"training ended at step {step}, short of {self._config.total_timesteps}"
+            )
+        is_best = self._evaluate(policy, step)
+        mean_return = self._late[step].returns.mean()
+        self._run.log(f"final policy, {N_FINAL_EPISODES} starts: mean return {mean_return:.2f}")
+        self.close()
+        return is_best
+
+    def close(self) -> None:
+        """Close the environments."""
+        self._players.close()
+
+    def _evaluate(self, policy: Policy, step: int) -> bool:
+        with evaluation_guarded(step):
+            evaluation = self._play(policy, FIRST_SEED, self._config.n_eval_episodes)
+            refuse_not_finite("return of the evaluation", evaluation.returns, step)
+            if self._pending[0] in self._late_points:
+                late = self._play(policy, FINAL_FIRST_SEED, N_FINAL_EPISODES, True)
+                refuse_not_finite("return of the evaluation", late.returns, step)
+                self._late[step] = late
+        best = max((each.returns.mean() for each in self._curve.values()), default=-np.inf)
+        self._curve[step] = evaluation
+        self._pending.pop(0)
+        self._run.last_return = float(evaluation.returns.mean())
+        self._run.log(f"step {step}: mean return {self._run.last_return:.2f}")
+        self._save()
+        return bool(evaluation.returns.mean() > best)
+
+    def _play(
+        self, policy: Policy, first_seed: int, n_episodes: int, measured: bool = False
+    ) -> Evaluation:
+        """Play from start states of consecutive seeds, or as published, if the run asks for it."""
+        seeds = range(first_seed, first_seed + n_episodes)
+        with global_generators_untouched():
+            return evaluate(self._players.play(policy, seeds, measured, self._heed_stop))
+
+    def _heed_stop(self) -> None:
+        if not self._should_stop():
+            return
+        now = time.monotonic()
+        if self._asked_at is None:
+            self._asked_at = now
+        if now - self._asked_at >= self._patience:
+            raise RunStopped(f"asked to stop in the evaluation at step {self._pending[0]}")
+
+    def _save(self) -> None:
+        """Write evaluations.npz: the format of SB3's EvalCallback, plus the late policies."""
+        arrays = _to_arrays(self._curve)
+        arrays |= {f"late_{name}": rows for name, rows in _to_arrays(self._late).items()}
+        if not self._pending:
+            (step, final) = [*self._late.items()][-1]
+            rows = _to_arrays({step: final})
+            arrays |= {f"final_{name}": rows[name][0] for name in rows if name != "timesteps"}
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]
+        self._run.write_bytes(EVALUATIONS, buffer.getvalue())
+
+
+@contextmanager
+def global_generators_untouched() -> Iterator[None]:
+    """Put Python's, NumPy's and torch's global generators back as they were.
+
+    SB3 trains from them, so an evaluation that drew from them would change the training.
+    """
+    python_state = random.getstate()
+    numpy_state = np.random.get_state()  # noqa: NPY002
+    torch_state = torch.get_rng_state()
+    try:
+        yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
+        torch.set_rng_state(torch_state)
+
+
+def _to_arrays(evaluations: dict[int, Evaluation]) -> dict[str, np.ndarray]:
+    """Evaluations by step as arrays with a row for each step; none without any."""
+    if not evaluations:
+        return {}
+    rows = [*evaluations.values()]
+    arrays = {
+        "timesteps": np.array([*evaluations]),
+        "results": np.array([each.returns for each in rows]),
+        "ep_lengths": np.array([each.lengths for each in rows]),
+    }
+    # All or none: an environment may report success at some endings only.
+    if all(each.successes is not None for each in rows):
+        arrays["successes"] = np.array([each.successes for each in rows])
+    for name in rows[0].measures:
+        arrays[name] = np.array([each.measures[name] for each in rows])
+    return arrays
+
+
+def _from_arrays(arrays: dict[str, np.ndarray], prefix: str) -> dict[int, Evaluation]:
+    """The inverse of :func:`_to_arrays`; empty where there is nothing of that prefix."""
+    named = {
+        name.removeprefix(prefix): values
+        for name, values in arrays.items()
+        if (name.startswith(prefix) if prefix else name in CURVE_ARRAYS)
+    }
+    measures = [name for name in named if name not in CURVE_ARRAYS]
+    return {
+        int(step): Evaluation(
+            returns=named["results"][row],
+            lengths=named["ep_lengths"][row],
+            successes=named["successes"][row] if "successes" in named else None,
+            measures={name: named[name][row] for name in measures},
+        )
+        for row, step in enumerate(named.get("timesteps", ()))
+    }

@@ -1,0 +1,149 @@
+"""What a result was made with: package versions, commit, processor, command."""
+
+import hashlib
+import json
+import platform
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("gymnasium", "stable-baselines3", "sb3-contrib", "torch", "numpy")
+PHYSICS = "mujoco"  # an extra
+# What a result may depend on: a run is not continued under another of these.
+SOFTWARE = ("python", "packages", "git_commit", "git_changes", "cpu", "device")
+SEAL = "sha256"
+UNKNOWN = "not known"
+UNSEALED = "from before it had a digest"
+
+
+def describe_software(device: str) -> dict[str, Any]:
+    """Versions, commit, machine and command line of this process.
+
+    :param device: the torch device that the run uses
+    """
+    import torch
+
+    commit = git_commit()
+    return {
+        "python": platform.python_version(),
+        "packages": package_versions(),
+        "git_commit": commit,
+        "git_clean": None if commit is None else _git("status", "--porcelain") == "",
+        "git_changes": git_changes(),
+        "platform": platform.platform(),
+        "cpu": _cpu_name(),
+        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
+        "torch_threads": torch.get_num_threads(),
+        "command": sys.argv,
+    }
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that results depend on; of MuJoCo's where it is installed."""
+    versions = {name: version(name) for name in PACKAGES}
+    try:
+        return {**versions, PHYSICS: version(PHYSICS)}
+    except PackageNotFoundError:
+        return versions
+
+
+@cache  # the code that runs is the one that was there at the start
+def git_commit() -> str | None:
+    """The commit of this project that is checked out; None where there is no repository.
+
+    Nor where it is installed within somebody else's repository.
+    """
+    tracked = _git("ls-files", "--error-unmatch", Path(__file__).name) is not None
+    return _git("rev-parse", "HEAD") if tracked else None
+
+
+@cache
+def git_changes() -> str | None:
+    """A digest of what has changed in the code since the commit; None if nothing has."""
+    changes = _git("diff", "HEAD", "--", ":/*.py", ":/*.toml") if git_commit() else None
+    return hashlib.sha256(changes.encode()).hexdigest()[:12] if changes else None
+
+
+def software_of(description: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a description that results may depend on, the packages' versions by name."""
+    known = {name: description[name] for name in SOFTWARE if name in description}
+    if "packages" in known:
+        known |= {PHYSICS: None, **known.pop("packages")}
+    return known
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What is not the same in two results of :func:`software_of`, in words."""
+    return [
+        f"{name} was {before.get(name, UNKNOWN)}, here it is {now.get(name, UNKNOWN)}"
+        for name in {**before, **now}
+        if before.get(name, UNKNOWN) != now.get(name, UNKNOWN)
+    ]
+
+
+def mixture(contents: Iterable[Mapping[str, Any]]) -> str | None:
+    """One line that says in what runs were not all made alike; None if they were.
+
+    :param contents: of provenance.json, one for each run
+    """
+    counts: dict[str, Counter[str]] = {}
+    for content in contents:
+        parts = [part["software"] for part in content.get("parts", ())] or [software_of(content)]
+        seen = {(name, str(value)) for part in parts for name, value in part.items()}
+        seen |= {("software", UNKNOWN) for part in parts if not part}
+        if content and SEAL not in content:
+            seen.add(("provenance.json", UNSEALED))
+        for name, value in seen:
+            counts.setdefault(name, Counter())[value] += 1
+    texts = []
+    for name, values in sorted(counts.items()):
+        if len(values) > 1 or {UNKNOWN, UNSEALED} & values.keys():
+            each = [f"{value} ({n} run{'s'[: n - 1]})" for value, n in sorted(values.items())]
+            texts.append(f"{name} {', '.join(each)}")
+    return f"These runs were not all made alike: {'; '.join(texts)}." if texts else None
+
+
+def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Content for a file that carries its own digest, since it holds times."""
+    return {**content, SEAL: _digest_of(content)}
+
+
+def is_whole(content: Mapping[str, Any]) -> bool:
+    """Whether a file's content is what was sealed; one from before there were seals may be."""
+    return SEAL not in content or content[SEAL] == _digest_of(content)
+
+
+def _digest_of(content: Mapping[str, Any]) -> str:
+    values = {name: value for name, value in content.items() if name != SEAL}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def _git(*arguments: str) -> str | None:
+    """Output of a git command on this project's repository; None where there is none."""
+    try:
+        finished = subprocess.run(
+            ["git", *arguments],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return finished.stdout.strip()
+
+
+def _cpu_name() -> str:
+    """The processor's model name; the architecture where the system does not tell."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

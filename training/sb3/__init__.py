@@ -1,0 +1,1 @@
+"""What is SB3's own: algorithms, hyperparameters, training, resuming."""
