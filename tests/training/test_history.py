@@ -359,6 +359,15 @@ def test_provenance_from_before_it_had_a_digest_is_taken_with_a_word(tmp_path: P
     assert "provenance.json from before it had a digest (1 run)" in mixture
 
 
+def test_a_seal_whose_name_is_damaged_is_not_taken_for_none(tmp_path: Path) -> None:
+    run = RunDirectory(made_up_run(tmp_path, "a", 0, [0.0, 1.0]))
+    content = (run.path / "provenance.json").read_bytes()
+    (run.path / "provenance.json").write_bytes(content.replace(b'"sha256"', b'"sha257"'))
+    assert not run.is_done()
+    with pytest.raises(ConfigError, match="is not what the run left"):
+        run.provenance()
+
+
 def test_a_margin_changed_in_hindsight_is_noticed_in_compare(tmp_path: Path) -> None:
     experiment = Experiment(
         description="",
