@@ -5,12 +5,15 @@ BIN := $(VENV)/bin
 EXPERIMENT ?= quick
 
 .DEFAULT_GOAL := help
-.PHONY: benchmark test test-slow lint format clean help
+.PHONY: benchmark implementations test test-slow lint format clean help
 
 benchmark: $(VENV)/installed ## train both TD3s on both tasks and write the comparison to reports/quick
 	$(BIN)/python -m benchmarks sweep $(EXPERIMENT)
 	-$(BIN)/python -m benchmarks fidelity > /dev/null
 	$(BIN)/python -m benchmarks report $(EXPERIMENT)
+
+implementations: $(VENV)/installed ## examine thirteen public TD3s, each in an environment of its own
+	$(BIN)/python -m benchmarks.fidelity.implementations
 
 test: $(VENV)/installed ## run the fast tests
 	$(BIN)/python -m pytest
@@ -32,7 +35,7 @@ clean: ## remove the environment and caches; runs and reports stay
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # Made anew only when what is to be installed changes.
 $(VENV)/installed: pyproject.toml constraints.txt

@@ -1,5 +1,6 @@
 """The command line: ``python -m benchmarks COMMAND``."""
 
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from benchmarks.choice import (
     compiled,
     find_experiment,
     recorded_experiment,
+    with_env_version,
     with_settings,
 )
 from benchmarks.experiments import Experiment
@@ -38,6 +40,7 @@ def sweep(
     max_episode_steps: int | None = None,
     eval_envs: int | None = None,
     check: bool = True,
+    env_version: Literal["v4", "v5"] | None = None,
     allow_mixed: bool = False,
     dry_run: bool = False,
 ) -> None:
@@ -70,12 +73,16 @@ def sweep(
         eval_envs: evaluation episodes played side by side, 1 or more; default: all of them
         check: let SB3's checker look at each environment before the first run
         allow_mixed: go on with runs that were begun with other software; provenance.json tells
+        env_version: of the paper's environments, in a folder <root>/paper_<version>/; default: v4,
+            in <root>/paper/
         dry_run: only show what would be done, and how long it would take
     """
     if looks and not until_decided:
         raise ConfigError("--looks goes with --until-decided")
     asked = looks if until_decided else None
     chosen, name = choose(experiment, algos, envs, seeds, total_timesteps, margin, asked)
+    if env_version:
+        chosen, name = with_env_version(chosen, name, env_version)
     if compile:
         chosen, name = compiled(chosen), f"{name}_compiled"
     chosen = with_settings(chosen, max_episode_steps=max_episode_steps, eval_envs=eval_envs)
@@ -145,43 +152,81 @@ def report(
 
 
 def compare(
-    directory: Annotated[Path, tyro.conf.Positional],
-    against: str = "td3_reference",
-    env_id: str | None = None,
-    root: Path = Path("runs/pendulum_verdict"),
+    sources: Annotated[tuple[str, ...], tyro.conf.Positional],
+    env: tuple[str, ...] = (),
+    at: int | None = None,
+    score: str | None = None,
     margin: float | None = None,
+    starts: tuple[str, ...] = (),
+    eval_freq: int = 5_000,
+    columns: tuple[str, ...] = (),
     output: Path = Path("reports"),
 ) -> None:
-    """Compare results that were made elsewhere with ours: the same verdict for any learning curves.
+    """Compare learning curves made anywhere, by the same verdict.
 
     Args:
-        directory: holds evaluations.npz files of SB3's EvalCallback, CSV files with the columns
-            seed, step, return, or TensorBoard event files as CleanRL writes them; one run a file
-            or many
-        against: the label of runs in --root, or another such directory
-        env_id: on which environment; default: the only one that the files name
-        root: the folder of the experiment that --against is taken from
+        sources: two or more, LABEL=PATH or PATH, a file or folder: run directories; what SB3's
+            EvalCallback or Monitor, rl-baselines3-zoo, CleanRL, the TD3 author's script, Tianshou
+            or openrlbenchmark write; CSV exports of Weights & Biases; other CSV files
+        env: on which environments; default: all that two sources have. A name without its version,
+            such as HalfCheetah, compares whatever version each source has
+        at: compare at this environment step; default: the largest common one
+        score: late_return, final_return (on held-out starts, of runs made here), final, last_10,
+            auc, max or max_of_mean; default: the first that all have, else last_10
         margin: the difference of returns too small to matter; default: the declared one
-        output: the page goes to <output>/compare.md too
+        starts: protocol, where all used this project's ten start states, published, where they were
+            drawn after reset(seed=seed + 100); or LABEL=protocol, of one source
+        eval_freq: environment steps between the values of a .npy file
+        columns: names in CSV files, such as seed=run_id step=global_step return=reward env=task
+            label=algo; without a seed a file is a run
+        output: all goes to a folder in <output>/compare
     """
-    from benchmarks.report.compare import compare_page
+    from benchmarks.analysis.contrast import Request
+    from benchmarks.analysis.sources.frame import parse_columns
+    from benchmarks.report.compare import write_comparison
 
-    write_page(compare_page(directory, against, env_id, root, margin), output / "compare.md")
+    request = Request(env, at, score, margin, starts)
+    options = parse_columns(eval_freq, columns)
+    print(write_comparison(sources, request, options, output / "compare", command_line()))
 
 
-def fidelity(output: Path = Path("reports")) -> None:
-    """Check that the reference TD3 is the published one, in less than a minute.
+def command_line() -> str:
+    """The command that is being carried out, as it would be typed."""
+    return shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
+
+
+def fidelity(
+    adapter: Annotated[str | None, tyro.conf.Positional] = None,
+    output: Path = Path("reports"),
+    full: bool = False,
+) -> None:
+    """Compare a TD3 with the published one; without ADAPTER, the reference and SB3's.
+
+    The exit status is 0 if it is equal, 1 if it differs, 2 if the adapter is broken.
 
     Args:
-        output: the page goes to <output>/fidelity.md too
+        adapter: my_module:Adapter, see docs/fidelity.md
+        output: the page goes to <output>/fidelity.md, of an adapter with its numbers
+            (fidelity.json) to <output>/<my_module>/
+        full: follow 200 updates, not 10, and try all seeded bugs, in about a minute
     """
+    from benchmarks.fidelity.report import write
+
+    if adapter is not None:
+        folder = output / adapter.partition(":")[0]
+        try:
+            page, status = write(adapter, folder, full)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+        print(f"{page}\nThis page: {folder / 'fidelity.md'}")
+        sys.exit(status)
     import torch
 
     from benchmarks.fidelity.page import fidelity_page
-    from benchmarks.report.page import FIDELITY_PAGE
+    from benchmarks.fidelity.report import FIDELITY_PAGE
 
     torch.set_num_threads(1)
-    page, passed = fidelity_page()
+    page, passed = fidelity_page(full)
     write_page(page, output / FIDELITY_PAGE)
     sys.exit(0 if passed else 1)
 

@@ -13,6 +13,7 @@ from benchmarks.experiments import (
     LOOKS,
     MARGINS,
     MIN_VERDICT,
+    MUJOCO,
     Experiment,
 )
 from training.config import ConfigError, RunConfig, refuse_alike
@@ -124,6 +125,21 @@ def compose(
         against=REFERENCE if REFERENCE in labels else next(iter(labels)),
         margins=MARGINS if margin is None else dict.fromkeys(env_ids, margin),
     )
+
+
+def with_env_version(experiment: Experiment, name: str, version: str) -> tuple[Experiment, str]:
+    """The experiment on another version of its environments, and what it is called then.
+
+    :raises ConfigError: if its environments have no such versions
+    """
+    steps = {
+        f"{env_id.rpartition('-')[0]}-{version}": value
+        for env_id, value in experiment.total_timesteps.items()
+        if env_id in MUJOCO
+    }
+    if len(steps) < len(experiment.total_timesteps):
+        raise ConfigError(f"env-version is for the experiment paper, not for {name}")
+    return replace(experiment, total_timesteps=steps), f"{name}_{version}"
 
 
 def compiled(experiment: Experiment) -> Experiment:

@@ -115,7 +115,9 @@ def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_whole(content: Mapping[str, Any]) -> bool:
     """Whether a file's content is what was sealed; one from before there were seals may be."""
-    return SEAL not in content or content[SEAL] == _digest_of(content)
+    if SEAL not in content:
+        return "parts" not in content  # seals and parts came together
+    return bool(content[SEAL] == _digest_of(content))
 
 
 def _digest_of(content: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """Training the reference TD3 into one run directory."""
 
+import importlib
 import io
 import json
 import time
@@ -257,6 +258,24 @@ def build_agent(
     except ValueError as error:
         raise ConfigError(f"{config.algo} on {config.env_id}: {error}") from error
     try:
-        return TD3(td3_config, rng, compile=hyperparameters[COMPILE])
+        return agent_class(config.algo)(td3_config, rng, compile=hyperparameters[COMPILE])
     except RuntimeError as error:
         raise ConfigError(f"{config.algo} cannot be compiled: {error}") from error
+
+
+def agent_class(algo: str) -> type[TD3]:
+    """The reference, or the subclass of it that ``td3_reference:my_module:MyTD3`` names.
+
+    :raises ConfigError: if there is none
+    """
+    _, _, name = algo.partition(":")
+    if not name:
+        return TD3
+    module, _, class_name = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), class_name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"there is no {name!r}: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, TD3)):
+        raise ConfigError(f"{name} must be a subclass of td3_reference.td3.TD3")
+    return found

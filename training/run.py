@@ -10,6 +10,11 @@ from training.run_directory import Progress
 REFERENCE = "td3_reference"
 
 
+def uses_reference(algo: str) -> bool:
+    """Whether it is the reference, or a subclass of it: ``td3_reference:my_module:MyTD3``."""
+    return algo.partition(":")[0] == REFERENCE
+
+
 def run(
     config: RunConfig,
     root: str | Path = "runs",
@@ -26,7 +31,7 @@ def run(
     :raises ConfigError: if the configuration cannot be run, before anything is written
     :raises training.signals.RunStopped: if it was asked to stop
     """
-    if config.algo == REFERENCE:
+    if uses_reference(config.algo):
         from training.reference import train_reference
 
         return train_reference(config, root, on_progress, should_stop, check, allow_mixed)
@@ -40,7 +45,7 @@ def hyperparameters_of(config: RunConfig) -> dict[str, Any]:
 
     :raises ConfigError: if a name in the configuration does not exist
     """
-    if config.algo == REFERENCE:
+    if uses_reference(config.algo):
         from training.reference import resolve_hyperparameters as resolve_reference
 
         return resolve_reference(config)
@@ -56,7 +61,7 @@ def refuse_impossible(config: RunConfig, check: bool = True) -> None:
     :raises ConfigError: if there is no such environment, algorithm or hyperparameter, or they do
         not go together
     """
-    if config.algo == REFERENCE:
+    if uses_reference(config.algo):
         from training.reference import inspect as inspect_reference
 
         inspect_reference(config, check)

@@ -1,1 +1,1 @@
-"""Is a TD3 the published one?"""
+"""Is a TD3 the published one? For any implementation; kit.py needs NumPy alone."""

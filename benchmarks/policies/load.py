@@ -10,7 +10,7 @@ from gymnasium.vector.utils import concatenate, create_empty_array
 from envs.controllers import CONTROLLERS, make_controller
 from envs.rollout import Env, Policy
 from training.config import ConfigError, RunConfig
-from training.run import REFERENCE
+from training.run import uses_reference
 from training.run_directory import RunDirectory
 from training.sb3.normalization import Normalization, NormalizedPolicy
 
@@ -75,7 +75,7 @@ def _from_run(path: Path, env: Env) -> LoadedPolicy:
     hyperparameters = settings["hyperparameters"]
     config = RunConfig.from_json(settings["config"])
     name = f"{config.label} {config.seed}"
-    if config.algo != REFERENCE:
+    if not uses_reference(config.algo):
         model = _sb3_model(path / "model.zip", config.algo)
         if config.normalize:
             model = NormalizedPolicy(model, _normalization(path / "normalization.npz"))

@@ -14,6 +14,7 @@ from markdown_it import MarkdownIt
 from benchmarks.analysis.comparisons import Comparison, compare
 from benchmarks.analysis.load import Results, load_results
 from benchmarks.experiments import DECLARED_FIRST, MIN_VERDICT
+from benchmarks.fidelity.report import FIDELITY_PAGE
 from benchmarks.latex import to_latex
 from benchmarks.plot_style import Picture
 from benchmarks.report import tables
@@ -22,7 +23,6 @@ from benchmarks.report.forest import forest_plot
 from benchmarks.report.wording import sentences
 from benchmarks.table import Table, to_markdown
 
-FIDELITY_PAGE = "fidelity.md"  # beside the reports, where python -m benchmarks fidelity leaves it
 PRINTED = ("verdicts", "summary", "learning_curves", "paper")  # tables for the terminal
 PAGE = "report.html"
 VERDICTS = "verdicts.json"  # the comparisons as records

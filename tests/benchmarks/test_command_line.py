@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command_line
-from benchmarks.choice import choose, compiled, recorded_experiment
+from benchmarks.choice import choose, compiled, recorded_experiment, with_env_version
 from benchmarks.experiments import EXPERIMENT_FILE, EXPERIMENTS, declaration_hash
 from training.config import ConfigError
 from training.run_directory import RunDirectory
@@ -160,3 +160,12 @@ def test_compiling_without_a_compiler_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ConfigError, match="needs a C\\+\\+ compiler"):
         compiled(EXPERIMENTS["quick"])
+
+
+def test_the_paper_s_experiment_can_run_on_newer_environments() -> None:
+    newer, name = with_env_version(EXPERIMENTS["paper"], "paper", "v5")
+    assert name == "paper_v5"
+    assert {env_id.rpartition("-")[2] for env_id in newer.total_timesteps} == {"v5"}
+    assert len(newer.total_timesteps) == len(EXPERIMENTS["paper"].total_timesteps)
+    with pytest.raises(ConfigError, match="env-version is for the experiment paper"):
+        with_env_version(EXPERIMENTS["quick"], "quick", "v5")

@@ -12,9 +12,9 @@ from benchmarks.analysis.load import groups, load_results
 from benchmarks.experiments import EXPERIMENT_FILE, Experiment
 from benchmarks.optimum.tasks import has_optimum
 from benchmarks.policies.record import run_of
-from benchmarks.report.compare import compare_page
 from benchmarks.report.gallery import showcase
 from benchmarks.sweep.scheduler import refuse_mismatch
+from tests.helpers.comparison import compare_page
 from tests.helpers.made_up_runs import made_up_run
 from training.config import ConfigError, RunConfig, env_name, env_stem, refuse_alike
 from training.sb3.algorithms import environment_family
@@ -63,7 +63,7 @@ def test_a_declared_margin_holds_wherever_the_runs_are_compared(tmp_path: Path) 
     assert each.verdict
     assert each.verdict.typical.margin == 7.5
     for env_id in (None, "Own-v1", "my.module:Own-v1"):
-        page = compare_page(root / "a", "b", env_id, root)
+        page = compare_page(root, env_id)
         assert f"Margin: declared in {root / EXPERIMENT_FILE}" in page
         assert "[-17.4, 17.4] | [-22.7, 22.7] |    7.5 |" in page
 
@@ -75,7 +75,7 @@ def test_a_margin_declared_with_arguments_for_all_runs_holds_in_compare(tmp_path
             made_up_run(tmp_path, label, seed, [0.0, 1.0 + seed], "my.module:Own-v1",
                         env_kwargs=kwargs)  # fmt: skip
     (tmp_path / EXPERIMENT_FILE).write_text(json.dumps(OWN.to_json()))
-    page = compare_page(tmp_path / "a", "b", root=tmp_path)
+    page = compare_page(tmp_path)
     assert f"Margin: declared in {tmp_path / EXPERIMENT_FILE}" in page
 
 

@@ -31,12 +31,17 @@ for command in (
     "report runs --root . --output reports",
     "record random --env-id CartPole-v1 --output recording",
     "scores random --env-id MountainCarContinuous-v0 --episodes 2 --output reports",
-    "compare runs/a --against b --root runs --output reports",
+    "compare runs/a runs/b --output reports",
 ):
     sys.argv = ["benchmarks", *command.split()]
     main()
 """
-LEFT = ("reports/runs/report.html", "recording.gif", "reports/scores.md", "reports/compare.md")
+LEFT = (
+    "reports/runs/report.html",
+    "recording.gif",
+    "reports/scores.md",
+    "reports/compare/a_vs_b/compare.md",
+)
 
 
 @pytest.fixture

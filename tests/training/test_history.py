@@ -12,9 +12,9 @@ import train_sb3
 from benchmarks.analysis.load import load_results
 from benchmarks.experiments import Experiment
 from benchmarks.policies.load import load_policy
-from benchmarks.report.compare import compare_page
 from benchmarks.report.page import write_report
 from benchmarks.sweep.scheduler import refuse_other_software
+from tests.helpers.comparison import compare_page
 from tests.helpers.made_up_runs import edit_provenance, made_up_run, set_optimum
 from training import provenance, run_directory
 from training.config import ConfigError, RunConfig
@@ -254,7 +254,7 @@ def test_a_report_over_a_mixture_says_so_at_its_top(
         assert f"{value} (1 run)" in line
         assert "(2 runs)" in line
     assert page.index("not all made alike") < page.index('class="verdict"')
-    assert "not all made alike" in compare_page(runs / "a", "b", root=runs)
+    assert "not all made alike" in compare_page(runs)
 
 
 def flips(content: bytes, count: int) -> list[bytes]:
@@ -359,6 +359,15 @@ def test_provenance_from_before_it_had_a_digest_is_taken_with_a_word(tmp_path: P
     assert "provenance.json from before it had a digest (1 run)" in mixture
 
 
+def test_a_seal_whose_name_is_damaged_is_not_taken_for_none(tmp_path: Path) -> None:
+    run = RunDirectory(made_up_run(tmp_path, "a", 0, [0.0, 1.0]))
+    content = (run.path / "provenance.json").read_bytes()
+    (run.path / "provenance.json").write_bytes(content.replace(b'"sha256"', b'"sha257"'))
+    assert not run.is_done()
+    with pytest.raises(ConfigError, match="is not what the run left"):
+        run.provenance()
+
+
 def test_a_margin_changed_in_hindsight_is_noticed_in_compare(tmp_path: Path) -> None:
     experiment = Experiment(
         description="",
@@ -372,8 +381,8 @@ def test_a_margin_changed_in_hindsight_is_noticed_in_compare(tmp_path: Path) -> 
             edit_provenance(made_up_run(tmp_path, label, seed, [0.0, 1.0], "Own-v1"), seconds=1.0)
     file = tmp_path / "experiment.json"
     file.write_text(json.dumps({**experiment.to_json(), "margins": {"Own-v1": 500.0}}))
-    assert "500" not in compare_page(tmp_path / "a", "b", root=tmp_path)
+    assert "500" not in compare_page(tmp_path)
     declared = {**experiment.to_json()["declaration"], "margins": {"Own-v1": 500.0}}
     file.write_text(json.dumps({**experiment.to_json(), "declaration": declared}))
     with pytest.raises(ConfigError, match="changed after the runs began"):
-        compare_page(tmp_path / "a", "b", root=tmp_path)
+        compare_page(tmp_path)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from benchmarks.analysis.settings import differences, in_words
-from benchmarks.report.compare import compare_page
 from benchmarks.report.page import write_report
+from tests.helpers.comparison import compare_page
 from tests.helpers.made_up_runs import made_up_run, set_optimum
 from training.config import RunConfig
 from training.run import hyperparameters_of
@@ -135,5 +135,5 @@ def test_they_stand_below_the_verdict(
     records = json.loads((tmp_path / "report/verdicts.json").read_text())
     settings = [["n_envs", 1, 2], ["gamma", 0.9, 0.8]]
     assert [record["settings"] for record in records[:2]] == [settings, []]
-    compared = compare_page(tmp_path / "runs/a", "b", root=tmp_path / "runs")
+    compared = compare_page(tmp_path / "runs")
     assert "n_envs 1 / 2; gamma 0.9 / 0.8." in compared

@@ -1,6 +1,5 @@
 """Learning curves made elsewhere: files as their makers write them, read back."""
 
-import inspect
 import pickle
 import zipfile
 from pathlib import Path
@@ -14,14 +13,16 @@ from stable_baselines3.common.callbacks import EvalCallback
 from stable_baselines3.common.monitor import Monitor
 from torch.utils.tensorboard import SummaryWriter
 
-from benchmarks.analysis.sources import EPISODES, FORMATS, read_runs
+from benchmarks.analysis.sources.cleanrl import TAG
+from benchmarks.analysis.sources.frame import KEYS, Options
+from benchmarks.analysis.sources.source import read_source
 from tests.helpers.made_up_runs import made_up_run
 from training.config import ConfigError
 
 Points = list[tuple[int, float]]
 
 
-def write_events(folder: Path, points: Points, tag: str = EPISODES) -> Path:
+def write_events(folder: Path, points: Points, tag: str = TAG) -> Path:
     """Log as CleanRL does; gives the event file."""
     writer = SummaryWriter(str(folder))
     writer.add_text("hyperparameters", "|param|value|")
@@ -45,15 +46,21 @@ def write_evaluations(folder: Path, **arrays: Any) -> Path:
     return folder / "evaluations.npz"
 
 
+def runs_of(path: Path, **options: Any) -> list[tuple[str, str, str]]:
+    """(env_id, label, run) of all runs."""
+    return sorted(
+        set(
+            read_source(path, options=Options(**options))
+            .curves[KEYS]
+            .itertuples(index=False, name=None)
+        )
+    )
+
+
 def points(directory: Path) -> list[tuple[str, int, float]]:
     """(run, step, return) of all rows."""
-    rows = read_runs(directory).curves[["run", "step", "mean_return"]]
+    rows = read_source(directory).curves[["run", "step", "mean_return"]]
     return sorted(rows.itertuples(index=False, name=None))
-
-
-@pytest.mark.parametrize("kind", FORMATS, ids=lambda kind: kind.pattern)
-def test_an_adapter_has_at_most_twenty_lines(kind: Any) -> None:
-    assert len(inspect.getsource(kind.read).strip().splitlines()) <= 20
 
 
 def test_what_an_eval_callback_wrote_is_read_beside_its_logs(tmp_path: Path) -> None:
@@ -79,30 +86,23 @@ def test_what_an_eval_callback_wrote_is_read_beside_its_logs(tmp_path: Path) -> 
                 (f"seed_{seed}", 100 * (i + 1), arrays["results"][i].mean()) for i in (0, 1)
             ]
     assert points(tmp_path) == expected
-    runs = read_runs(tmp_path)
-    assert not runs.are_ours
-    assert runs.scores["mean_return"].tolist() == [expected[1][2], expected[3][2]]
-    assert runs.scores["step"].tolist() == [200, 200]
+    runs = read_source(tmp_path)
+    assert runs.curves["final_return"].isna().all()
     assert runs.left_out == []
 
 
 def test_one_csv_file_of_many_seeds_reads_as_many_files_of_one(tmp_path: Path) -> None:
-    write_csv(tmp_path / "one/all.csv", "0,100,-5\n0,200,-4\n7,200,-3.5\n7,100,-6")
+    write_csv(tmp_path / "one/all.csv", "0,100,-5\n7,100,-6\n0,200,-4\n7,200,-3.5")
     write_csv(tmp_path / "many/a.csv", "0,100,-5\n0,200,-4")
-    write_csv(tmp_path / "many/b/b.csv", "x,200,-3.5,7\nx,100,-6,7", "note,step,return,seed")
+    write_csv(tmp_path / "many/b/b.csv", "x,100,-6,7\nx,200,-3.5,7", "note,step,return,seed")
     expected = [("0", 100, -5.0), ("0", 200, -4.0), ("7", 100, -6.0), ("7", 200, -3.5)]
     assert points(tmp_path / "one") == points(tmp_path / "many") == expected
-    assert read_runs(tmp_path / "one").scores["mean_return"].tolist() == [-4.0, -3.5]
 
 
-def test_cleanrl_runs_are_scored_by_the_episodes_of_their_last_tenth(tmp_path: Path) -> None:
-    episodes = [(100, -9.0), (899, -8.0), (900, -4.0), (900, -3.0), (1_000, -2.0)]
+def test_a_cleanrl_folder_tells_environment_experiment_and_seed(tmp_path: Path) -> None:
+    episodes = [(100, -9.0), (900, -4.0), (900, -3.0), (1_000, -2.0)]
     write_events(tmp_path / "Hopper-v4__td3_continuous_action__3__1700000000", episodes)
-    runs = read_runs(tmp_path)
-    ((key, row),) = runs.scores.iterrows()
-    assert key == ("Hopper-v4", "td3_continuous_action", "3")
-    assert row["mean_return"] == -3.0
-    assert row["step"] == 1_000
+    assert runs_of(tmp_path) == [("Hopper-v4", "td3_continuous_action", "3")]
     assert points(tmp_path) == sorted(("3", *episode) for episode in episodes)
 
 
@@ -114,23 +114,25 @@ def test_another_folder_of_events_is_a_run_by_its_own_name(tmp_path: Path) -> No
 
 def test_no_event_is_left_out_of_many(tmp_path: Path) -> None:
     write_events(tmp_path / "run", [(step, step % 7) for step in range(10_001)])
-    assert len(read_runs(tmp_path).curves) == 10_001  # TensorBoard shows a sample of 10,000
+    assert len(read_source(tmp_path).curves) == 10_001  # TensorBoard shows a sample of 10,000
 
 
 def test_our_runs_say_what_they_are_and_have_their_further_starts(tmp_path: Path) -> None:
     made_up_run(tmp_path, "td3", 3, [-3.0, -2.0], env_id="my:Env-v3", n_eval_episodes=2)
-    runs = read_runs(tmp_path)
-    ((key, row),) = runs.scores.iterrows()
-    assert key == ("Env-v3", "td3", "3")
-    assert row.dropna().to_dict() == {
-        "step": 100, "mean_return": -2.0, "fixed_starts": 2, "final_return": -20.0
-    }  # fmt: skip
-    assert runs.are_ours
+    runs = read_source(tmp_path)
+    assert runs_of(tmp_path) == [("Env-v3", "td3", "3")]
+    last = runs.curves.iloc[-1]
+    assert last[["step", "mean_return", "fixed_starts", "final_return"]].tolist() == [
+        100,
+        -2,
+        2,
+        -20,
+    ]
 
 
 def test_arguments_of_an_environment_make_it_another(tmp_path: Path) -> None:
     made_up_run(tmp_path, "td3", 0, [-3.0, -2.0], env_id="rocket-v0", env_kwargs={"dt": 0.02})
-    assert read_runs(tmp_path).curves["env_id"].unique().tolist() == ["rocket-v0 ('dt', 0.02)"]
+    assert read_source(tmp_path).curves["env_id"].unique().tolist() == ["rocket-v0 ('dt', 0.02)"]
 
 
 def test_runs_of_ours_that_are_not_complete_are_left_out_and_named(tmp_path: Path) -> None:
@@ -138,7 +140,7 @@ def test_runs_of_ours_that_are_not_complete_are_left_out_and_named(tmp_path: Pat
     stopped = made_up_run(tmp_path, "td3", 1, [-3.0, -2.0])
     (stopped / "status.json").write_text('{"state": "interrupted", "digests": {}}')
     write_evaluations(stopped / "checkpoint/000000000100", timesteps=[0], results=[[1.0]])
-    runs = read_runs(tmp_path)
+    runs = read_source(tmp_path)
     assert runs.curves["run"].unique().tolist() == ["0"]
     assert runs.left_out == ["td3/Pendulum-v1_1/evaluations.npz"]
 
@@ -146,25 +148,25 @@ def test_runs_of_ours_that_are_not_complete_are_left_out_and_named(tmp_path: Pat
 def test_files_of_the_same_kind_without_a_curve_are_named(tmp_path: Path) -> None:
     write_csv(tmp_path / "a.csv", "0,100,-5")
     write_csv(tmp_path / "progress.csv", "100,1", "time/total_timesteps,time/fps")
-    assert read_runs(tmp_path).left_out == ["progress.csv"]
+    assert read_source(tmp_path).left_out == ["progress.csv"]
 
 
 def test_a_directory_must_hold_one_format(tmp_path: Path) -> None:
-    accepted = ("evaluations.npz", "seed, step, return", EPISODES)
+    accepted = ("evaluations.npz", "seed, step, return", TAG)
     write_csv(tmp_path / "nothing.csv", "1,2", "a,b")
     write_events(tmp_path / "other", [(1, 1.0)], tag="rollout/ep_rew_mean")
     with pytest.raises(ConfigError, match="holds no complete run") as none:
-        read_runs(tmp_path)
+        read_source(tmp_path)
     write_csv(tmp_path / "a.csv", "0,100,-5")
     write_evaluations(tmp_path, timesteps=[100], results=[[1.0]])
     with pytest.raises(ConfigError, match=r"holds evaluations\.npz .* and CSV") as several:
-        read_runs(tmp_path)
+        read_source(tmp_path)
     for error in (none, several):
         assert all(name in str(error.value) for name in accepted)
         assert "\n" not in str(error.value)
-    for name in ("missing", "a.csv"):
-        with pytest.raises(ConfigError, match=f"{name} must be a directory"):
-            read_runs(tmp_path / name)
+    for name in ("missing",):
+        with pytest.raises(ConfigError, match=f"{name} must be a file or directory"):
+            read_source(tmp_path / name)
 
 
 def truncated(file: Path) -> Path:
@@ -196,7 +198,7 @@ DAMAGED = {
     "a long row": lambda d: write_csv(d / "a.csv", "0,1,2\n0,2,3,"),
     "no seed": lambda d: write_csv(d / "a.csv", ",1,2"),
     "short line": lambda d: write_csv(d / "a.csv", "0,1"),
-    "mixed CSV": lambda d: write_csv(d / "a.csv", "0,1,2,A\n0,1,3,B", "seed,step,return,env"),
+    "mixed CSV": lambda d: write_csv(d / "a.csv", "0,1,2,A\n0,1,3,B", "seed,step,return,task"),
     "empty events": lambda d: empty(d, "events.out.tfevents.1"),
     "cut events": lambda d: truncated(write_events(d, [(1, 1.0), (2, 2.0)])),
     "NaN episode": lambda d: write_events(d, [(1, np.nan)]),
@@ -208,7 +210,7 @@ DAMAGED = {
 def test_a_damaged_file_is_named_in_one_line(damage: str, tmp_path: Path) -> None:
     file = DAMAGED[damage](tmp_path / "run")
     with pytest.raises(ConfigError) as error:
-        read_runs(tmp_path)
+        read_source(tmp_path)
     assert str(file) in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -223,8 +225,8 @@ class Surprise:
 def test_a_damaged_file_of_another_format_is_left_out_and_named(tmp_path: Path) -> None:
     write_evaluations(tmp_path / "0", timesteps=[100], results=[[1.0]])
     (tmp_path / "0/progress.csv").touch()  # as SB3's logger leaves it before its first dump
-    runs = read_runs(tmp_path)
-    assert runs.kind.pattern == "evaluations.npz"
+    runs = read_source(tmp_path)
+    assert runs.kind.patterns == ("evaluations.npz",)
     assert runs.left_out == ["0/progress.csv"]
 
 
@@ -237,11 +239,11 @@ def test_pickles_are_never_loaded(tmp_path: Path) -> None:
         assert b"unpickled" in archive.read("results.npy")
     for name in ("array", "file"):
         with pytest.raises(ConfigError, match="cannot read"):
-            read_runs(tmp_path / name)
+            read_source(tmp_path / name)
 
 
 def test_a_run_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     write_csv(tmp_path / "a.csv", "0,100,-5")
     write_csv(tmp_path / "b.csv", "0,200,-5")
     with pytest.raises(ConfigError, match=r"must hold a run once, got a\.csv and b\.csv"):
-        read_runs(tmp_path)
+        read_source(tmp_path)

@@ -1,0 +1,236 @@
+"""Sources -> the sides of a comparison: on one environment, at the same steps, by one score."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.analysis.sources.source import Source
+from benchmarks.analysis.statistics import (
+    Values,
+    area_under_curve,
+    final,
+    last_10,
+    maximum,
+)
+from training.config import ConfigError, env_name
+from training.run_directory import RunDirectory
+
+HELD_OUT = ("late_return", "final_return")  # scores that only runs of this project have
+SCORES = {  # name -> what it is; each is one number for a run
+    "late_return": "mean of the late policies on held-out starts",
+    "final_return": "mean of the final policy on held-out starts",
+    "final": "the last evaluation",
+    "last_10": "mean of the last ten evaluations (all, when fewer)",
+    "auc": "area under the learning curve divided by its steps",
+    "max": "each run's highest evaluation, biased upwards",
+    "max_of_mean": "the evaluation at the step where the mean over runs is highest, biased upwards",
+}
+EPISODE_POINTS = 100  # of a grid where nobody evaluated
+NEAR = 0.9  # of the way that a common step must have come to be the end of a comparison
+
+
+@dataclass(frozen=True)
+class Side:
+    """Runs of one implementation on one environment.
+
+    :param env_id: as the files call it, empty where they do not
+    :param rows: of :attr:`Source.curves`
+    """
+
+    name: str
+    env_id: str
+    source: Source
+    rows: pd.DataFrame
+
+    @property
+    def runs(self) -> list[pd.DataFrame]:
+        """The rows of each run."""
+        return [rows for _, rows in self.rows.groupby(["env_id", "run"])]
+
+    @property
+    def names(self) -> list[str]:
+        """What the runs are called, mostly by their seeds."""
+        return [str(rows["run"].iloc[0]) for rows in self.runs]
+
+    @property
+    def last_steps(self) -> list[float]:
+        """The last step of each run."""
+        return [float(rows["step"].max()) for rows in self.runs]
+
+    @property
+    def ends(self) -> str:
+        """The last steps of all runs in words."""
+        steps = self.last_steps
+        return " to ".join(dict.fromkeys(f"{step:,.0f}" for step in (min(steps), max(steps))))
+
+    @cached_property
+    def made_here(self) -> list[RunDirectory]:
+        """Where this project made the runs; none unless it made them all."""
+        folders = dict.fromkeys((self.source.root / file).parent for file in self.rows["file"])
+        runs = [RunDirectory(folder) for folder in folders]
+        return runs if all(run.read_json("status.json") and run.settings() for run in runs) else []
+
+    def on(self, grid: Values) -> Values:
+        """The curves, shape (num_runs, num_points): evaluations at, or else last before, a step.
+
+        Of training episodes, the mean of those that ended since the step before; where none did,
+        the value there.
+        """
+        return np.array([self._on(rows, grid) for rows in self.runs])
+
+    def _on(self, rows: pd.DataFrame, grid: Values) -> Values:
+        steps, returns = rows["step"].to_numpy(float), rows["mean_return"].to_numpy(float)
+        if not self.source.kind.is_episodes:
+            values: Values = returns[np.maximum(np.searchsorted(steps, grid, side="right") - 1, 0)]
+            return values
+        means = pd.Series(returns).groupby(np.searchsorted(grid, steps)).mean()
+        return means.reindex(range(len(grid))).ffill().bfill().to_numpy()
+
+
+def environments(sources: Sequence[Source], names: Sequence[str]) -> list[str]:
+    """The environments to compare on, as named or, without names, all that two sources have.
+
+    :return: one empty name where no file tells any
+    :raises ConfigError: if there is none, or it is not clear which
+    """
+    if names:
+        return [env_name(name) for name in names]
+    known = [set(source.curves["env_id"]) for source in sources]
+    silent = sum("" in env_ids for env_ids in known)
+    counts = Counter(env_id for env_ids in known for env_id in env_ids if env_id)
+    shared = sorted(env_id for env_id, count in counts.items() if count + silent > 1)
+    if not counts:
+        return [""]
+    if not shared or (silent and len(shared) > 1):
+        raise ConfigError(
+            "env must be one that two sources have, or a name without its version to compare"
+            f" versions of it: {told(sources)}"
+        )
+    return shared
+
+
+def sides_on(sources: Sequence[Source], name: str) -> list[Side]:
+    """The runs of each source on an environment, or on one that its files do not tell.
+
+    A source of several implementations is split in as many sides.
+
+    :param name: with or without version
+    :raises ConfigError: if fewer than two have it, or a source has several versions of it
+    """
+    sides = []
+    for source in sources:
+        env_ids = {env_id for env_id in source.curves["env_id"] if env_id}
+        chosen = {each for each in env_ids if name in ("", each, without_version(each))}
+        if len(chosen) > 1:
+            raise ConfigError(
+                f"env must be one of {', '.join(sorted(chosen))}, all in {source.name}, got {name}"
+            )
+        rows = source.curves[source.curves["env_id"].isin([*chosen, ""])]
+        labels = sorted(set(rows["label"]))
+        for label in labels:
+            title = source.name if len(labels) == 1 else f"{source.name}:{label}"
+            sides.append(Side(title, "".join(chosen), source, rows[rows["label"] == label]))
+    if len(sides) < 2:
+        raise ConfigError(f"env must be one that two sources have, got {name}: {told(sources)}")
+    return sides
+
+
+def told(sources: Sequence[Source]) -> str:
+    """The environments of each source."""
+    return " and ".join(
+        f"{', '.join(sorted(set(source.curves['env_id']) - {''})) or 'something unknown'} in"
+        f" {source.name}"
+        for source in sources
+    )
+
+
+def without_version(env_id: str) -> str:
+    """An environment's name without its version."""
+    return re.sub(r"-v\d+$", "", env_id)
+
+
+def common_step(sides: Sequence[Side], at: int | None) -> float:
+    """Where the comparison ends: at a given step, else the largest that all have in common.
+
+    Where evaluations have no step in common, or only early ones, it is where the first run ends.
+
+    :raises ConfigError: if a run does not reach the given step, or begins after it
+    """
+    shortest, side = min((min(side.last_steps), side.name) for side in sides)
+    if at is None:
+        common = set.intersection(*_steps(sides, shortest) or [set()])
+        return max((step for step in common if step >= NEAR * shortest), default=shortest)
+    begin = max(float(rows["step"].min()) for side in sides for rows in side.runs)
+    if not begin <= at <= shortest:
+        raise ConfigError(
+            f"at must be a step from {begin:,.0f} to {shortest:,.0f}, where a run of {side} ends,"
+            f" got {at:,}"
+        )
+    return float(at)
+
+
+def common_grid(sides: Sequence[Side], at: float) -> Values:
+    """The steps of all curves, up to a last one: those of all runs, else of the coarsest run.
+
+    Where all log training episodes, hundredths of the last step.
+
+    :raises ConfigError: if a run was not evaluated near the last step
+    """
+    steps = _steps(sides, at)
+    if not steps:
+        return at * np.arange(1.0, EPISODE_POINTS + 1.0) / EPISODE_POINTS
+    common = set.intersection(*steps)
+    shared = max(common, default=0.0)
+    if shared < NEAR * at:
+        common = min(steps, key=lambda run: len(run))
+    if max(common) < NEAR * at:
+        hint = f", such as {shared:,.0f}" if shared else ""
+        raise ConfigError(
+            f"at must be a step at which all were evaluated{hint}, got {at:,.0f}: a run was last"
+            f" evaluated at {max(common):,.0f} before"
+        )
+    return np.array(sorted(common))
+
+
+def _steps(sides: Sequence[Side], at: float) -> list[set[float]]:
+    """The steps at which each run was evaluated, up to a last one."""
+    return [
+        {float(step) for step in rows["step"] if step <= at}
+        for side in sides
+        if not side.source.kind.is_episodes
+        for rows in side.runs
+    ]
+
+
+def usual_score(sides: Sequence[Side], at: int | None) -> str:
+    """The score on held-out starts if all runs have it, at the same step; else last_10."""
+    ends = {step for side in sides for step in side.last_steps}
+    for name in HELD_OUT if at is None and len(ends) == 1 else ():
+        if all(side.rows[name].notna().all() for side in sides):
+            return name
+    return "last_10"
+
+
+def scores(side: Side, score: str, grid: Values) -> Values:
+    """One number for each run, shape (num_runs,).
+
+    :raises ConfigError: if there is no such score, or the runs do not have it
+    """
+    if score in HELD_OUT:
+        if side.rows[score].isna().any():
+            raise ConfigError(f"score must be another than {score}, which {side.name} has not")
+        return np.array([rows[score].iloc[0] for rows in side.runs])
+    curves = side.on(grid)
+    if score == "max_of_mean":
+        return np.asarray(curves[:, curves.mean(axis=0).argmax()])
+    if score == "auc":
+        return area_under_curve(curves, grid.astype(np.int64)) if len(grid) > 1 else curves[:, 0]
+    known = {"final": final, "last_10": last_10, "max": maximum}
+    if score not in known:
+        raise ConfigError(f"score must be one of {', '.join(SCORES)}, got {score}")
+    return known[score](curves)

@@ -1,0 +1,1 @@
+"""Learning curves made anywhere -> rows of one kind, a module for each format."""

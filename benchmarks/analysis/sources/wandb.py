@@ -1,0 +1,71 @@
+"""CSV exports of Weights & Biases, and what openrlbenchmark caches of it.
+
+Wide, as a chart exports: a column for each run, ``<run> - <metric>``, with its ``__MIN`` and
+``__MAX``. Long, as ``run.history()`` gives: a row for each step, one run or, with a column for
+their names, many.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.analysis.sources.frame import CsvFile, Options, from_run_name
+
+PATTERNS = ("*.csv",)
+ACCEPTED = "CSV exports of Weights & Biases, or run_df.csv and run.json of openrlbenchmark's cache"
+STEPS = ("global_step", "_step", "Step")  # the first that is there counts
+RETURNS = ("charts/episodic_return", "eval/mean_reward", "rollout/ep_rew_mean")
+RUNS = ("run_name", "run_id", "Name", "name")
+CONFIG = {"env_id": "env_id", "exp_name": "label", "seed": "run"}  # there -> here
+
+
+def read(files: list[Path], options: Options) -> pd.DataFrame | None:
+    """A file's runs; None for other CSV files."""
+    (file,) = files
+    table = CsvFile(file)
+    step = next((name for name in STEPS if name in table.columns), None)
+    if step is None:
+        return None
+    wide = [
+        name
+        for name in table.columns
+        if f"{name}__MIN" in table.columns and " - " in name and not name.endswith(" - _step")
+    ]
+    if wide:
+        return pd.concat(_column(table, step, name) for name in wide)
+    metric = next((name for name in RETURNS if name in table.columns), None)
+    if metric is None:
+        return None
+    rows = table.rows().dropna(subset=[metric])  # steps at which other things were logged
+    values = {"step": table.numbers(rows[step]), "mean_return": table.numbers(rows[metric])}
+    names = next((rows[name] for name in RUNS if name in table.columns), None)
+    if names is not None:
+        keys = pd.DataFrame([from_run_name(name) for name in names])
+        return pd.DataFrame(values).assign(**{str(name): keys[name].to_numpy() for name in keys})
+    return pd.DataFrame(values).assign(
+        **_config(file.with_name("run.json")) or from_run_name(file.stem)
+    )
+
+
+def _column(table: CsvFile, step: str, name: str) -> pd.DataFrame:
+    """A chart's run.
+
+    :raises ValueError: if it is a mean over a group of runs
+    """
+    rows = table.rows().dropna(subset=[name])
+    value, low, high = (table.numbers(rows[name + end]) for end in ("", "__MIN", "__MAX"))
+    if not (np.allclose(value, low, equal_nan=True) and np.allclose(value, high, equal_nan=True)):
+        raise ValueError(f"{name!r} lies between other MIN and MAX: export runs, not group means")
+    curve = pd.DataFrame({"step": table.numbers(rows[step]), "mean_return": value})
+    return curve.assign(**from_run_name(name.rpartition(" - ")[0]))
+
+
+def _config(file: Path) -> dict[str, str]:
+    """KEYS from openrlbenchmark's ``run.json``, older or newer; nothing where there is none."""
+    if not file.exists():
+        return {}
+    run = json.loads(file.read_text(encoding="utf-8"))
+    config = run.get("_attrs", run).get("config", {})
+    return {ours: str(config[name]) for name, ours in CONFIG.items() if name in config}

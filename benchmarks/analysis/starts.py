@@ -1,0 +1,81 @@
+"""What different start states add to a difference of returns, where the optimum is known.
+
+Starts differ far more than policies do. What the best policy earns from the starts that a run was
+scored on, subtracted from its score, leaves what is the policy's own.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+import gymnasium as gym
+import numpy as np
+
+from benchmarks.analysis.load import FIRST_CURVE_SEED
+from benchmarks.analysis.sides import Side
+from benchmarks.analysis.statistics import Values
+from benchmarks.optimum import values as optimal_returns
+from benchmarks.optimum.tasks import optimal_value, protocol_starts, solution, start_state
+from training.config import ConfigError
+
+PUBLISHED_SEED_OFFSET = 100  # added to a run's seed by the TD3 author's code
+MANY_STARTS = 10_000  # stand for all that an environment may start from
+N_EPISODES = 10  # of an evaluation, where a file does not tell
+UNKNOWN = "unknown"
+STARTS = {  # name -> what it is
+    "protocol": "the same starts for all runs, reset(seed=10000 + k)",
+    "published": "starts of each run's own, one after another after reset(seed=seed + 100)",
+    UNKNOWN: "starts that are not known",
+}
+
+
+def parse_starts(words: tuple[str, ...]) -> dict[str, str]:
+    """``protocol``, or ``label=protocol`` for some sources alone -> by label, empty for all.
+
+    :raises ConfigError: if there are no such starts
+    """
+    declared = {}
+    for word in words:
+        label, _, kind = word.rpartition("=")
+        if kind not in STARTS:
+            raise ConfigError(
+                f"starts must be protocol or published, or LABEL=protocol, got {word!r}"
+            )
+        declared[label] = kind
+    return declared
+
+
+def starts_of(side: Side, declared: Mapping[str, str]) -> str:
+    """Which of STARTS a side's curves were evaluated on: our own runs tell, of others users do."""
+    if side.rows["fixed_starts"].notna().all():
+        return "protocol"
+    return declared.get(side.source.name, declared.get("", UNKNOWN))
+
+
+def best_returns(side: Side, kind: str) -> Values:
+    """What the best policy earns from the starts of each run, shape (num_runs,).
+
+    :param kind: one of STARTS; from unknown ones, its mean over all starts
+    :raises ConfigError: if starts depend on the seed, and a run is not named by it
+    """
+    runs = side.names
+    if kind == "published":
+        if not all(run.isdigit() for run in runs):
+            raise ConfigError(f"starts=published needs runs of {side.name} named by their seeds")
+        return np.array([_after_seed(side.env_id, int(run)) for run in runs])
+    if kind == "protocol":
+        known = side.rows["fixed_starts"].max()
+        n = N_EPISODES if np.isnan(known) else int(known)
+        return np.full(len(runs), optimal_returns.mean_return(side.env_id, FIRST_CURVE_SEED, n))
+    starts = protocol_starts(side.env_id, MANY_STARTS)
+    return np.full(len(runs), solution(side.env_id).start_values(starts).mean())
+
+
+@lru_cache
+def _after_seed(env_id: str, seed: int) -> float:
+    """Mean V* over the starts of the TD3 author's evaluation of a run."""
+    env = gym.make(env_id)
+    states = []
+    for reset_seed in [seed + PUBLISHED_SEED_OFFSET, *[None] * (N_EPISODES - 1)]:
+        env.reset(seed=reset_seed)
+        states.append(start_state(env))
+    return float(optimal_value(env_id, np.array(states)).mean())

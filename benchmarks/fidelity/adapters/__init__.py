@@ -1,0 +1,1 @@
+"""How each implementation is driven, one file each."""

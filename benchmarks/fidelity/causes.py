@@ -1,0 +1,223 @@
+"""Why an implementation's numbers differ: the smallest set of switches that reproduces them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
+from itertools import combinations, product
+from typing import Any
+
+from benchmarks.fidelity.cases import CASES, JUDGED, WHAT, Values, deviation
+from benchmarks.fidelity.kit import follow
+from benchmarks.fidelity.published import Published, Switches
+
+Option = tuple[str, Any]  # a switch, and what it is turned to
+Found = Mapping[str, dict[int, Values]]  # an implementation's values by case and updates
+
+CAUSES: dict[Option, str] = {
+    ("critic_actions", "unit"): "the critic sees actions scaled to [-1, 1]",
+    ("actor_output", "no offset"): "the actor has no offset: half-width * tanh",
+    ("actor_output", "maximum"): "the actor has no offset: high * tanh",
+    ("actor_output", "unscaled"): "the actor's tanh is not scaled by the half-width",
+    ("actor_output", "first"): "the actor has the first dimension's half-width in all dimensions",
+    ("noise", "unscaled"): "target noise is not scaled by the half-width of the action range",
+    ("noise", "first"): "target noise has the first dimension's half-width in all dimensions",
+    ("noise", "none"): "there is no target noise",
+    ("noise_clip", False): "target noise is not clipped",
+    ("clip", "none"): "target actions are not clipped to the bounds",
+    ("clip", "unit"): "target actions are clipped to [-1, 1] whatever the bounds",
+    ("clip", "wrong unit"): "target actions in [-1, 1] are clipped to the environment's bounds",
+    ("clip", "first"): "target actions are clipped to the first dimension's bounds",
+    ("critics", "first"): "the target is one critic's value, not the minimum of two",
+    ("stops_at", "truncated"): "a truncated episode does not bootstrap",
+    ("huber", True): "the critics' loss is Huber's",
+    ("loss_factor", 0.5): "the critics' loss is halved",
+    ("epsilon", 1e-7): "Adam's epsilon is 1e-7",
+    ("epsilon", 1e-5): "Adam's epsilon is 1e-5",
+    ("gradient_clip", 0.5): "gradients are clipped to norm 0.5",
+    ("gradient_clip", 1.0): "gradients are clipped to norm 1",
+    ("delay", 1): "the actor and the targets move at every update",
+    ("delay", 3): "the actor and the targets move at every third update",
+    ("offset", 1): "the actor moves at updates 1, 3, 5, not 2, 4, 6",
+    ("targets", "every"): "the targets move at every update",
+    ("targets", "critics"): "the critics' targets move at every update",
+    ("order", "targets first"): "the targets move before the actor",
+    ("order", "actor first"): "the actor moves before the critics",
+    ("actor_loss", "minimum"): "the actor climbs the minimum of both critics",
+    ("actor_loss", "mean"): "the actor climbs the mean of both critics",
+}
+# Bands within which a simulation agrees: it and the implementation round independently, and other
+# compilers (XLA) differ more than a shift of weights does. A cause is worth more than this.
+AGREEMENT = 4.0
+AT_START = ("critic_actions", "actor_output")
+OF_TARGET = ("noise", "noise_clip", "clip", "critics", "stops_at", "huber", "loss_factor",
+             "epsilon", "gradient_clip")  # fmt: skip
+AFTERWARDS = ("targets", "order", "actor_loss", "loss_factor", "epsilon", "gradient_clip")
+
+
+@dataclass
+class Cause:
+    """One switch, in words, and the deviation that remains without it, in bands of rounding."""
+
+    switch: str
+    setting: Any
+    text: str
+    needed: float
+
+
+@dataclass
+class Explanation:
+    """Why numbers differ.
+
+    :param residual: largest deviation of the implementation from the published update with these
+        switches, in any case up to update 3
+    :param unexplained: where the search ended without success; empty when all is explained
+    :param alternatives: other sets of the same size which these cases cannot tell apart
+    """
+
+    causes: list[Cause] = field(default_factory=list)
+    residual: float = 0.0
+    unexplained: str = ""
+    alternatives: list[str] = field(default_factory=list)
+
+
+def explain(found: Found) -> Explanation:
+    """Find the causes stage by stage, each from what its signature shows.
+
+    At 0 updates: units and the actor's output. Which networks moved at which update: delay and
+    targets. The critics at 1: how the target is computed. All values up to 3: the actor's loss,
+    and the order.
+    """
+    start = Stage(found, JUDGED[:1], WHAT)
+    target = Stage(found, JUDGED[:2], WHAT[1:3])
+    whole = Stage(found, JUDGED, WHAT)
+    at_start = start.search(Switches(), AT_START, 2)
+    if not at_start:
+        return Explanation(unexplained="the values before the first update")
+    of_target = target.search(at_start[0], OF_TARGET, 3)
+    if not of_target:
+        causes = list(named(at_start[0], start))
+        return Explanation(causes, unexplained="the critics after update 1")
+    for switches in of_target:
+        moved = [replace(switches, **schedule) for schedule in schedules(found)]
+        fits = [f for m in moved for f in whole.search(m, AFTERWARDS, 2)]
+        if fits:
+            fits.sort(key=lambda fit: len(changes(fit)))
+            others = [*(f for f in fits if len(changes(f)) == len(changes(fits[0]))), *of_target]
+            same = {texts(other): None for other in others if switches is of_target[0]}
+            same.pop(texts(fits[0]), None)
+            same.pop(texts(switches), None)
+            residual = whole.distance(fits[0])[1]
+            return Explanation(list(named(fits[0], whole)), residual, "", list(same))
+    return Explanation(list(named(of_target[0], target)), unexplained="the values up to update 3")
+
+
+@dataclass
+class Stage:
+    """What is compared in one step of the search: some updates and quantities, in all cases."""
+
+    found: Found
+    updates: Sequence[int]
+    what: tuple[str, ...]
+
+    def search(self, base: Switches, names: Sequence[str], size: int) -> list[Switches]:
+        """All smallest sets of further switches with which the numbers agree; empty if none."""
+        options = [option for option in CAUSES if option[0] in names]
+        for number in range(size + 1):
+            sets = (dict(chosen) for chosen in combinations(options, number))
+            variants = (replace(base, **s) for s in sets if len(s) == number)
+            fits = [switches for switches in variants if self.fits(switches)]
+            if fits:
+                return fits
+        return []
+
+    def fits(self, switches: Switches) -> bool:
+        """Whether the published update with switches agrees within the bands of rounding."""
+        return all(bands <= AGREEMENT for bands, _ in self._distances(switches))
+
+    def distance(self, switches: Switches) -> tuple[float, float]:
+        """The largest deviation, in bands and as a number."""
+        pairs = list(self._distances(switches))
+        return max(bands for bands, _ in pairs), max(number for _, number in pairs)
+
+    def _distances(self, switches: Switches) -> Iterator[tuple[float, float]]:
+        for name, values in self.found.items():
+            expected = simulate(name, switches, max(self.updates))
+            for n in self.updates:
+                number = deviation(values[n], expected[n], self.what)
+                yield number / CASES[name].band(n), number
+
+
+@cache
+def simulate(name: str, switches: Switches, updates: int) -> dict[int, Values]:
+    """What the published update with switches computes in a case."""
+    return follow(Published(CASES[name].problem, switches), name, updates)
+
+
+def schedules(found: Found) -> list[dict[str, Any]]:
+    """Delays, offsets and targets that fit which networks moved at which update, simplest first."""
+
+    def moved(what: str) -> list[bool]:
+        rows = found.values()
+        return [any((row[n][what] != row[n - 1][what]).any() for row in rows) for n in JUDGED[1:]]
+
+    fits = []
+    for delay, offset, targets in product((2, 1, 3), (0, 1), ("delayed", "every", "critics")):
+        due = [(n + offset) % delay == 0 for n in JUDGED[1:]]
+        every = targets != "delayed"
+        if moved("actor") == due and moved("q1_target") == [every or d for d in due]:
+            fits.append({"delay": delay, "offset": offset, "targets": targets})
+    return sorted(fits, key=lambda fit: len(changes(Switches(**fit))))
+
+
+def changes(switches: Switches) -> dict[str, Any]:
+    """The switches that are not at rest."""
+    rest = asdict(Switches())
+    return {name: value for name, value in asdict(switches).items() if value != rest[name]}
+
+
+def texts(switches: Switches) -> str:
+    """The switches in words."""
+    return "; ".join(CAUSES[option] for option in changes(switches).items())
+
+
+def named(switches: Switches, stage: Stage) -> Iterator[Cause]:
+    """Each switch in words, with the deviation without it."""
+    rest = asdict(Switches())
+    for name, value in changes(switches).items():
+        without = stage.distance(replace(switches, **{name: rest[name]}))[0]
+        yield Cause(name, value, CAUSES[name, value], without)
+
+
+PUBLISHED_DEFAULTS: dict[str, Any] = {
+    "gamma": 0.99, "tau": 0.005, "policy_noise": 0.2, "noise_clip": 0.5, "policy_freq": 2,
+    "learning_rate": 3e-4, "hidden_sizes": (256, 256), "batch_size": 256,
+    "buffer_size": 1_000_000, "learning_starts": 25_000, "exploration_noise": 0.1,
+}  # fmt: skip
+SIMULATED = ("gamma", "tau", "policy_noise", "noise_clip", "policy_freq", "learning_rate")
+
+
+def differing_defaults(defaults: Mapping[str, Any]) -> list[tuple[str, Any, Any, float | None]]:
+    """Setting, theirs, the author's, and the deviation after 10 updates where it is simulated.
+
+    :param defaults: an implementation's own settings, under the published names
+    """
+    rows = []
+    for name, value in defaults.items():
+        value = tuple(value) if isinstance(value, list) else value
+        author = PUBLISHED_DEFAULTS.get(name)
+        if value != author:
+            rows.append((name, value, author, simulated(name, value)))
+    return rows
+
+
+def simulated(name: str, value: Any, case: str = "pendulum_like") -> float | None:
+    """The deviation that one setting makes after 10 updates of the published algorithm."""
+    if name not in SIMULATED or not isinstance(value, int | float):
+        return None
+    problem = CASES[case].problem
+    if name == "policy_freq":
+        other = Published(problem, Switches(delay=int(value)))
+    else:
+        changed: dict[str, Any] = {name: value}
+        other = Published(replace(problem, **changed))
+    return deviation(follow(other, case, 10)[10], follow(Published(problem), case, 10)[10])

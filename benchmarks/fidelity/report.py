@@ -1,0 +1,210 @@
+"""What an examination found: fidelity.json, a page of text, a badge. Needs NumPy alone."""
+
+import importlib
+import inspect
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from benchmarks.fidelity.causes import differing_defaults, explain
+from benchmarks.fidelity.kit import (
+    BIT_EQUAL,
+    BROKEN,
+    DECLINED,
+    DIFFERS,
+    EXIT_STATUS,
+    ROUNDING,
+    UNEXPLAINED,
+    UNIT_ONLY,
+    examine,
+)
+
+MEANING = {
+    BIT_EQUAL: "It computes the published numbers bit by bit.",
+    ROUNDING: "It computes the published numbers up to rounding.",
+    UNIT_ONLY: "It is the published TD3 where actions lie in [-1, 1], and another elsewhere.",
+    DIFFERS: "It is not the published TD3, for the causes below.",
+    UNEXPLAINED: "It is not the published TD3; not all of the difference is explained.",
+    BROKEN: "The adapter is broken, so that nothing can be said of the TD3 behind it.",
+}
+COLOURS = {BIT_EQUAL: "brightgreen", ROUNDING: "brightgreen", UNIT_ONLY: "yellow", BROKEN: "grey"}
+DEFAULT_UPDATES, FULL_UPDATES = 10, 200
+FIDELITY_PAGE = "fidelity.md"  # the report takes the page in where it lies beside
+
+
+def load_adapter(name: str) -> type[Any]:
+    """The class that ``module:Class`` names.
+
+    :raises ValueError: if it has another form, or there is no such class
+    """
+    module, separator, attribute = name.partition(":")
+    if not (module and separator and attribute):
+        raise ValueError(f"an adapter must be named as my_module:Adapter, got {name!r}")
+    try:
+        found = importlib.import_module(module)
+    except Exception as error:  # whatever the adapter's library raises
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"cannot import the adapter {name}: {reason}") from error
+    adapter: type[Any] | None = getattr(found, attribute, None)
+    if adapter is None:
+        raise ValueError(f"there is no {attribute!r} in {module}")
+    return adapter
+
+
+def findings(adapter: type[Any], updates: int = DEFAULT_UPDATES) -> dict[str, Any]:
+    """Examine an adapter and look for causes: the content of fidelity.json."""
+    outcome = examine(adapter, updates)
+    verdict = outcome.verdict
+    record: dict[str, Any] = {
+        "adapter": f"{adapter.__module__}:{adapter.__qualname__}",
+        "adapter_lines": code_lines(adapter),
+        **versions(adapter),
+        "faults": outcome.faults,
+        "cases": [
+            {
+                "name": case.name,
+                "verdict": case.verdict,
+                "reason": case.reason,
+                "first_difference": case.first_difference,
+                "deviations": {n: max(row.values()) for n, row in case.deviations.items()},
+                "band": case.band(3),
+            }
+            for case in outcome.cases
+        ],
+    }
+    if EXIT_STATUS[verdict] == 1:
+        explanation = explain(outcome.values)
+        record["explanation"] = asdict(explanation)
+        if explanation.unexplained:
+            verdict = UNEXPLAINED
+    defaults = getattr(adapter, "defaults", None)
+    record["defaults"] = differing_defaults(defaults()) if defaults else None
+    return {"verdict": verdict, "exit_status": EXIT_STATUS[verdict], **record}
+
+
+def versions(adapter: type[Any]) -> dict[str, str]:
+    """What was examined, and in which environment."""
+    found = {"python": platform.python_version(), "numpy": np.__version__}
+    for package in (getattr(adapter, "package", None), "torch", "jax"):
+        if package:
+            try:
+                found[package] = metadata.version(package)
+            except metadata.PackageNotFoundError:
+                continue
+    package = getattr(adapter, "package", "")
+    return {"package": package, "version": found.get(package, ""), "environment": str(found)}
+
+
+def code_lines(adapter: type[Any]) -> int:
+    """Lines of the adapter's file that are neither blank nor a comment."""
+    source = inspect.getsource(inspect.getmodule(adapter) or adapter).splitlines()
+    return sum(bool(line.strip()) and not line.strip().startswith("#") for line in source)
+
+
+def page(record: dict[str, Any]) -> str:
+    """The findings as Markdown."""
+    name = f"{record['package'] or record['adapter']} {record['version']}".strip()
+    parts = [f"# Is {name} the published TD3?", f"**{record['verdict']}**. "
+             f"{MEANING[record['verdict']]}"]  # fmt: skip
+    if record["faults"]:
+        parts += ["## What is wrong with the adapter", bullets(record["faults"])]
+    if record["cases"]:
+        parts += ["## Largest deviation after so many updates", case_table(record["cases"])]
+    if "explanation" in record:
+        parts += ["## Causes", causes_text(record["explanation"])]
+    if record["defaults"]:
+        parts += ["## Default settings that differ from the author's",
+                  defaults_table(record["defaults"])]  # fmt: skip
+    parts += ["## Badge", f"    {badge(record)}"]
+    parts += [f"Adapter: {record['adapter']}, {record['adapter_lines']} lines."]
+    parts += [f"Environment: {record['environment']}."]
+    return "\n\n".join(parts) + "\n"
+
+
+def case_table(cases: Sequence[dict[str, Any]]) -> str:
+    """Each case with its deviations and verdict."""
+    columns = list(dict.fromkeys(n for case in cases for n in case["deviations"]))
+    rows = []
+    for case in cases:
+        found = case["deviations"]
+        numbers = [f"{found[n]:.1e}" if n in found else "" for n in columns]
+        verdict = case["verdict"]
+        if case["verdict"] == DECLINED:
+            verdict += f": {case['reason']}"
+        elif case["first_difference"] is not None:
+            verdict += f" from update {case['first_difference']}"
+        rows.append([case["name"], *numbers, f"{case['band']:.0e}", verdict])
+    note = (
+        "Equal means within the band of the case, which is ten times what a shift of all weights by"
+        " one unit in the last place makes (later updates have wider bands). The case asymmetric is"
+        " judged by the reference's generalisation: the author's code has one symmetric bound."
+    )
+    header = ["case", *map(str, columns), "band up to 3", "result"]
+    return f"{table(header, rows)}\n{note}"
+
+
+def causes_text(explanation: dict[str, Any]) -> str:
+    """The causes by name, each with what remains without it."""
+    causes = [
+        f"{cause['text']} (without this: {cause['needed']:.2g} times the band)"
+        for cause in explanation["causes"]
+    ]
+    text = bullets(causes)
+    if explanation["unexplained"]:
+        return f"{text}\n\nNo set of known causes reproduces {explanation['unexplained']}.".strip()
+    text += (
+        "\n\nThe published update with exactly these changes reproduces the implementation's"
+        f" numbers to {explanation['residual']:.0e} in all cases; each of these is needed."
+    )
+    if explanation["alternatives"]:
+        text += "\n\nNot told apart from: " + "; or: ".join(explanation["alternatives"]) + "."
+    return text
+
+
+def defaults_table(defaults: Sequence[Sequence[Any]]) -> str:
+    """Settings, and what each changes by itself."""
+    rows = [
+        [name, str(theirs), str(author), "not simulated" if moved is None else f"{moved:.1e}"]
+        for name, theirs, author, moved in defaults
+    ]
+    return table(["setting", "default", "author's", "deviation after 10 updates"], rows)
+
+
+def badge(record: dict[str, Any]) -> str:
+    """A line that a README can quote."""
+    verdict = record["verdict"]
+    text = quote(verdict.replace("-", "--"), safe="")
+    picture = f"https://img.shields.io/badge/published_TD3-{text}-{COLOURS.get(verdict, 'orange')}"
+    return f"![published TD3: {verdict.replace('[', '').replace(']', '')}]({picture})"
+
+
+def bullets(lines: Sequence[str]) -> str:
+    """A list."""
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["-" * max(3, len(cell)) for cell in header], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def write(name: str, output: Path, full: bool = False) -> tuple[str, int]:
+    """Examine the adapter that ``module:Class`` names; write its page and fidelity.json.
+
+    :return: the page, and the exit status: 0 equal, 1 differs, 2 broken adapter
+    :raises ValueError: if there is no such adapter
+    """
+    record = findings(load_adapter(name), FULL_UPDATES if full else DEFAULT_UPDATES)
+    output.mkdir(parents=True, exist_ok=True)
+    text = page(record)
+    (output / "fidelity.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    (output / FIDELITY_PAGE).write_text(text, encoding="utf-8")
+    return text, int(record["exit_status"])

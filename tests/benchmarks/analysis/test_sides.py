@@ -1,0 +1,142 @@
+"""Sources made comparable, on made-up runs whose scores are known by hand."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.analysis.sides import (
+    Side,
+    common_grid,
+    common_step,
+    environments,
+    scores,
+    sides_on,
+    usual_score,
+)
+from benchmarks.analysis.sources.frame import Options
+from benchmarks.analysis.sources.source import Source, read_source
+from tests.benchmarks.analysis.sources.test_source import write_csv, write_events
+from tests.helpers.made_up_runs import made_up_run
+from training.config import ConfigError
+
+COLUMNS = Options(columns={"env": "env", "label": "algo"})
+
+
+def source(folder: Path, rows: str, name: str = "") -> Source:
+    """Rows of env, algo, seed, step, return."""
+    write_csv(folder / "a.csv", rows, "env,algo,seed,step,return")
+    return read_source(folder, name or folder.name, COLUMNS)
+
+
+def pair(tmp_path: Path, first: str, second: str) -> list[Source]:
+    return [source(tmp_path / "a", first), source(tmp_path / "b", second)]
+
+
+def test_versions_are_compared_when_the_environment_is_named(tmp_path: Path) -> None:
+    sources = pair(tmp_path, "X-v1,td3,0,1,5", "X-v4,td3,0,1,6\nY-v0,td3,0,1,7")
+    with pytest.raises(ConfigError, match="X-v1 in a and X-v4, Y-v0 in b"):
+        environments(sources, ())
+    assert [side.env_id for side in sides_on(sources, "X")] == ["X-v1", "X-v4"]
+    with pytest.raises(ConfigError, match="got X-v1"):
+        sides_on(sources, "X-v1")
+    both = source(tmp_path / "c", "X-v1,td3,0,1,5\nX-v4,td3,0,1,6")
+    with pytest.raises(ConfigError, match="one of X-v1, X-v4, all in c"):
+        sides_on([both, sources[0]], "X")
+    assert [side.env_id for side in sides_on([both, sources[0]], "X-v1")] == ["X-v1", "X-v1"]
+
+
+def test_all_common_environments_are_compared_unless_some_are_named(tmp_path: Path) -> None:
+    rows = "X-v1,td3,0,1,5\nY-v0,td3,0,1,5\n"
+    sources = pair(tmp_path, f"{rows}Z-v0,td3,0,1,5", rows.replace("Y-v0", "my_module:Y-v0"))
+    assert environments(sources, ()) == ["X-v1", "Y-v0"]
+    assert environments(sources, ("my_module:Y-v0",)) == ["Y-v0"]
+
+
+def test_a_source_of_several_implementations_is_split(tmp_path: Path) -> None:
+    sources = pair(tmp_path, "X-v1,sac,0,1,5\nX-v1,td3,0,1,9", "X-v1,td3,0,1,7")
+    sides = sides_on(sources, "X-v1")
+    assert [side.name for side in sides] == ["a:sac", "a:td3", "b"]
+    assert [side.on(np.array([1.0])).tolist() for side in sides] == [[[5.0]], [[9.0]], [[7.0]]]
+
+
+def curve(steps: range, seed: int = 0) -> str:
+    return "\n".join(f"X-v1,td3,{seed},{step},{step + seed}" for step in steps)
+
+
+def matched(tmp_path: Path, first: range, second: range) -> list[Side]:
+    return sides_on(pair(tmp_path, curve(first), curve(second)), "X-v1")
+
+
+def test_the_largest_common_step_ends_the_comparison(tmp_path: Path) -> None:
+    sides = matched(tmp_path, range(0, 101, 10), range(0, 121, 5))
+    assert common_step(sides, None) == 100
+    assert common_grid(sides, 100).tolist() == list(range(0, 101, 10))
+    assert common_grid(sides, common_step(sides, 55)).tolist() == list(range(0, 51, 10))
+    for at in (-1, 101):
+        with pytest.raises(ConfigError, match="from 0 to 100, where a run of a ends"):
+            common_step(sides, at)
+
+
+def test_without_common_steps_others_are_put_on_the_coarsest_grid(tmp_path: Path) -> None:
+    sides = matched(tmp_path, range(1, 102, 10), range(0, 101, 4))
+    assert common_step(sides, None) == 100
+    grid = common_grid(sides, 100)
+    assert grid.tolist() == list(range(1, 92, 10))
+    assert sides[1].on(grid).tolist() == [[0, 8, 20, 28, 40, 48, 60, 68, 80, 88]]
+
+
+def test_an_end_without_evaluations_near_is_refused(tmp_path: Path) -> None:
+    sides = matched(tmp_path, range(0, 101, 50), range(20, 51, 10))
+    assert common_step(sides, None) == 50
+    with pytest.raises(ConfigError, match="at must be a step at which all were evaluated, got 40"):
+        common_grid(sides, common_step(sides, 40))
+    sides = matched(tmp_path, range(0, 101, 20), range(0, 31, 10))
+    with pytest.raises(ConfigError, match="such as 20, got 30: a run was last evaluated at 20"):
+        common_grid(sides, common_step(sides, None))
+
+
+def test_scores_are_those_of_the_common_steps(tmp_path: Path) -> None:
+    rows = f"{curve(range(0, 121, 10))}\n{curve(range(0, 121, 10), 3)}"
+    sides = sides_on(pair(tmp_path, rows, curve(range(0, 111, 10))), "X-v1")
+    grid = common_grid(sides, common_step(sides, None))
+    known = {"final": 110, "last_10": 65, "auc": 55, "max": 110, "max_of_mean": 110}
+    for score, value in known.items():
+        assert scores(sides[0], score, grid).tolist() == [value, value + 3]
+    with pytest.raises(ConfigError, match=r"one of late_return, .*, got best"):
+        scores(sides[0], "best", grid)
+
+
+def test_the_maximum_of_the_mean_is_one_step_for_all_runs(tmp_path: Path) -> None:
+    rows = "X-v1,td3,0,1,9\nX-v1,td3,0,2,4\nX-v1,td3,1,1,0\nX-v1,td3,1,2,8"
+    sides = sides_on(pair(tmp_path, rows, rows), "X-v1")
+    assert scores(sides[0], "max_of_mean", np.array([1.0, 2.0])).tolist() == [4.0, 8.0]
+    assert scores(sides[0], "max", np.array([1.0, 2.0])).tolist() == [9.0, 8.0]
+
+
+def test_training_episodes_are_averaged_since_the_step_before(tmp_path: Path) -> None:
+    episodes = [(5, 1.0), (8, 3.0), (10, 5.0), (35, 9.0)]
+    write_events(tmp_path / "c/X-v1__td3__0__17", episodes)
+    other = source(tmp_path / "a", curve(range(0, 31, 10)))
+    sides = sides_on([read_source(tmp_path / "c", "c"), other], "X-v1")
+    grid = common_grid(sides, common_step(sides, None))
+    assert grid.tolist() == [0, 10, 20, 30]
+    assert sides[0].on(grid).tolist() == [[3.0, 3.0, 3.0, 3.0]]
+    assert common_grid(sides[:1], 35.0).tolist() == pytest.approx(np.arange(1, 101) * 0.35)
+
+
+def test_held_out_starts_count_where_all_runs_were_scored_on_them(tmp_path: Path) -> None:
+    for label in ("td3", "sac"):
+        made_up_run(tmp_path / "runs", label, 0, [1.0, 2.0], "X-v1")
+    ours = [read_source(tmp_path / f"runs/{label}") for label in ("td3", "sac")]
+    sides = sides_on(ours, "X-v1")
+    assert usual_score(sides, None) == "final_return"
+    assert scores(sides[0], "final_return", np.array([100.0])).tolist() == [20.0]
+    assert usual_score(sides, 100) == "last_10"
+    made_up_run(tmp_path / "runs", "sac", 1, [1.0, 2.0, 3.0], "X-v1")  # ends at a later step
+    longer = sides_on([ours[0], read_source(tmp_path / "runs/sac")], "X-v1")
+    assert usual_score(longer, None) == "last_10"
+    foreign = sides_on([ours[0], source(tmp_path / "a", curve(range(0, 101, 50)))], "X-v1")
+    assert usual_score(foreign, None) == "last_10"
+    with pytest.raises(ConfigError, match="which a has not"):
+        scores(foreign[1], "final_return", np.array([100.0]))

@@ -1,0 +1,225 @@
+"""The conformance kit, on TD3s and adapters whose faults are known."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.fidelity.adapters.reference import Adapter
+from benchmarks.fidelity.cases import CASES, Array, Batch, Problem, deviation, expected_values
+from benchmarks.fidelity.causes import CAUSES, differing_defaults, explain, simulate
+from benchmarks.fidelity.helpers import replaced
+from benchmarks.fidelity.kit import (
+    BROKEN,
+    DECLINED,
+    EXIT_STATUS,
+    ROUNDING,
+    AdapterError,
+    examine,
+    measured_bands,
+)
+from benchmarks.fidelity.published import Published, Switches
+from benchmarks.fidelity.report import findings, page, write
+from tests.benchmarks.fidelity import example_td3
+
+TELLING = ("rocket_like", "pendulum_like", "saturated", "asymmetric")  # these show every cause
+ROOT = Path(__file__).parents[3]
+
+
+class Transposed(Adapter):
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem)
+        load = self.load
+        self.load = lambda arrays: load([x.T if x.shape == (256, 256) else x for x in arrays])
+
+
+class NoiseIgnored(Adapter):
+    def update(self, batch: Batch, noise: Array) -> None:
+        super().update(batch, np.zeros_like(noise))
+
+
+class TargetsNotCopied(Published):
+    def load(self, weights: list[Array]) -> None:
+        super().load(weights)
+        self.actor.target[0][...] = 0
+
+
+class OptimisersKept(Published):
+    def load(self, weights: list[Array]) -> None:
+        kept = getattr(self, "q1", None)
+        super().load(weights)
+        if kept is not None:
+            self.q1 = self.q1._replace(mean=kept.mean, square=kept.square)
+
+
+class NoiseDrawnTwice(Published):
+    def update(self, batch: Batch, noise: Array) -> None:
+        with replaced(np.random, "normal", noise):
+            drawn: Any = [np.random.normal() for _ in range(2)]  # noqa: NPY002
+        super().update(batch, drawn[0])
+
+
+class ValuesOfWrongShape(Published):
+    def q_values(self, observations: Array, actions: Array) -> Any:
+        return [np.zeros(3), np.zeros(3)]
+
+
+@pytest.mark.parametrize(
+    ("adapter", "message"),
+    [
+        (Transposed, "other values at 0 updates"),
+        (NoiseIgnored, "other noise leaves the critics unchanged"),
+        (TargetsNotCopied, "must copy to the targets"),
+        (OptimisersKept, "two updates again give other values"),
+        (NoiseDrawnTwice, "called 2 times"),
+        (ValuesOfWrongShape, r"must be \(n, action_dim\)"),
+    ],
+)
+def test_a_broken_adapter_is_not_taken_for_a_broken_td3(adapter: Any, message: str) -> None:
+    outcome = examine(adapter, updates=3)
+    assert outcome.verdict == BROKEN
+    assert EXIT_STATUS[outcome.verdict] == 2
+    with pytest.raises(AssertionError, match=message):
+        raise AssertionError(outcome.faults[0])
+
+
+def test_the_published_update_in_numpy_equals_the_published_code_up_to_rounding() -> None:
+    assert examine(Published, updates=3).verdict == ROUNDING
+
+
+@pytest.mark.parametrize("name", ["rocket_like", "asymmetric"])
+def test_bands_are_what_they_are_said_to_be(name: str) -> None:
+    bands = measured_bands(name, updates=3)
+    # The last bits, and so these, depend on the BLAS library by a few times.
+    assert np.abs(np.log10(np.array(bands) / CASES[name].bands[:4])).max() < 0.5
+
+
+@pytest.mark.parametrize("option", CAUSES, ids=lambda option: f"{option[0]} {option[1]}")
+def test_each_cause_is_found_by_name(option: tuple[str, Any]) -> None:
+    switches = Switches(**dict([option]))
+    explanation = explain({name: simulate(name, switches, 3) for name in TELLING})
+    assert [cause.text for cause in explanation.causes] == [CAUSES[option]]
+    assert explanation.residual == 0
+    assert explanation.causes[0].needed > 1
+
+
+def test_two_causes_at_once_are_found_and_both_are_needed() -> None:
+    switches = Switches(clip="none", order="targets first")
+    causes = explain({name: simulate(name, switches, 3) for name in TELLING}).causes
+    assert {(cause.switch, cause.setting) for cause in causes} == {
+        ("clip", "none"),
+        ("order", "targets first"),
+    }
+    assert min(cause.needed for cause in causes) > 1
+
+
+def test_what_no_switch_explains_is_called_unexplained() -> None:
+    class Odd(Published):
+        def update(self, batch: Batch, noise: Array) -> None:
+            super().update(batch._replace(rewards=2 * batch.rewards), noise)
+
+    record = findings(Odd, updates=3)
+    assert record["verdict"] == "unexplained"
+    assert record["exit_status"] == 1
+    assert "the critics after update 1" in page(record)
+
+
+def test_a_case_may_be_declined() -> None:
+    class OneBound(Published):
+        def __init__(self, problem: Problem) -> None:
+            assert problem.max_action > 0
+            super().__init__(problem)
+
+    record = findings(OneBound, updates=3)
+    assert record["exit_status"] == 0
+    [declined] = [case for case in record["cases"] if case["verdict"] == DECLINED]
+    assert declined["name"] == "asymmetric"
+    assert "one symmetric action bound" in page(record)
+
+
+def test_updates_in_one_call_are_followed_too() -> None:
+    class Many(Published):
+        def update_all(self, batches: list[Batch], noises: list[Array]) -> None:
+            for batch, noise in zip(batches, noises, strict=True):
+                super().update(batch, noise)
+
+        def update(self, batch: Batch, noise: Array) -> None:
+            raise AssertionError("update_all must be called instead")
+
+    assert examine(Many, updates=3, cases=["rocket_like"]).verdict == ROUNDING
+
+
+def test_defaults_that_differ_are_listed_with_the_deviation_that_each_makes() -> None:
+    rows = differing_defaults({"tau": 0.005, "learning_rate": 1e-3, "batch_size": 100})
+    assert [(row[0], row[2]) for row in rows] == [("learning_rate", 3e-4), ("batch_size", 256)]
+    assert rows[0][3] is not None
+    assert rows[0][3] > 1e-3
+    assert rows[1][3] is None
+
+
+def test_a_value_that_is_not_a_number_agrees_with_nothing() -> None:
+    expected = expected_values("rocket_like")[0]
+    broken = {what: np.full_like(value, np.nan) for what, value in expected.items()}
+    assert deviation(broken, expected) == float("inf")
+
+
+def test_the_function_that_draws_noise_is_put_back_and_must_be_called_once() -> None:
+    owner: Any = type("Owner", (), {"draw": staticmethod(lambda: 1)})
+    with replaced(owner, "draw", 2):
+        assert owner.draw() == 2
+    assert owner.draw() == 1
+    with pytest.raises(AdapterError, match="0 times"), replaced(owner, "draw", 2):
+        pass
+
+
+def test_the_documented_example_works_as_it_stands(tmp_path: Path) -> None:
+    source = Path(example_td3.__file__).read_text(encoding="utf-8")
+    text = (ROOT / "docs/fidelity.md").read_text(encoding="utf-8")
+    example = text.split("```python\n")[1].split("```")[0]
+    assert len(example.strip().splitlines()) <= 30
+    (tmp_path / "my_adapter.py").write_text(example)
+    (tmp_path / "my_td3.py").write_text(source)
+    command = [sys.executable, "-m", "benchmarks.fidelity", "my_adapter:Adapter"]
+    paths = f"{tmp_path}:{ROOT}"
+    run = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": paths}, capture_output=True,
+                         text=True, check=False)  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert "**bit-equal**" in run.stdout or "**equal up to rounding**" in run.stdout
+
+
+def test_page_and_numbers_are_written(tmp_path: Path) -> None:
+    text, status = write("benchmarks.fidelity.published:Published", tmp_path)
+    assert status == 0
+    assert (tmp_path / "fidelity.md").read_text() == text
+    record = json.loads((tmp_path / "fidelity.json").read_text())
+    assert record["verdict"] == ROUNDING
+    assert "img.shields.io" in text
+
+
+@pytest.mark.parametrize("name", ["no_colon", "no_such_module:Adapter", "json:NoSuchClass"])
+def test_an_adapter_that_does_not_exist_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"adapter|there is no"):
+        write(name, tmp_path)
+
+
+def test_the_kit_needs_numpy_alone() -> None:
+    code = """
+import sys
+class Blocked:
+    def find_spec(self, name, *_):
+        if name.split(".")[0] in ("torch", "stable_baselines3", "gymnasium", "pandas", "tyro"):
+            raise ImportError(f"{name} is blocked")
+sys.meta_path.insert(0, Blocked())
+from benchmarks.fidelity import helpers, report
+record = report.findings(report.load_adapter("benchmarks.fidelity.published:Published"), 3)
+assert record["exit_status"] == 0, record
+print(report.page(record))
+"""
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True,
+                         check=False)  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert "equal up to rounding" in run.stdout
