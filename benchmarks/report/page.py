@@ -145,7 +145,7 @@ def uri(file: Path, kind: str) -> str:
 
 
 def terminal_text(results: Results, made: Sequence[Table], head: Sequence[tuple[str, str]]) -> str:
-    """What qualifies the verdicts, the verdicts in words, the main tables, and what was left out."""
+    """What qualifies the verdicts, the verdicts themselves, the main tables, what was left out."""
     parts = [f"{results.mixture}\n"] if results.mixture else []
     parts += [f"Note: {note}\n" for note in results.notes]
     parts += [f"{line}\n" for paragraph in head for line in paragraph if line]
