@@ -41,7 +41,7 @@ class RunBusyError(RuntimeError):
 
 
 class RunDirectory:
-    """The files of one run; see the README for what each contains.
+    """The files of one run; docs/file_formats.md says what each contains.
 
     :param path: the folder, which need not exist yet
     :param on_progress: called at each reported step

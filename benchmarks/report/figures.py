@@ -132,7 +132,7 @@ def _regret(
 
 
 def _final_returns(results: Results, env_id: str, folder: Path) -> Picture:
-    """Every run's return on the further starts, with the mean and its interval."""
+    """Every run's return on the held-out starts, with the mean and its interval."""
     figure, axes = plt.subplots(figsize=SIZE, layout="constrained")
     styles = styles_of(results, env_id)
     samples = {label: final_values(results, env_id, label) for label in styles}
@@ -160,10 +160,10 @@ def _final_returns(results: Results, env_id: str, folder: Path) -> Picture:
     axes.set_xlim(low, high)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.4)
-    axes.set_xlabel(f"return, mean of {rows['n_episodes'].max()} further starts")
+    axes.set_xlabel(f"return, mean of {rows['n_episodes'].max()} held-out starts")
     figure.set_size_inches(6.4, 1.2 + 0.6 * len(names))
     caption = (
-        "A dot for each seed: the final policy's mean return on the further start states. Diamond:"
+        "A dot for each seed: the final policy's mean return on the held-out starts. Diamond:"
         f" mean over seeds, with its 95 % Student interval (from {MIN_BAND} seeds on; not beyond"
         " the optimum)."
     )

@@ -54,7 +54,7 @@ def all_tables(
 
 
 def normalised_scores(results: Results, env_id: str, label: str) -> NDArray[np.float64]:
-    """Each run's score on the further starts, shape (num_runs,); see :class:`Results`."""
+    """Each run's score on the held-out starts, shape (num_runs,); see :class:`Results`."""
     return final_values(results, env_id, label, "score")
 
 
@@ -193,7 +193,7 @@ def gaps(results: Results) -> Table | None:
     if not entries:
         return None
     caption = (
-        "Mean ± standard deviation over seeds, on the further starts. Regret, V* - return, is the"
+        "Mean ± standard deviation over seeds, on the held-out starts. Regret, V* - return, is the"
         " sum of the objective gap, which even the best policy for the discounted objective loses"
         " as dynamic programming shows, and the learning gap, the rest. V* of rocket-v0 is without"
         " the extra reward at its goal, so that a regret can be below zero."

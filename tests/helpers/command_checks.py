@@ -1,0 +1,230 @@
+"""Whether a command of the documentation could be carried out as it stands: nothing is run."""
+
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from typing import Any
+
+import gymnasium as gym
+from distributed.cli.dask_worker import main as dask_worker
+
+import train_sb3
+from benchmarks.analysis.sides import SCORES
+from benchmarks.analysis.sources.frame import parse_columns
+from benchmarks.analysis.starts import parse_starts
+from benchmarks.choice import choose, find_experiment, with_env_version
+from benchmarks.experiments import EXPERIMENTS, Experiment
+from envs.controllers import CONTROLLERS
+from tests.helpers.command_lines import ROOT, ParsedCommand, parse
+from training.config import ConfigError, RunConfig, env_name
+from training.run import REFERENCE, hyperparameters_of
+from training.sb3.algorithms import ALGORITHMS
+
+OTHERS = {"rl_zoo3"}  # modules that are installed apart
+PLACEHOLDER = "my_module:"  # what a reader is to replace
+COMMAND_LINES = {  # that have a parser -> arguments with which it can be asked for its options
+    "benchmarks": ["status", "quick"],
+    "benchmarks.fidelity": ["my_module:Adapter"],
+    "benchmarks.fidelity.implementations": [],
+    "envs.checks": ["my_module:MyEnv-v0"],
+    "train_sb3.py": [],
+}
+WITHOUT_OPTIONS = {"tests.calibration"}
+
+
+def refuse(words: Sequence[str], made: frozenset[str] = frozenset()) -> None:
+    """Refuse a command that could not be carried out.
+
+    :param words: without assignments of environment variables
+    :param made: names of experiments that sweeps of the documentation make
+    :raises ValueError: saying why
+    """
+    tool, *rest = words
+    tool = tool.removeprefix(".venv/bin/")
+    if tool in ("python", "python3"):
+        refuse_python(rest, made)
+    elif tool == "make":
+        refuse_make(rest)
+    elif tool == "conda":
+        environment = (ROOT / "environment.yml").read_text()
+        if rest[0] == "activate" and f"name: {rest[1]}\n" not in environment:
+            raise ValueError(f"environment.yml does not make {rest[1]}")
+    elif tool == ".ci/run":
+        if rest or not (ROOT / tool).exists():
+            raise ValueError(f"there is no {tool}")
+    elif not any(script.name == tool for script in entry_points(group="console_scripts")):
+        raise ValueError(f"nothing installs {tool}")
+    if tool == "dask":
+        refuse_dask(rest)
+    if tool == "pip":
+        refuse_pip(rest)
+    for word in rest:
+        if re.fullmatch(r"[\w.]+\.(txt|yml|toml)", word) and not (ROOT / word).exists():
+            raise ValueError(f"there is no {word}")
+
+
+def refuse_python(words: Sequence[str], made: frozenset[str]) -> None:
+    """Refuse a module or script that is not there, or that refuses its arguments."""
+    name, *rest = words[1:] if words[0] == "-m" else words
+    if name.split(".")[0] in OTHERS:
+        return
+    if name in WITHOUT_OPTIONS:
+        if rest or find_spec(name) is None:
+            raise ValueError(f"{name} does not take {rest}, or does not exist")
+        return
+    if name not in COMMAND_LINES:
+        raise ValueError(f"{name} must be one of {', '.join([*COMMAND_LINES, *WITHOUT_OPTIONS])}")
+    if rest == ["--help"]:
+        return
+    command = parse(words)
+    if command.name in MEANINGS:
+        MEANINGS[command.name](command.arguments, made)
+    for word in re.findall(r"(?<![\w/])runs/(\w+)", " ".join(rest)):
+        refuse_unknown_runs(word, made)
+
+
+def refuse_make(words: Sequence[str]) -> None:
+    """Refuse what the Makefile has not."""
+    makefile = (ROOT / "Makefile").read_text()
+    for word in words:
+        variable, assigned, _ = word.partition("=")
+        pattern = rf"^{variable} \?=" if assigned else rf"^{word}:"
+        if not re.search(pattern, makefile, re.M):
+            raise ValueError(f"the Makefile has no {variable}")
+
+
+def refuse_dask(words: Sequence[str]) -> None:
+    """Refuse options that Dask's worker has not, and modules that it could not load."""
+    known = {option for each in dask_worker.params for option in each.opts + each.secondary_opts}
+    unknown = [word for word in words if word.startswith("--") and word not in known]
+    if words[0] != "worker" or unknown:
+        raise ValueError(f"dask worker has no {' '.join(unknown)}, got {' '.join(words)}")
+    for module in dask_worker.make_context("dask worker", list(words[1:])).params["preload"]:
+        if find_spec(module) is None:
+            raise ValueError(f"there is no module {module}")
+
+
+def refuse_pip(words: Sequence[str]) -> None:
+    """Refuse extras that the project has not, and versions that are not the pinned ones."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pins = (ROOT / "constraints.txt").read_text().splitlines()
+    for word in words:
+        extra = re.fullmatch(r"\.\[(.*)\]", word)
+        if extra and extra[1] not in project["optional-dependencies"]:
+            raise ValueError(f"there is no extra {extra[1]}")
+        if "==" in word and word not in pins:
+            raise ValueError(f"{word} is not what constraints.txt has")
+
+
+def refuse_sweep(arguments: dict[str, Any], made: frozenset[str]) -> None:
+    """Refuse experiments, environments, algorithms and settings that there are not."""
+    experiment, _ = chosen(arguments)
+    for run in {run.label: run for run in experiment.runs()}.values():
+        refuse_run(run)
+    for env_id in experiment.total_timesteps:
+        refuse_environment(env_id)
+
+
+def chosen(arguments: dict[str, Any]) -> tuple[Experiment, str]:
+    """The experiment that a sweep's arguments mean, and its name."""
+    experiment, name = choose(
+        arguments["experiment"],
+        arguments["algos"],
+        arguments["envs"],
+        arguments["seeds"],
+        arguments["total_timesteps"],
+        arguments["margin"],
+        arguments["looks"] if arguments["until_decided"] else None,
+    )
+    if arguments["env_version"]:
+        experiment, name = with_env_version(experiment, name, arguments["env_version"])
+    return experiment, f"{name}_compiled" if arguments["compile"] else name
+
+
+def refuse_run(config: RunConfig) -> None:
+    """Refuse algorithms, presets and hyperparameters that there are not."""
+    if not config.algo.startswith(PLACEHOLDER):
+        hyperparameters_of(config)
+
+
+def refuse_environment(env_id: str) -> None:
+    """Refuse an id that is not registered."""
+    if not env_id.startswith(PLACEHOLDER) and env_name(env_id) not in gym.registry:
+        raise ValueError(f"there is no environment {env_id}")
+
+
+def refuse_training(arguments: dict[str, Any], made: frozenset[str]) -> None:
+    """Refuse what ``train_sb3.py`` would."""
+    if arguments["arguments"].resume is None:
+        config, _ = train_sb3.configured(arguments["arguments"])
+        refuse_run(config)
+        refuse_environment(config.env_id)
+
+
+def refuse_experiment(arguments: dict[str, Any], made: frozenset[str]) -> None:
+    """Refuse a name that no sweep of the documentation makes."""
+    if arguments["experiment"] not in made:
+        find_experiment(arguments["experiment"])
+
+
+def refuse_policies(arguments: dict[str, Any], made: frozenset[str], name: str) -> None:
+    """Refuse policies that are neither a controller nor a run, and unknown environments."""
+    policies, env_ids = arguments[name], arguments["env_id"] or ()
+    for policy in (policies,) if isinstance(policies, str) else policies:
+        if policy not in CONTROLLERS and not policy.startswith("runs/"):
+            raise ValueError(f"{policy} is neither a controller nor a run")
+    for env_id in (env_ids,) if isinstance(env_ids, str) else env_ids:
+        refuse_environment(env_id)
+
+
+def refuse_comparison(arguments: dict[str, Any], made: frozenset[str]) -> None:
+    """Refuse scores, columns and start states that ``compare`` does not know."""
+    if arguments["score"] not in (None, *SCORES):
+        raise ValueError(f"there is no score {arguments['score']}")
+    parse_columns(arguments["eval_freq"], arguments["columns"])
+    parse_starts(arguments["starts"])
+
+
+def refuse_unknown_runs(folder: str, made: frozenset[str]) -> None:
+    """Refuse a folder in ``runs/`` that neither an experiment nor an algorithm makes."""
+    known = {*EXPERIMENTS, *ALGORITHMS, REFERENCE, *made, "EXPERIMENT"}
+    if folder not in known:
+        raise ConfigError(f"runs/{folder} is made by no experiment or algorithm")
+
+
+MEANINGS: dict[
+    str, Callable[[dict[str, Any], frozenset[str]], None]
+] = {  # by the name of a ParsedCommand
+    "sweep": refuse_sweep,
+    "status": refuse_experiment,
+    "report": refuse_experiment,
+    "record": partial(refuse_policies, name="policy"),
+    "scores": partial(refuse_policies, name="policies"),
+    "compare": refuse_comparison,
+    "Arguments": refuse_training,
+}
+
+
+def made_by(commands: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Names of the experiments that sweeps make; nothing for those that are refused."""
+    for words in commands:
+        if "sweep" not in words or "speed" in words:
+            continue
+        try:
+            command: ParsedCommand = parse(words[1:])
+            yield chosen(command.arguments)[1]
+        except ValueError:
+            continue
+
+
+@cache
+def known_options() -> frozenset[str]:
+    """Options of all command lines of the project."""
+    found = {"--help"}
+    for name, arguments in COMMAND_LINES.items():
+        words = [name] if name.endswith(".py") else ["-m", name]
+        found |= parse([*words, *arguments]).options
+    return frozenset(found)
