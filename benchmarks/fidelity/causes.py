@@ -1,12 +1,12 @@
 """Why an implementation's numbers differ: the smallest set of switches that reproduces them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from functools import cache
 from itertools import combinations, product
 from typing import Any
 
-from benchmarks.fidelity.cases import CASES, JUDGED, WHAT, Values, deviation
+from benchmarks.fidelity.cases import CASES, JUDGED, WHAT, Problem, Values, deviation
 from benchmarks.fidelity.kit import follow
 from benchmarks.fidelity.published import Published, Switches
 
@@ -189,8 +189,8 @@ def named(switches: Switches, stage: Stage) -> Iterator[Cause]:
 
 
 PUBLISHED_DEFAULTS: dict[str, Any] = {
-    "gamma": 0.99, "tau": 0.005, "policy_noise": 0.2, "noise_clip": 0.5, "policy_freq": 2,
-    "learning_rate": 3e-4, "hidden_sizes": (256, 256), "batch_size": 256,
+    **{each.name: each.default for each in fields(Problem) if each.default is not MISSING},
+    "actor_learning_rate": Problem.learning_rate, "activation": "relu",
     "buffer_size": 1_000_000, "learning_starts": 25_000, "exploration_noise": 0.1,
 }  # fmt: skip
 SIMULATED = ("gamma", "tau", "policy_noise", "noise_clip", "policy_freq", "learning_rate")
@@ -201,23 +201,23 @@ def differing_defaults(defaults: Mapping[str, Any]) -> list[tuple[str, Any, Any,
 
     :param defaults: an implementation's own settings, under the published names
     """
-    rows = []
-    for name, value in defaults.items():
-        value = tuple(value) if isinstance(value, list) else value
-        author = PUBLISHED_DEFAULTS.get(name)
-        if value != author:
-            rows.append((name, value, author, simulated(name, value)))
-    return rows
+    author = PUBLISHED_DEFAULTS
+    theirs = {n: tuple(v) if isinstance(v, list) else v for n, v in defaults.items()}
+    return [
+        (name, value, author.get(name), simulated(name, value))
+        for name, value in theirs.items()
+        if value != author.get(name)
+    ]
 
 
 def simulated(name: str, value: Any, case: str = "pendulum_like") -> float | None:
     """The deviation that one setting makes after 10 updates of the published algorithm."""
     if name not in SIMULATED or not isinstance(value, int | float):
         return None
-    problem = CASES[case].problem
+    problem, turned = CASES[case].problem, Switches()
     if name == "policy_freq":
-        other = Published(problem, Switches(delay=int(value)))
+        turned = Switches(delay=int(value))
     else:
-        changed: dict[str, Any] = {name: value}
-        other = Published(replace(problem, **changed))
-    return deviation(follow(other, case, 10)[10], follow(Published(problem), case, 10)[10])
+        problem = replace(problem, **{name: value})
+    changed = follow(Published(problem, turned), case, 10)
+    return deviation(changed[10], simulate(case, Switches(), 10)[10])
