@@ -16,7 +16,7 @@ from benchmarks.fidelity.adapters import sb3 as sb3_adapter
 from benchmarks.fidelity.causes import explain
 from benchmarks.fidelity.kit import BROKEN, DIFFERS, EXIT_STATUS, UNIT_ONLY, examine
 from benchmarks.fidelity.report import findings, table
-from benchmarks.fidelity.variants import SEEDED_BUGS, VARIANTS, NoSmoothing, patched
+from benchmarks.fidelity.variants import SEEDED_BUGS, VARIANTS, Bug, NoSmoothing, patched
 from td3_reference import run_loop
 from td3_reference.config import LoopConfig, TD3Config
 from td3_reference.td3 import TD3
@@ -66,13 +66,16 @@ def detections() -> Iterator[Detection]:
     """Run the checks on every variant of the reference and on every seeded bug."""
     for label, (variant, cause) in VARIANTS.items():
         yield recognise(label, cause, variant)
-    for bug in SEEDED_BUGS:
-        module = patched(bug)
-        if bug.module is run_loop:
-            found = bug.cause if wrong_terminations(module) else ""
-            yield Detection(bug.name, bug.cause, found, "run loop", LOOP_STEPS)
-        else:
-            yield recognise(bug.name, bug.cause, module.TD3)
+    yield from map(detect, SEEDED_BUGS)
+
+
+def detect(bug: Bug, updates: int = 10) -> Detection:
+    """Run the checks on a patched copy of the reference."""
+    module = patched(bug)
+    if bug.module is not run_loop:
+        return recognise(bug.name, bug.cause, module.TD3, updates)
+    found = bug.cause if wrong_terminations(module) else ""
+    return Detection(bug.name, bug.cause, found, "run loop", LOOP_STEPS)
 
 
 def recognise(name: str, expected: str, agent_class: type[TD3], updates: int = 10) -> Detection:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from benchmarks.fidelity.cases import CASES
 from benchmarks.fidelity.causes import AGREEMENT, differing_defaults, explain
 from benchmarks.fidelity.kit import (
     BIT_EQUAL,
@@ -71,9 +72,10 @@ def findings(adapter: type[Any], updates: int = DEFAULT_UPDATES) -> dict[str, An
         "defaults": None,
     }
     record["version"] = record["environment"].get(record["package"], "")
-    if hasattr(adapter, "defaults"):
+    if hasattr(adapter, "defaults") and not outcome.faults:
         try:
-            record["defaults"] = differing_defaults(adapter.defaults())
+            defaults = adapter(CASES["rocket_like"].problem).defaults()
+            record["defaults"] = differing_defaults(defaults)
         except Exception as error:  # whatever the adapter's code raises
             outcome.faults.append(f"defaults(): {type(error).__name__}: {error}")
     verdict = outcome.verdict
