@@ -90,7 +90,7 @@ def findings(adapter: type[Any], updates: int = DEFAULT_UPDATES) -> dict[str, An
 def versions(adapter: type[Any]) -> dict[str, str]:
     """The environment in which it was examined."""
     found = {"python": platform.python_version(), "numpy": np.__version__}
-    for package in (getattr(adapter, "package", ""), "torch", "jax"):
+    for package in filter(None, (getattr(adapter, "package", ""), "torch", "jax")):
         if any(metadata.distributions(name=package)):
             found[package] = metadata.version(package)
     return found
