@@ -329,6 +329,7 @@ def test_each_adapter_whose_library_is_installed_gives_its_result(name: str) -> 
 def test_each_adapter_has_its_entry_and_its_row() -> None:
     libraries = tomllib.loads(LIBRARIES.read_text())
     assert sorted(libraries) == NAMES
+    assert libraries["skrl"]["requirements"][-1] in (ROOT / ".ci/run").read_text().split()
     rows = [{**entry, "skipped": "not tried"} for entry in libraries.values()]
     text = implementations_page(rows)
     assert text.count("skipped: not tried") == len(NAMES)
