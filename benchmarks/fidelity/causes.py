@@ -97,18 +97,17 @@ def explain(found: Found) -> Explanation:
     if not of_target:
         causes = list(named(at_start[0], start))
         return Explanation(causes, unexplained="the critics after update 1")
-    for switches in of_target:
-        moved = [replace(switches, **schedule) for schedule in schedules(found)]
-        fits = [f for m in moved for f in whole.search(m, AFTERWARDS, 2)]
-        if fits:
-            fits.sort(key=lambda fit: len(changes(fit)))
-            others = [*(f for f in fits if len(changes(f)) == len(changes(fits[0]))), *of_target]
-            same = {texts(other): None for other in others if switches is of_target[0]}
-            same.pop(texts(fits[0]), None)
-            same.pop(texts(switches), None)
-            residual = whole.distance(fits[0])[1]
-            return Explanation(list(named(fits[0], whole)), residual, "", list(same))
-    return Explanation(list(named(of_target[0], target)), unexplained="the values up to update 3")
+    bases = [replace(each, **schedule) for each in of_target for schedule in schedules(found)]
+    fits = [fit for base in bases for fit in whole.search(base, AFTERWARDS, 2)]
+    fits.sort(key=lambda fit: len(changes(fit)))
+    if not fits:
+        causes = list(named(of_target[0], target))
+        return Explanation(causes, unexplained="the values up to update 3")
+    smallest, *others = fits
+    if not changes(smallest):
+        return Explanation(unexplained="the values after update 3")
+    same = [texts(fit) for fit in others if len(changes(fit)) == len(changes(smallest))]
+    return Explanation(list(named(smallest, whole)), whole.distance(smallest)[1], "", same)
 
 
 @dataclass

@@ -135,7 +135,7 @@ def case_table(cases: Sequence[dict[str, Any]]) -> str:
             verdict += f": {case['reason']}"
         elif case["first_difference"] is not None:
             verdict += f" from update {case['first_difference']}"
-        rows.append([case["name"], *numbers, f"{case['band']:.0e}", verdict])
+        rows.append([case["name"], *numbers, f"{case['band']:.0e}" if found else "", verdict])
     note = (
         "Equal means within the band of the case, which is ten times what a shift of all weights by"
         " one unit in the last place makes (later updates have wider bands). The case asymmetric is"

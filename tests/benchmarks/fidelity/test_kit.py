@@ -162,6 +162,17 @@ def test_what_no_switch_explains_is_called_unexplained() -> None:
     assert "the critics after update 1" in page(record)
 
 
+def test_a_difference_that_only_later_updates_show_is_not_called_explained() -> None:
+    class Late(Published):
+        def update(self, batch: Batch, noise: Array) -> None:
+            wrong = batch._replace(rewards=2 * batch.rewards)
+            super().update(wrong if self.updates >= 5 else batch, noise)
+
+    record = findings(Late, updates=10)
+    assert record["verdict"] == "unexplained"
+    assert "the values after update 3" in page(record)
+
+
 def test_a_case_may_be_declined() -> None:
     class OneBound(Published):
         def __init__(self, problem: Problem) -> None:
