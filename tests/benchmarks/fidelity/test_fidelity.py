@@ -81,6 +81,9 @@ def test_a_variant_differs_by_what_it_is_called_and_nothing_else(label: str) -> 
 def test_sixteen_wrong_td3s_or_more_are_tried_and_none_twice() -> None:
     causes = [bug.cause for bug in SEEDED_BUGS] + [cause for _, cause in VARIANTS.values()]
     assert len(set(causes)) == len(causes) >= 16
+    documented = (Path(__file__).parents[3] / "docs/fidelity.md").read_text()
+    for name in (*VARIANTS, *(bug.name for bug in SEEDED_BUGS)):
+        assert f"\n| {name} | " in documented
 
 
 def test_a_patch_that_changes_nothing_is_not_called_a_bug() -> None:
