@@ -13,7 +13,7 @@ benchmark: $(VENV)/installed ## train both TD3s on both tasks and write the comp
 	$(BIN)/python -m benchmarks report $(EXPERIMENT)
 
 implementations: $(VENV)/installed ## examine thirteen public TD3s, each in an environment of its own
-	$(BIN)/python -m benchmarks.fidelity.implementations
+	$(BIN)/python -m benchmarks.fidelity
 
 test: $(VENV)/installed ## run the fast tests
 	$(BIN)/python -m pytest

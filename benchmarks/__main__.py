@@ -206,29 +206,26 @@ def fidelity(
 
     Args:
         adapter: my_module:Adapter, see docs/fidelity.md
-        output: the page goes to <output>/fidelity.md, of an adapter with its numbers
-            (fidelity.json) to <output>/<my_module>/
-        full: follow 200 updates, not 10, and try all seeded bugs, in about a minute
+        output: the page (fidelity.md) and its numbers (fidelity.json) go there, those of an
+            adapter to <output>/<my_module>/
+        full: follow 200 updates, not 10, and try all seeded bugs, in a minute or two
     """
-    from benchmarks.fidelity.report import write
+    if adapter is None:
+        import torch
 
-    if adapter is not None:
-        folder = output / adapter.partition(":")[0]
+        from benchmarks.fidelity.page import write_own
+
+        torch.set_num_threads(1)
+        page, status = write_own(output, full)
+    else:
+        from benchmarks.fidelity.report import write
+
         try:
-            page, status = write(adapter, folder, full)
+            page, status = write(adapter, output, full)
         except ValueError as error:
             raise ConfigError(str(error)) from error
-        print(f"{page}\nThis page: {folder / 'fidelity.md'}")
-        sys.exit(status)
-    import torch
-
-    from benchmarks.fidelity.page import fidelity_page
-    from benchmarks.fidelity.report import FIDELITY_PAGE
-
-    torch.set_num_threads(1)
-    page, passed = fidelity_page(full)
-    write_page(page, output / FIDELITY_PAGE)
-    sys.exit(0 if passed else 1)
+    print(page)
+    sys.exit(status)
 
 
 def speed(

@@ -1,12 +1,12 @@
 """Why an implementation's numbers differ: the smallest set of switches that reproduces them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from functools import cache
 from itertools import combinations, product
 from typing import Any
 
-from benchmarks.fidelity.cases import CASES, JUDGED, WHAT, Values, deviation
+from benchmarks.fidelity.cases import CASES, JUDGED, WHAT, Problem, Values, deviation
 from benchmarks.fidelity.kit import follow
 from benchmarks.fidelity.published import Published, Switches
 
@@ -97,18 +97,17 @@ def explain(found: Found) -> Explanation:
     if not of_target:
         causes = list(named(at_start[0], start))
         return Explanation(causes, unexplained="the critics after update 1")
-    for switches in of_target:
-        moved = [replace(switches, **schedule) for schedule in schedules(found)]
-        fits = [f for m in moved for f in whole.search(m, AFTERWARDS, 2)]
-        if fits:
-            fits.sort(key=lambda fit: len(changes(fit)))
-            others = [*(f for f in fits if len(changes(f)) == len(changes(fits[0]))), *of_target]
-            same = {texts(other): None for other in others if switches is of_target[0]}
-            same.pop(texts(fits[0]), None)
-            same.pop(texts(switches), None)
-            residual = whole.distance(fits[0])[1]
-            return Explanation(list(named(fits[0], whole)), residual, "", list(same))
-    return Explanation(list(named(of_target[0], target)), unexplained="the values up to update 3")
+    bases = [replace(each, **schedule) for each in of_target for schedule in schedules(found)]
+    fits = [fit for base in bases for fit in whole.search(base, AFTERWARDS, 2)]
+    fits.sort(key=lambda fit: len(changes(fit)))
+    if not fits:
+        causes = list(named(of_target[0], target))
+        return Explanation(causes, unexplained="the values up to update 3")
+    smallest, *others = fits
+    if not changes(smallest):
+        return Explanation(unexplained="the values after update 3")
+    same = [texts(fit) for fit in others if len(changes(fit)) == len(changes(smallest))]
+    return Explanation(list(named(smallest, whole)), whole.distance(smallest)[1], "", same)
 
 
 @dataclass
@@ -189,8 +188,8 @@ def named(switches: Switches, stage: Stage) -> Iterator[Cause]:
 
 
 PUBLISHED_DEFAULTS: dict[str, Any] = {
-    "gamma": 0.99, "tau": 0.005, "policy_noise": 0.2, "noise_clip": 0.5, "policy_freq": 2,
-    "learning_rate": 3e-4, "hidden_sizes": (256, 256), "batch_size": 256,
+    **{each.name: each.default for each in fields(Problem) if each.default is not MISSING},
+    "actor_learning_rate": Problem.learning_rate, "activation": "relu",
     "buffer_size": 1_000_000, "learning_starts": 25_000, "exploration_noise": 0.1,
 }  # fmt: skip
 SIMULATED = ("gamma", "tau", "policy_noise", "noise_clip", "policy_freq", "learning_rate")
@@ -201,23 +200,23 @@ def differing_defaults(defaults: Mapping[str, Any]) -> list[tuple[str, Any, Any,
 
     :param defaults: an implementation's own settings, under the published names
     """
-    rows = []
-    for name, value in defaults.items():
-        value = tuple(value) if isinstance(value, list) else value
-        author = PUBLISHED_DEFAULTS.get(name)
-        if value != author:
-            rows.append((name, value, author, simulated(name, value)))
-    return rows
+    author = PUBLISHED_DEFAULTS
+    theirs = {n: tuple(v) if isinstance(v, list) else v for n, v in defaults.items()}
+    return [
+        (name, value, author.get(name), simulated(name, value))
+        for name, value in theirs.items()
+        if value != author.get(name)
+    ]
 
 
 def simulated(name: str, value: Any, case: str = "pendulum_like") -> float | None:
     """The deviation that one setting makes after 10 updates of the published algorithm."""
     if name not in SIMULATED or not isinstance(value, int | float):
         return None
-    problem = CASES[case].problem
+    problem, turned = CASES[case].problem, Switches()
     if name == "policy_freq":
-        other = Published(problem, Switches(delay=int(value)))
+        turned = Switches(delay=int(value))
     else:
-        changed: dict[str, Any] = {name: value}
-        other = Published(replace(problem, **changed))
-    return deviation(follow(other, case, 10)[10], follow(Published(problem), case, 10)[10])
+        problem = replace(problem, **{name: value})
+    changed = follow(Published(problem, turned), case, 10)
+    return deviation(changed[10], simulate(case, Switches(), 10)[10])

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import numpy as np
 
 from benchmarks.fidelity.cases import Array, Batch, Problem
 from benchmarks.fidelity.kit import AdapterError
 
-if TYPE_CHECKING:
+with suppress(ImportError):  # only TorchAdapter and what it calls need it
+    import torch
     from torch import Tensor, nn
 
 
@@ -46,15 +49,8 @@ def fill(modules: Iterable[nn.Module], arrays: Sequence[Array]) -> None:
 
     :raises AdapterError: if number or shapes do not fit
     """
-    import torch
-
-    parameters = [
-        parameter
-        for module in modules
-        for layer in module.modules()
-        if isinstance(layer, torch.nn.Linear)
-        for parameter in (layer.weight, layer.bias)
-    ]
+    layers = [m for each in modules for m in each.modules() if isinstance(m, nn.Linear)]
+    parameters = [p for layer in layers for p in (layer.weight, layer.bias)]
     shapes = [tuple(parameter.shape) for parameter in parameters]
     if shapes != [array.shape for array in arrays]:
         raise AdapterError(f"the layers have the shapes {shapes}, which the weights do not fit")
@@ -62,46 +58,40 @@ def fill(modules: Iterable[nn.Module], arrays: Sequence[Array]) -> None:
         parameter.data.copy_(torch.from_numpy(array))
 
 
-def signature_defaults(function: Any, **names: str) -> dict[str, Any]:
+def signature_defaults(function: Any, *same: str, **renamed: str) -> dict[str, Any]:
     """Default settings, for an adapter's ``defaults``, read from a signature or a dataclass.
 
-    :param names: what the function calls each published setting
+    :param same: settings that the function calls as published
+    :param renamed: what it calls others, by their published names
     """
     parameters = inspect.signature(function).parameters
+    names = {**{name: name for name in same}, **renamed}
     return {published: parameters[theirs].default for published, theirs in names.items()}
 
 
 def mlp(inputs: int, outputs: int) -> nn.Sequential:
     """Two hidden layers of 256 with rectified linear units, for libraries where nets are given."""
-    from torch.nn import Linear, ReLU, Sequential
-
-    return Sequential(
-        Linear(inputs, 256), ReLU(), Linear(256, 256), ReLU(), Linear(256, outputs)
-    )  # fmt: skip
+    hidden = (nn.Linear(inputs, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU())
+    return nn.Sequential(*hidden, nn.Linear(256, outputs))
 
 
-def box(low: Any, high: Any) -> Any:
-    """A float32 space of Gymnasium."""
-    import numpy as np
+def spaces(problem: Problem) -> tuple[Any, Any]:
+    """The observation space and the action space, for libraries that ask for Gymnasium's."""
     from gymnasium.spaces import Box
 
-    return Box(low, high, dtype=np.float32)
+    unbounded = np.full(problem.observation_dim, np.inf, np.float32)
+    return Box(-unbounded, unbounded), Box(problem.action_low, problem.action_high)
 
 
 def environment(problem: Problem) -> Any:
     """An environment of Gymnasium with the problem's spaces, in which nothing happens."""
     import gymnasium as gym
-    import numpy as np
 
     class Still(gym.Env[Any, Any]):
-        observation_space = gym.spaces.Box(-np.inf, np.inf, (problem.observation_dim,), np.float32)
-        action_space = box(problem.action_low, problem.action_high)
+        observation_space, action_space = spaces(problem)
 
         def reset(self, **_: Any) -> tuple[Array, dict[str, Any]]:
             return np.zeros(problem.observation_dim, np.float32), {}
-
-        def step(self, action: Any) -> tuple[Array, float, bool, bool, dict[str, Any]]:
-            return self.reset()[0], 0.0, False, False, {}
 
     return Still()
 
@@ -116,10 +106,10 @@ class TorchAdapter:
     """
 
     unit_actions = False
+    networks: Sequence[Any]
+    targets: Sequence[Any]
 
     def __init__(self, problem: Problem) -> None:
-        import torch
-
         torch.set_num_threads(1)
         self.problem = problem
         self.low, self.high = map(torch.from_numpy, (problem.action_low, problem.action_high))
@@ -137,9 +127,6 @@ class TorchAdapter:
         fill(self.networks, weights)
         fill(self.targets, weights)
 
-    networks: Sequence[Any]
-    targets: Sequence[Any]
-
     def policy(self, network: Any, observations: Tensor) -> Tensor:
         """Actions of an actor, as the library calls it."""
         actions: Tensor = network(observations)
@@ -153,15 +140,11 @@ class TorchAdapter:
 
     def to_unit(self, actions: Any) -> Tensor:
         """Actions in environment units (tensor or array), scaled to [-1, 1]."""
-        import torch
-
         scaled: Tensor = (torch.as_tensor(actions) - self.centre) / self.half_width
         return scaled
 
     def tensors(self, batch: Batch) -> dict[str, Tensor]:
         """The batch as tensors by name, actions scaled to [-1, 1] if ``unit_actions``."""
-        import torch
-
         tensors = {name: torch.from_numpy(array) for name, array in batch._asdict().items()}
         if self.unit_actions:
             tensors["actions"] = self.to_unit(tensors["actions"])
@@ -184,8 +167,6 @@ class TorchAdapter:
         return self._values(self.targets, observations, actions)
 
     def _actions(self, networks: Sequence[Any], observations: Array) -> Array:
-        import torch
-
         with torch.no_grad():
             actions = self.policy(networks[0], torch.from_numpy(observations))
             if self.unit_actions:
@@ -194,8 +175,6 @@ class TorchAdapter:
         return array
 
     def _values(self, networks: Sequence[Any], observations: Array, actions: Array) -> list[Array]:
-        import torch
-
         given = self.to_unit(actions) if self.unit_actions else torch.from_numpy(actions)
         with torch.no_grad():
             values = self.values(networks[1:], torch.from_numpy(observations), given)
@@ -204,7 +183,6 @@ class TorchAdapter:
 
 def normal_in_place(noise: Array) -> Callable[..., Tensor]:
     """To replace ``torch.Tensor.normal_`` with: fills the tensor with std * noise."""
-    import torch
 
     def fill_in(tensor: Tensor, mean: float = 0.0, std: Any = 1.0, **_: Any) -> Tensor:
         return tensor.copy_(mean + std * torch.from_numpy(noise))

@@ -5,6 +5,7 @@ Needs NumPy alone, so that it runs in the environment of the library under exami
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import product, starmap
 from typing import Any, Protocol
 
 import numpy as np
@@ -71,24 +72,18 @@ class CaseResult:
     """What became of a case.
 
     :param verdict: bit-equal, equal up to rounding, differs or declined
-    :param deviations: the largest deviation of each quantity, by number of updates
-    :param reason: why it was declined
+    :param deviations: the largest deviation of any value, by number of updates
+    :param first_difference: after how many updates it is more than rounding; None if never
+    :param band: the deviation by rounding that is allowed at updates 1 to 3
+    :param reason: why the case was declined
     """
 
     name: str
     verdict: str
-    deviations: dict[int, dict[str, float]] = field(default_factory=dict)
+    deviations: dict[int, float] = field(default_factory=dict)
+    first_difference: int | None = None
+    band: float = 0.0
     reason: str = ""
-
-    @property
-    def first_difference(self) -> int | None:
-        """After how many updates values differ by more than rounding."""
-        beyond = (n for n, row in self.deviations.items() if max(row.values()) > self.band(n))
-        return next(beyond, None)
-
-    def band(self, updates: int) -> float:
-        """The allowed deviation."""
-        return CASES[self.name].band(updates)
 
 
 @dataclass
@@ -106,14 +101,13 @@ class Examination:
     @property
     def verdict(self) -> str:
         """One of the keys of EXIT_STATUS, before causes are looked for."""
-        judged = [case for case in self.cases if case.verdict != DECLINED]
-        if self.faults or not judged:
+        verdicts = {c.name: c.verdict for c in self.cases if c.verdict != DECLINED}
+        if self.faults or not verdicts:
             return BROKEN
-        wrong = [case for case in judged if case.verdict == DIFFERS]
-        if not wrong:
-            return BIT_EQUAL if {case.verdict for case in judged} == {BIT_EQUAL} else ROUNDING
-        unit = [case for case in judged if CASES[case.name].in_unit_range]
-        return UNIT_ONLY if unit and not any(case in wrong for case in unit) else DIFFERS
+        if DIFFERS not in verdicts.values():
+            return BIT_EQUAL if set(verdicts.values()) == {BIT_EQUAL} else ROUNDING
+        unit = {verdict for name, verdict in verdicts.items() if CASES[name].in_unit_range}
+        return UNIT_ONLY if unit and DIFFERS not in unit else DIFFERS
 
 
 def examine(make: Make, updates: int = 10, cases: Iterable[str] = tuple(CASES)) -> Examination:
@@ -172,12 +166,12 @@ def probe(adapter: Adapter, inputs: Inputs) -> Values:
     :raises AdapterError: if one has a wrong shape
     """
     observations, actions = inputs.observations, inputs.actions
-    found: list[Any] = []
-    for act, q in (
-        (adapter.actions, adapter.q_values),
-        (adapter.target_actions, adapter.target_q_values),
-    ):
-        found += [act(observations.copy()), *q(observations.copy(), actions.copy())]
+    found: list[Any] = [
+        adapter.actions(observations.copy()),
+        *adapter.q_values(observations.copy(), actions.copy()),
+        adapter.target_actions(observations.copy()),
+        *adapter.target_q_values(observations.copy(), actions.copy()),
+    ]
     sizes = (8 * actions.shape[1], 8, 8) * 2
     if [np.size(value) for value in found] != list(sizes):
         shapes = ", ".join(str(np.shape(value)) for value in found)
@@ -193,14 +187,12 @@ def adapter_faults(adapter: Adapter, make: Make, name: str, values: dict[int, Va
         for what in WHAT[:3]
         if deviation({what: start[f"{what}_target"]}, start, (what,)) > CASES[name].band(0)
     ]
-    if not faults and not any(fits_at_start(name, start, s) for s in STARTS):
+    if not faults and not explained_at_start(name, start):
         faults.append(f"{name}: the loaded weights give other values at 0 updates")
-    again = follow(adapter, name, 2)
-    if any((again[n][what] != values[n][what]).any() for n in again for what in WHAT):
+    if not same(follow(adapter, name, 2), values, WHAT):
         faults.append(f"{name}: load() and two updates again give other values")
     other = follow(make(CASES[name].problem), name, 1, lambda noise: -noise)
-    unmoved = all((other[1][what] == values[1][what]).all() for what in WHAT[1:3])
-    if unmoved and getattr(make, "has_smoothing", True):
+    if same(other, values, WHAT[1:3]) and getattr(make, "has_smoothing", True):
         faults.append(
             f"{name}: other noise leaves the critics unchanged (if this TD3 really has no target"
             " noise, declare has_smoothing = False)"
@@ -208,49 +200,27 @@ def adapter_faults(adapter: Adapter, make: Make, name: str, values: dict[int, Va
     return faults
 
 
-STARTS = [
-    Switches(critic_actions=unit, actor_output=output)
-    for unit in ("environment", "unit")
-    for output in ("centred", "no offset", "maximum", "unscaled", "first")
-]
+def same(these: dict[int, Values], others: dict[int, Values], what: tuple[str, ...]) -> bool:
+    """Whether two runs are bit-equal for as long as the first of them goes."""
+    return all(
+        np.array_equal(these[n][key], others[n][key], equal_nan=True) for n in these for key in what
+    )
 
 
-def fits_at_start(name: str, start: Values, switches: Switches) -> bool:
-    """Whether switches explain the values before the first update."""
-    published = Published(CASES[name].problem, switches)
-    return deviation(start, follow(published, name, 0)[0]) <= CASES[name].band(0)
+def explained_at_start(name: str, start: Values) -> bool:
+    """Whether units or the actor's output, as far as known, explain the values before updates."""
+    outputs = ("centred", "no offset", "maximum", "unscaled", "first")
+    return any(
+        deviation(start, follow(Published(CASES[name].problem, switches), name, 0)[0])
+        <= CASES[name].band(0)
+        for switches in starmap(Switches, product(("environment", "unit"), outputs))
+    )
 
 
 def judge(name: str, values: dict[int, Values]) -> CaseResult:
     """Compare with what the published code computes."""
-    expected = expected_values(name)
-    deviations = {
-        n: {what: deviation(values[n], expected[n], (what,)) for what in WHAT}
-        for n in values
-        if n in expected
-    }
-    result = CaseResult(name, DIFFERS, deviations)
-    if result.first_difference is None:
-        exact = not any(any(deviations[n].values()) for n in JUDGED)
-        result.verdict = BIT_EQUAL if exact else ROUNDING
-    return result
-
-
-def measured_bands(name: str, updates: int = 50, trials: int = 9) -> list[float]:
-    """The bands of a case by its definition, see :class:`~benchmarks.fidelity.cases.Case`."""
-    problem = CASES[name].problem
-
-    class Shifted(Published):
-        def load(self, weights: list[Array]) -> None:
-            towards = [rng.choice([-np.inf, np.inf], w.shape).astype(np.float32) for w in weights]
-            super().load([np.nextafter(w, t) for w, t in zip(weights, towards, strict=True)])
-
-    start = follow(Published(problem), name, updates)
-    changes = []
-    for trial in range(trials):
-        rng = np.random.default_rng(trial)
-        values = follow(Shifted(problem), name, updates)
-        changes.append([deviation(values[n], start[n]) for n in start])
-    table = 10 * np.array(changes)
-    bands = [*np.median(table, axis=0)[: len(JUDGED)], *table.max(axis=0)[len(JUDGED) :]]
-    return list(map(float, np.maximum.accumulate(bands)))
+    expected, case = expected_values(name), CASES[name]
+    found = {n: deviation(values[n], expected[n]) for n in values if n in expected}
+    first = next((n for n in found if found[n] > case.band(n)), None)
+    equal = ROUNDING if any(found[n] for n in JUDGED) else BIT_EQUAL
+    return CaseResult(name, equal if first is None else DIFFERS, found, first, case.band(3))

@@ -13,7 +13,8 @@ from urllib.parse import quote
 
 import numpy as np
 
-from benchmarks.fidelity.causes import differing_defaults, explain
+from benchmarks.fidelity.cases import CASES
+from benchmarks.fidelity.causes import AGREEMENT, differing_defaults, explain
 from benchmarks.fidelity.kit import (
     BIT_EQUAL,
     BROKEN,
@@ -36,7 +37,7 @@ MEANING = {
 }
 COLOURS = {BIT_EQUAL: "brightgreen", ROUNDING: "brightgreen", UNIT_ONLY: "yellow", BROKEN: "grey"}
 DEFAULT_UPDATES, FULL_UPDATES = 10, 200
-FIDELITY_PAGE = "fidelity.md"  # the report takes the page in where it lies beside
+FIDELITY_PAGE, FIDELITY_NUMBERS = "fidelity.md", "fidelity.json"  # reports take the page in
 
 
 def load_adapter(name: str) -> type[Any]:
@@ -61,45 +62,38 @@ def load_adapter(name: str) -> type[Any]:
 def findings(adapter: type[Any], updates: int = DEFAULT_UPDATES) -> dict[str, Any]:
     """Examine an adapter and look for causes: the content of fidelity.json."""
     outcome = examine(adapter, updates)
-    verdict = outcome.verdict
     record: dict[str, Any] = {
         "adapter": f"{adapter.__module__}:{adapter.__qualname__}",
         "adapter_lines": code_lines(adapter),
-        **versions(adapter),
+        "package": getattr(adapter, "package", ""),
+        "environment": versions(adapter),
         "faults": outcome.faults,
-        "cases": [
-            {
-                "name": case.name,
-                "verdict": case.verdict,
-                "reason": case.reason,
-                "first_difference": case.first_difference,
-                "deviations": {n: max(row.values()) for n, row in case.deviations.items()},
-                "band": case.band(3),
-            }
-            for case in outcome.cases
-        ],
+        "cases": [asdict(case) for case in outcome.cases],
+        "defaults": None,
     }
+    record["version"] = record["environment"].get(record["package"], "")
+    if hasattr(adapter, "defaults") and not outcome.faults:
+        try:
+            defaults = adapter(CASES["rocket_like"].problem).defaults()
+            record["defaults"] = differing_defaults(defaults)
+        except Exception as error:  # whatever the adapter's code raises
+            outcome.faults.append(f"defaults(): {type(error).__name__}: {error}")
+    verdict = outcome.verdict
     if EXIT_STATUS[verdict] == 1:
         explanation = explain(outcome.values)
         record["explanation"] = asdict(explanation)
         if explanation.unexplained:
             verdict = UNEXPLAINED
-    defaults = getattr(adapter, "defaults", None)
-    record["defaults"] = differing_defaults(defaults()) if defaults else None
     return {"verdict": verdict, "exit_status": EXIT_STATUS[verdict], **record}
 
 
 def versions(adapter: type[Any]) -> dict[str, str]:
-    """What was examined, and in which environment."""
+    """The environment in which it was examined."""
     found = {"python": platform.python_version(), "numpy": np.__version__}
-    for package in (getattr(adapter, "package", None), "torch", "jax"):
-        if package:
-            try:
-                found[package] = metadata.version(package)
-            except metadata.PackageNotFoundError:
-                continue
-    package = getattr(adapter, "package", "")
-    return {"package": package, "version": found.get(package, ""), "environment": str(found)}
+    for package in filter(None, (getattr(adapter, "package", ""), "torch", "jax")):
+        if any(metadata.distributions(name=package)):
+            found[package] = metadata.version(package)
+    return found
 
 
 def code_lines(adapter: type[Any]) -> int:
@@ -111,8 +105,8 @@ def code_lines(adapter: type[Any]) -> int:
 def page(record: dict[str, Any]) -> str:
     """The findings as Markdown."""
     name = f"{record['package'] or record['adapter']} {record['version']}".strip()
-    parts = [f"# Is {name} the published TD3?", f"**{record['verdict']}**. "
-             f"{MEANING[record['verdict']]}"]  # fmt: skip
+    verdict = record["verdict"]
+    parts = [f"# Is {name} the published TD3?", f"**{verdict}**. {MEANING[verdict]}"]
     if record["faults"]:
         parts += ["## What is wrong with the adapter", bullets(record["faults"])]
     if record["cases"]:
@@ -124,7 +118,8 @@ def page(record: dict[str, Any]) -> str:
                   defaults_table(record["defaults"])]  # fmt: skip
     parts += ["## Badge", f"    {badge(record)}"]
     parts += [f"Adapter: {record['adapter']}, {record['adapter_lines']} lines."]
-    parts += [f"Environment: {record['environment']}."]
+    environment = ", ".join(" ".join(pair) for pair in record["environment"].items())
+    parts += [f"Environment: {environment}."]
     return "\n\n".join(parts) + "\n"
 
 
@@ -140,7 +135,7 @@ def case_table(cases: Sequence[dict[str, Any]]) -> str:
             verdict += f": {case['reason']}"
         elif case["first_difference"] is not None:
             verdict += f" from update {case['first_difference']}"
-        rows.append([case["name"], *numbers, f"{case['band']:.0e}", verdict])
+        rows.append([case["name"], *numbers, f"{case['band']:.0e}" if found else "", verdict])
     note = (
         "Equal means within the band of the case, which is ten times what a shift of all weights by"
         " one unit in the last place makes (later updates have wider bands). The case asymmetric is"
@@ -159,9 +154,11 @@ def causes_text(explanation: dict[str, Any]) -> str:
     text = bullets(causes)
     if explanation["unexplained"]:
         return f"{text}\n\nNo set of known causes reproduces {explanation['unexplained']}.".strip()
+    needed = all(cause["needed"] > AGREEMENT for cause in explanation["causes"])
     text += (
         "\n\nThe published update with exactly these changes reproduces the implementation's"
-        f" numbers to {explanation['residual']:.0e} in all cases; each of these is needed."
+        f" numbers to {explanation['residual']:.0e} in all cases"
+        f"{'; each of these is needed' if needed else ''}."
     )
     if explanation["alternatives"]:
         text += "\n\nNot told apart from: " + "; or: ".join(explanation["alternatives"]) + "."
@@ -197,14 +194,24 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def write(name: str, output: Path, full: bool = False) -> tuple[str, int]:
-    """Examine the adapter that ``module:Class`` names; write its page and fidelity.json.
+    """Examine the adapter that ``module:Class`` names.
 
+    :param output: its page and fidelity.json go to a folder below, named after the module
     :return: the page, and the exit status: 0 equal, 1 differs, 2 broken adapter
     :raises ValueError: if there is no such adapter
     """
     record = findings(load_adapter(name), FULL_UPDATES if full else DEFAULT_UPDATES)
-    output.mkdir(parents=True, exist_ok=True)
-    text = page(record)
-    (output / "fidelity.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    (output / FIDELITY_PAGE).write_text(text, encoding="utf-8")
+    text = save(output / name.partition(":")[0], record, page(record))
     return text, int(record["exit_status"])
+
+
+def save(folder: Path, record: dict[str, Any], text: str) -> str:
+    """Write a record and the page made of it into a folder.
+
+    :return: the page, and where it is
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    numbers, written = folder / FIDELITY_NUMBERS, folder / FIDELITY_PAGE
+    numbers.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    written.write_text(text, encoding="utf-8")
+    return f"{text}\nThis page: {written}"

@@ -1,16 +1,21 @@
-"""The differences that occur in public implementations, each as a subclass of the reference.
+"""Ways to get TD3 wrong: the reference with one thing changed.
 
-They can be trained: ``--algos td3_reference:benchmarks.fidelity.variants:NoFinalClip``.
+Those that occur in public implementations are subclasses, which can be trained:
+``--algos td3_reference:benchmarks.fidelity.variants:NoFinalClip``. Others are patches of the
+reference's source. All show that the fidelity checks would notice, and name the cause.
 """
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from td3_reference import run_loop, td3
 from td3_reference.networks import as_vector
 from td3_reference.replay_buffer import Array, Batch
 from td3_reference.td3 import TD3
@@ -108,3 +113,80 @@ VARIANTS: dict[str, tuple[type[TD3], str]] = {
     "scaled_critic": (ScaledCritic, "the critic sees actions scaled to [-1, 1]"),
     "no_smoothing": (NoSmoothing, "there is no target noise"),
 }
+
+
+class Bug(NamedTuple):
+    """A mistake, as a patch of the reference's source.
+
+    :param cause: what the checks must call it
+    :param patch: pairs of a text that occurs once, and what stands there instead
+    """
+
+    name: str
+    cause: str
+    patch: tuple[tuple[str, str], ...]
+    module: ModuleType = td3
+
+
+TARGETS_COPIED = """        self.actor_target = copy.deepcopy(self.actor).requires_grad_(False)
+        self.critic_target = copy.deepcopy(self.critic).requires_grad_(False)
+"""
+WEIGHTS_LOADED = "        parameters = [*self.actor.parameters(), *self.critic.parameters()]\n"
+ACTOR_STEP = '            self._descend("actor", self._actor_gradients(tensors[0]))\n'
+TARGETS_MOVED = """            self._move_target("actor")
+            self._move_target("critic")
+"""
+DUE = "if self.updates % self.config.policy_freq == 0:"
+FINAL_CLIP = ".clamp(target_actor.low, target_actor.high)"
+NOISE_UNIT = "target_actor.half_width if config.scale_noise else 1.0"
+TARGET_Q = "torch.min(*self.critic_target(next_observations, next_actions))"
+CRITIC_LOSS = "F.mse_loss(q1, target) + F.mse_loss(q2, target)"
+ACTOR_OUTPUT = "self.low + self.half_width + self.half_width * torch.tanh(self.net(observations))"
+
+# fmt: off
+SEEDED_BUGS = (
+    Bug("one critic instead of the minimum of two",
+        "the target is one critic's value, not the minimum of two",
+        ((TARGET_Q, "self.critic_target(next_observations, next_actions)[0]"),)),
+    Bug("noise not clipped", "target noise is not clipped",
+        ((".clamp(-config.noise_clip, config.noise_clip)", ""),)),
+    Bug("noise not scaled", "target noise is not scaled by the half-width of the action range",
+        ((NOISE_UNIT, "1.0"),)),
+    Bug("one half-width for all dimensions",
+        "target noise has the first dimension's half-width in all dimensions",
+        ((NOISE_UNIT, "target_actor.half_width[0]"),)),
+    Bug("truncation treated as termination", "a truncated episode does not bootstrap",
+        (("reward, not terminated)", "reward, not (terminated or truncated))"),), run_loop),
+    Bug("final clip to [-1, 1]", "target actions are clipped to [-1, 1] whatever the bounds",
+        ((FINAL_CLIP, ".clamp(-1, 1)"),)),
+    Bug("clip by the first dimension", "target actions are clipped to the first dimension's bounds",
+        ((FINAL_CLIP, ".clamp(target_actor.low[0], target_actor.high[0])"),)),
+    Bug("no policy delay", "the actor and the targets move at every update", ((DUE, "if True:"),)),
+    Bug("targets moved before the actor", "the targets move before the actor",
+        ((ACTOR_STEP + TARGETS_MOVED, TARGETS_MOVED + ACTOR_STEP),)),
+    Bug("targets not copied at the start", "load() must copy to the targets",
+        ((TARGETS_COPIED, ""), (WEIGHTS_LOADED, TARGETS_COPIED + WEIGHTS_LOADED))),
+    Bug("tanh output not scaled", "the actor's tanh is not scaled by the half-width",
+        ((ACTOR_OUTPUT, ACTOR_OUTPUT.replace("self.half_width * torch", "torch")),)),
+    Bug("actor without offset", "the actor has no offset: half-width * tanh",
+        ((ACTOR_OUTPUT, ACTOR_OUTPUT.removeprefix("self.low + self.half_width + ")),)),
+    Bug("Huber loss of the critics", "the critics' loss is Huber's",
+        ((CRITIC_LOSS, CRITIC_LOSS.replace("mse_loss", "smooth_l1_loss")),)),
+)
+# fmt: on
+
+
+def patched(bug: Bug) -> ModuleType:
+    """A copy of the module with the bug in it.
+
+    :raises ValueError: if a text to replace does not occur exactly once: the source has changed,
+        and the bug must be written anew
+    """
+    source = Path(str(bug.module.__file__)).read_text(encoding="utf-8")
+    for old, new in bug.patch:
+        if source.count(old) != 1:
+            raise ValueError(f"{bug.name}: {old!r} occurs {source.count(old)} times")
+        source = source.replace(old, new)
+    module = ModuleType(bug.module.__name__)
+    exec(compile(source, f"<{bug.name}>", "exec"), module.__dict__)
+    return module

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from markdown_it import MarkdownIt
 from benchmarks.analysis.comparisons import Comparison, compare
 from benchmarks.analysis.load import Results, load_results
 from benchmarks.experiments import DECLARED_FIRST, MIN_VERDICT
-from benchmarks.fidelity.report import FIDELITY_PAGE
+from benchmarks.fidelity.report import FIDELITY_NUMBERS, FIDELITY_PAGE
 from benchmarks.latex import to_latex
 from benchmarks.plot_style import Picture
 from benchmarks.report import tables
@@ -65,9 +64,9 @@ def write_report(root: Path, output: Path, paper: bool = False, half_std: bool =
         table.data.to_csv(output / f"{table.name}.csv", index=False)
         (output / f"{table.name}.md").write_text(to_markdown(table), encoding="utf-8")
         (output / f"{table.name}.tex").write_text(to_latex(table), encoding="utf-8")
-    fidelity = output.parent / FIDELITY_PAGE
-    if fidelity.exists():
-        shutil.copy(fidelity, output / FIDELITY_PAGE)
+    fidelity = fidelity_pages(output.parent)
+    if fidelity:
+        (output / FIDELITY_PAGE).write_text(fidelity, encoding="utf-8")
     page = Environment(
         loader=PackageLoader("benchmarks.report"), autoescape=True, trim_blocks=True
     ).get_template("report.html.j2")
@@ -84,14 +83,14 @@ def write_report(root: Path, output: Path, paper: bool = False, half_std: bool =
         animations=[(title, uri(output / f"{name}.gif", "image/gif"))
                     for name, title in shown.animations],
         missing=shown.missing,
-        fidelity=to_html(fidelity.read_text(encoding="utf-8")) if fidelity.exists() else None,
+        fidelity=to_html(fidelity) if fidelity else None,
         sha256=experiment.get("sha256"),
         declared_first=experiment.get(DECLARED_FIRST, True),
         declaration=json.dumps(experiment.get("declaration"), indent=2),
         provenance=[json.dumps(each, indent=2) for each in results.provenance],
     )  # fmt: skip
     (output / PAGE).write_text(html, encoding="utf-8")
-    files = [PAGE, VERDICTS, *([FIDELITY_PAGE] if fidelity.exists() else [])]
+    files = [PAGE, VERDICTS, *([FIDELITY_PAGE] if fidelity else [])]
     files += [f"{table.name}.{suffix}" for table in made for suffix in ("csv", "md", "tex")]
     files += [f"{each.name}.{kind}" for each in [*pictures, *shown.pictures]
               for kind in ("png", "svg")]  # fmt: skip
@@ -119,6 +118,13 @@ def with_history(comparisons: Sequence[Comparison], file: Path) -> list[Comparis
             each = replace(each, earlier=earlier)
         noted.append(each)
     return noted
+
+
+def fidelity_pages(folder: Path) -> str:
+    """The pages of ``python -m benchmarks fidelity``: the reference's, then those of adapters."""
+    adapters = sorted(folder.glob(f"*/{FIDELITY_NUMBERS}"))
+    files = [folder / FIDELITY_PAGE, *(file.with_name(FIDELITY_PAGE) for file in adapters)]
+    return "\n".join(file.read_text(encoding="utf-8") for file in files if file.exists())
 
 
 def to_html(page: str) -> str:

@@ -28,7 +28,6 @@ PLACEHOLDER = "my_module:"  # what a reader is to replace
 COMMAND_LINES = {  # that have a parser -> arguments with which it can be asked for its options
     "benchmarks": ["status", "quick"],
     "benchmarks.fidelity": ["my_module:Adapter"],
-    "benchmarks.fidelity.implementations": [],
     "envs.checks": ["my_module:MyEnv-v0"],
     "train_sb3.py": [],
 }

@@ -3,21 +3,14 @@
 import warnings
 from typing import Any
 
-import numpy as np
 import torch
 from agilerl.algorithms.td3 import TD3
 from agilerl.modules.base import EvolvableModule
 from tensordict import TensorDict
 
+from benchmarks.fidelity import helpers
 from benchmarks.fidelity.cases import Array, Batch
-from benchmarks.fidelity.helpers import (
-    TorchAdapter,
-    box,
-    mlp,
-    normal_in_place,
-    replaced,
-    signature_defaults,
-)
+from benchmarks.fidelity.helpers import TorchAdapter, mlp, replaced
 
 warnings.simplefilter("ignore")
 
@@ -49,10 +42,9 @@ class Adapter(TorchAdapter):
     def build(self) -> None:
         """Its policy frequency is 2 by default."""
         problem, rate = self.problem, self.problem.learning_rate
-        unbounded = np.full(problem.observation_dim, np.inf)
         inputs = problem.observation_dim + problem.action_dim
         agent = self.agent = TD3(
-            box(-unbounded, unbounded), box(problem.action_low, problem.action_high),
+            *helpers.spaces(problem),
             actor_network=Net(problem.observation_dim, problem.action_dim, True),
             critic_networks=[Net(inputs, 1, False) for _ in range(2)],
             batch_size=problem.batch_size, lr_actor=rate, lr_critic=rate, learn_step=1,
@@ -66,18 +58,14 @@ class Adapter(TorchAdapter):
         names = {"obs": "observations", "action": "actions", "reward": "rewards",
                  "next_obs": "next_observations", "done": "terminated"}  # fmt: skip
         data = TensorDict({key: tensors[name] for key, name in names.items()}, [len(noise)])
-        with replaced(torch.Tensor, "normal_", normal_in_place(noise)):
+        with replaced(torch.Tensor, "normal_", helpers.normal_in_place(noise)):
             self.agent.learn(data)
 
     @staticmethod
     def defaults() -> dict[str, object]:
-        """From ``TD3.__init__``."""
-        return signature_defaults(
-            TD3.__init__,
-            gamma="gamma",
-            tau="tau",
-            policy_freq="policy_freq",
-            batch_size="batch_size",
-            learning_rate="lr_critic",
-            actor_learning_rate="lr_actor",
+        """From ``TD3.__init__`` and ``TD3.learn``."""
+        same = ("gamma", "tau", "policy_freq", "batch_size")
+        rates = {"learning_rate": "lr_critic", "actor_learning_rate": "lr_actor"}
+        return helpers.signature_defaults(TD3.__init__, *same, **rates) | (
+            helpers.signature_defaults(TD3.learn, "policy_noise", "noise_clip")
         )

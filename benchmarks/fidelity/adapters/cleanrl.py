@@ -3,6 +3,7 @@
 import ast
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,13 +14,14 @@ from torch import nn, optim
 from torch.nn import functional as F
 
 from benchmarks.fidelity.cases import Array, Batch
-from benchmarks.fidelity.helpers import TorchAdapter, box, replaced
+from benchmarks.fidelity.helpers import TorchAdapter, replaced, signature_defaults, spaces
 
 FILE = Path(os.environ["CLEANRL_CLONE"]) / "cleanrl/td3_continuous_action.py"
 TREE = ast.parse(FILE.read_text(encoding="utf-8"))
-NETWORKS: list[ast.stmt] = [
-    node for node in TREE.body if isinstance(node, ast.ClassDef) and node.name != "Args"
-]
+CLASSES: list[ast.stmt] = [node for node in TREE.body if isinstance(node, ast.ClassDef)]
+NAMES: dict[str, Any] = {"np": np, "torch": torch, "nn": nn, "F": F, "optim": optim,
+                         "os": os, "dataclass": dataclass, "__file__": str(FILE)}  # fmt: skip
+exec(compile(ast.Module(CLASSES, []), str(FILE), "exec"), NAMES)
 # The update is in the script's loop, below this condition.
 CONDITION = "global_step > args.learning_starts"
 [BRANCH] = [n for n in ast.walk(TREE) if isinstance(n, ast.If) and ast.unparse(n.test) == CONDITION]
@@ -30,24 +32,17 @@ class Adapter(TorchAdapter):
 
     def build(self) -> None:
         """The names that the update finds in the script."""
-        problem, rate = self.problem, self.problem.learning_rate
-        names: dict[str, Any] = {"np": np, "torch": torch, "nn": nn, "F": F, "optim": optim}
-        exec(compile(ast.Module(NETWORKS, []), str(FILE), "exec"), names)
-        unbounded = np.full(problem.observation_dim, np.inf)
-        envs = SimpleNamespace(
-            single_observation_space=box(-unbounded, unbounded),
-            single_action_space=box(problem.action_low, problem.action_high),
-        )
+        problem, rate, names = self.problem, self.problem.learning_rate, NAMES.copy()
+        observations, actions = spaces(problem)
+        envs = SimpleNamespace(single_observation_space=observations, single_action_space=actions)
         for name in ("actor", "target_actor", "qf1", "qf2", "qf1_target", "qf2_target"):
             names[name] = names["QNetwork" if "qf" in name else "Actor"](envs)
         self.networks = [names[n] for n in ("actor", "qf1", "qf2")]
         self.targets = [names[n] for n in ("target_actor", "qf1_target", "qf2_target")]
         critics = [*names["qf1"].parameters(), *names["qf2"].parameters()]
-        args = SimpleNamespace(
-            batch_size=problem.batch_size, policy_noise=problem.policy_noise,
-            noise_clip=problem.noise_clip, gamma=problem.gamma, tau=problem.tau,
-            policy_frequency=problem.policy_freq,
-        )  # fmt: skip
+        settings = ("batch_size", "policy_noise", "noise_clip", "gamma", "tau")
+        args = SimpleNamespace(**{name: getattr(problem, name) for name in settings},
+                               policy_frequency=problem.policy_freq)  # fmt: skip
         self.script = {
             **names, "args": args, "envs": envs, "device": "cpu",
             "q_optimizer": optim.Adam(critics, lr=rate),
@@ -69,12 +64,6 @@ class Adapter(TorchAdapter):
     @staticmethod
     def defaults() -> dict[str, object]:
         """From the script's ``Args``."""
-        names = {"gamma": "gamma", "tau": "tau", "policy_noise": "policy_noise",
-                 "noise_clip": "noise_clip", "policy_frequency": "policy_freq",
-                 "learning_rate": "learning_rate", "batch_size": "batch_size",
-                 "buffer_size": "buffer_size", "learning_starts": "learning_starts"}  # fmt: skip
-        return {
-            names[ast.unparse(node.target)]: eval(ast.unparse(node.value))
-            for node in ast.walk(TREE)
-            if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) in names and node.value
-        }
+        same = ("gamma", "tau", "policy_noise", "noise_clip", "learning_rate", "batch_size",
+                "buffer_size", "learning_starts", "exploration_noise")  # fmt: skip
+        return signature_defaults(NAMES["Args"], *same, policy_freq="policy_frequency")

@@ -58,13 +58,7 @@ class Adapter(TorchAdapter):
     @staticmethod
     def defaults() -> dict[str, object]:
         """From ``TD3Config``."""
-        return signature_defaults(
-            TD3Config,
-            gamma="gamma",
-            tau="tau",
-            policy_noise="target_smoothing_sigma",
-            noise_clip="target_smoothing_clip",
-            policy_freq="update_actor_interval",
-            learning_rate="critic_learning_rate",
-            batch_size="batch_size",
-        )
+        names = {"policy_noise": "target_smoothing_sigma", "noise_clip": "target_smoothing_clip",
+                 "policy_freq": "update_actor_interval", "learning_rate": "critic_learning_rate",
+                 "actor_learning_rate": "actor_learning_rate"}  # fmt: skip
+        return signature_defaults(TD3Config, "gamma", "tau", "batch_size", **names)

@@ -89,9 +89,5 @@ class Adapter(TorchAdapter):
     @staticmethod
     def defaults() -> dict[str, object]:
         """From ``TD3.__init__``; the optimisers are the user's."""
-        return signature_defaults(
-            TD3.__init__,
-            policy_noise="noise_std",
-            noise_clip="noise_clip",
-            policy_freq="policy_delay",
-        )
+        names = {"policy_noise": "noise_std", "policy_freq": "policy_delay"}
+        return signature_defaults(TD3.__init__, "noise_clip", **names)

@@ -63,12 +63,9 @@ class Adapter(TorchAdapter):
     def defaults() -> dict[str, object]:
         """From ``TD3.__init__``; the optimisers are the user's."""
         return signature_defaults(
-            TD3.__init__,
-            tau="soft_update_tau",
-            policy_freq="policy_update_delay",
-            batch_size="minibatch_size",
-            learning_starts="replay_start_size",
-        )
+            TD3.__init__, tau="soft_update_tau", policy_freq="policy_update_delay",
+            batch_size="minibatch_size", learning_starts="replay_start_size",
+        )  # fmt: skip
 
 
 class Smoothed(Adapter):

@@ -3,14 +3,15 @@
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import torch
 from skrl.agents.torch.td3 import TD3, TD3_CFG
 from skrl.models.torch import DeterministicMixin, Model
 from skrl.resources.noises.torch import GaussianNoise
+from torch import Tensor
 
+from benchmarks.fidelity import helpers
 from benchmarks.fidelity.cases import Array, Batch
-from benchmarks.fidelity.helpers import TorchAdapter, box, mlp, replaced, signature_defaults
+from benchmarks.fidelity.helpers import TorchAdapter, mlp, replaced, signature_defaults
 
 
 class Net(DeterministicMixin, Model):
@@ -23,9 +24,7 @@ class Net(DeterministicMixin, Model):
         self.net = mlp(inputs, actions) if scale else mlp(inputs + actions, 1)
         self.scale = scale
 
-    def compute(
-        self, inputs: dict[str, Any], role: str = ""
-    ) -> tuple[torch.Tensor, dict[str, Any]]:
+    def compute(self, inputs: dict[str, Any], role: str = "") -> tuple[Tensor, dict[str, Any]]:
         """What the library calls."""
         if self.scale:
             return self.scale(torch.tanh(self.net(inputs["observations"]))), {}
@@ -40,9 +39,8 @@ class Adapter(TorchAdapter):
     def build(self) -> None:
         """Its own optimiser and update."""
         problem = self.problem
-        unbounded = np.full(problem.observation_dim, np.inf)
-        spaces = {"observation_space": box(-unbounded, unbounded),
-                  "action_space": box(problem.action_low, problem.action_high)}  # fmt: skip
+        observations, actions = helpers.spaces(problem)
+        spaces = {"observation_space": observations, "action_space": actions}
         scales = {"policy": lambda unit: self.centre + self.half_width * unit}
         names = ("policy", "critic_1", "critic_2")
         models = {f"{p}{n}": Net(spaces, scales.get(n)) for p in ("", "target_") for n in names}
@@ -57,11 +55,11 @@ class Adapter(TorchAdapter):
         self.networks = [models[name] for name in names]
         self.targets = [models[f"target_{name}"] for name in names]
 
-    def policy(self, network: Any, observations: torch.Tensor) -> torch.Tensor:
+    def policy(self, network: Any, observations: Tensor) -> Tensor:
         """As the agent calls it."""
         return network.act({"observations": observations}, role="")[0]
 
-    def values(self, networks: Any, observations: torch.Tensor, actions: torch.Tensor) -> Any:
+    def values(self, networks: Any, observations: Tensor, actions: Tensor) -> Any:
         """As the agent calls them."""
         inputs = {"observations": observations, "taken_actions": actions}
         return [network.act(inputs, role="")[0] for network in networks]
@@ -80,13 +78,7 @@ class Adapter(TorchAdapter):
     @staticmethod
     def defaults() -> dict[str, object]:
         """From ``TD3_CFG``."""
-        return signature_defaults(
-            TD3_CFG,
-            gamma="discount_factor",
-            tau="polyak",
-            noise_clip="smooth_regularization_clip",
-            policy_freq="policy_delay",
-            learning_rate="learning_rate",
-            batch_size="batch_size",
-            learning_starts="learning_starts",
-        )
+        names = {"gamma": "discount_factor", "tau": "polyak", "policy_freq": "policy_delay",
+                 "noise_clip": "smooth_regularization_clip"}  # fmt: skip
+        same = ("learning_rate", "batch_size", "learning_starts")
+        return signature_defaults(TD3_CFG, *same, **names)

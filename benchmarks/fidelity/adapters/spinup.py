@@ -7,11 +7,10 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import numpy as np
 import torch
 
 from benchmarks.fidelity.cases import Array, Batch
-from benchmarks.fidelity.helpers import TorchAdapter, box, fill, replaced
+from benchmarks.fidelity.helpers import TorchAdapter, fill, replaced, signature_defaults, spaces
 
 FOLDER = Path(os.environ["SPINUP_CLONE"]) / "spinup/algos/pytorch/td3"
 CORE = ModuleType("core")
@@ -23,6 +22,7 @@ INNER = ("compute_loss_q", "compute_loss_pi", "update")  # functions within td3(
 PARTS: list[ast.stmt] = [
     node for node in TD3.body if isinstance(node, ast.FunctionDef) and node.name in INNER
 ]
+TD3.body = [ast.Pass()]  # what is left is the signature
 
 
 class Adapter(TorchAdapter):
@@ -31,10 +31,8 @@ class Adapter(TorchAdapter):
     def build(self) -> None:
         """The names that the inner functions find."""
         problem, bound, self.updates = self.problem, self.problem.max_action, 0
-        unbounded = np.full(problem.observation_dim, np.inf)
-        spaces = (box(-unbounded, unbounded), box(problem.action_low, problem.action_high))
         self.names: dict[str, Any] = {
-            "torch": torch, "ac": CORE.MLPActorCritic(*spaces), "gamma": problem.gamma,
+            "torch": torch, "ac": CORE.MLPActorCritic(*spaces(problem)), "gamma": problem.gamma,
             "polyak": 1 - problem.tau, "target_noise": problem.policy_noise * bound,
             "noise_clip": problem.noise_clip * bound, "policy_delay": problem.policy_freq,
             "act_limit": bound, "logger": SimpleNamespace(store=lambda **_: None),
@@ -67,9 +65,10 @@ class Adapter(TorchAdapter):
     @staticmethod
     def defaults() -> dict[str, object]:
         """From the signature of ``td3``."""
-        names = {"gamma": "gamma", "target_noise": "policy_noise", "noise_clip": "noise_clip",
-                 "policy_delay": "policy_freq", "q_lr": "learning_rate", "batch_size": "batch_size",
-                 "replay_size": "buffer_size", "start_steps": "learning_starts",
-                 "act_noise": "exploration_noise"}  # fmt: skip
-        given = zip(reversed(TD3.args.args), reversed(TD3.args.defaults), strict=False)
-        return {names[a.arg]: eval(ast.unparse(value)) for a, value in given if a.arg in names}
+        names = {"policy_noise": "target_noise", "policy_freq": "policy_delay",
+                 "learning_rate": "q_lr", "actor_learning_rate": "pi_lr",
+                 "buffer_size": "replay_size", "learning_starts": "start_steps",
+                 "exploration_noise": "act_noise"}  # fmt: skip
+        scope: dict[str, Any] = {"core": CORE}
+        exec(compile(ast.Module([TD3], []), "td3.py", "exec"), scope)
+        return signature_defaults(scope["td3"], "gamma", "noise_clip", "batch_size", **names)

@@ -14,7 +14,7 @@ from tianshou.utils.net.common import Net
 from tianshou.utils.net.continuous import ContinuousActorDeterministic, ContinuousCritic
 
 from benchmarks.fidelity.cases import Array, Batch
-from benchmarks.fidelity.helpers import TorchAdapter, box, replaced, signature_defaults
+from benchmarks.fidelity.helpers import TorchAdapter, replaced, signature_defaults, spaces
 
 
 class Adapter(TorchAdapter):
@@ -25,19 +25,16 @@ class Adapter(TorchAdapter):
     def build(self) -> None:
         """Networks of its own with the published layers."""
         problem, unit = self.problem, self.problem.max_action
+        net, shape = self.net(problem.observation_dim), (problem.action_dim,)
         actor = ContinuousActorDeterministic(
-            preprocess_net=self.net(problem.observation_dim),
-            action_shape=(problem.action_dim,),
-            max_action=unit,
+            preprocess_net=net, action_shape=shape, max_action=unit
         )
         inputs = problem.observation_dim + problem.action_dim
         critics = [ContinuousCritic(preprocess_net=self.net(inputs)) for _ in range(2)]
         policy = ContinuousDeterministicPolicy(
-            actor=actor,
-            action_space=box(problem.action_low, problem.action_high),
-            action_scaling=False,
+            actor=actor, action_space=spaces(problem)[1], action_scaling=False,
             action_bound_method=None,
-        )
+        )  # fmt: skip
         adam = AdamOptimizerFactory(lr=problem.learning_rate)
         self.agent = TD3(
             policy=policy, policy_optim=adam, critic=critics[0], critic_optim=adam,
@@ -77,11 +74,5 @@ class Adapter(TorchAdapter):
     @staticmethod
     def defaults() -> dict[str, object]:
         """From ``TD3.__init__``; the optimiser is the user's."""
-        return signature_defaults(
-            TD3.__init__,
-            gamma="gamma",
-            tau="tau",
-            policy_noise="policy_noise",
-            noise_clip="noise_clip",
-            policy_freq="update_actor_freq",
-        )
+        same = ("gamma", "tau", "policy_noise", "noise_clip")
+        return signature_defaults(TD3.__init__, *same, policy_freq="update_actor_freq")

@@ -107,8 +107,4 @@ class Adapter(TorchAdapter):
     @staticmethod
     def defaults() -> dict[str, object]:
         """From ``TD3Loss.__init__``; the rest is the script's."""
-        return signature_defaults(
-            TD3Loss.__init__,
-            policy_noise="policy_noise",
-            noise_clip="noise_clip",
-        )
+        return signature_defaults(TD3Loss.__init__, "policy_noise", "noise_clip")

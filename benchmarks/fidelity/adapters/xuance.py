@@ -1,9 +1,12 @@
 """XuanCe: its policy lives in [-1, 1]; its environment wrapper scales actions."""
 
 from argparse import Namespace
+from pathlib import Path
 from typing import Any
 
 import torch
+import xuance
+import yaml
 from torch import Tensor, nn
 from xuance.common import BaseCallback
 from xuance.torch.learners.policy_gradient.td3_learner import TD3_Learner
@@ -11,7 +14,7 @@ from xuance.torch.policies import REGISTRY_Policy
 from xuance.torch.representations import REGISTRY_Representation
 
 from benchmarks.fidelity.cases import Array, Batch
-from benchmarks.fidelity.helpers import TorchAdapter, box, replaced
+from benchmarks.fidelity.helpers import TorchAdapter, replaced, spaces
 
 
 class Adapter(TorchAdapter):
@@ -27,7 +30,7 @@ class Adapter(TorchAdapter):
             input_shape=(problem.observation_dim,), device="cpu"
         )
         policy = REGISTRY_Policy["TD3_Policy"](
-            action_space=box(problem.action_low, problem.action_high),
+            action_space=spaces(problem)[1],
             representation=representation, actor_hidden_size=[256, 256],
             critic_hidden_size=[256, 256], initialize=None, activation=nn.ReLU,
             activation_action=nn.Tanh, device="cpu",
@@ -50,9 +53,18 @@ class Adapter(TorchAdapter):
         """Its memory stores terminations only."""
         with replaced(torch, "randn_like", torch.from_numpy(noise)):
             self.learner.update(
-                obs=batch.observations,
-                actions=self.to_unit(batch.actions).numpy(),
-                obs_next=batch.next_observations,
-                rewards=batch.rewards[:, 0],
+                obs=batch.observations, actions=self.to_unit(batch.actions).numpy(),
+                obs_next=batch.next_observations, rewards=batch.rewards[:, 0],
                 terminals=batch.terminated[:, 0],
-            )
+            )  # fmt: skip
+
+    @staticmethod
+    def defaults() -> dict[str, object]:
+        """From its configuration for MuJoCo."""
+        file = Path(xuance.__path__[0]) / "configs/td3/mujoco.yaml"
+        theirs = yaml.safe_load(file.read_text(encoding="utf-8"))
+        names = {"policy_freq": "actor_update_delay", "learning_rate": "learning_rate_critic",
+                 "actor_learning_rate": "learning_rate_actor", "buffer_size": "buffer_size",
+                 "hidden_sizes": "actor_hidden_size", "learning_starts": "start_training",
+                 "exploration_noise": "start_noise", "activation": "activation"}  # fmt: skip
+        return {name: theirs[key] for name, key in names.items()}

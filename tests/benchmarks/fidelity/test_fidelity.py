@@ -1,16 +1,25 @@
 """The reference's own checks: they pass, and they would notice."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from benchmarks.fidelity.adapters import reference, sb3
 from benchmarks.fidelity.cases import CASES, DATA, GOLDEN, Inputs
-from benchmarks.fidelity.checks import detect, recognise, wrong_terminations
+from benchmarks.fidelity.causes import differing_defaults
 from benchmarks.fidelity.kit import BIT_EQUAL, ROUNDING, UNIT_ONLY, examine
-from benchmarks.fidelity.page import fidelity_page
-from benchmarks.fidelity.seeded_bugs import SEEDED_BUGS, Bug, patched
-from benchmarks.fidelity.variants import VARIANTS, NoSmoothing
-from td3_reference.td3 import TD3
+from benchmarks.fidelity.page import (
+    Detection,
+    detect,
+    detection_table,
+    recognise,
+    variant_table,
+    write_own,
+    wrong_terminations,
+)
+from benchmarks.fidelity.variants import SEEDED_BUGS, VARIANTS, Bug, patched
 
 GOLDEN_CASES = ("rocket_like", "pendulum_like", "halfcheetah_like")
 
@@ -21,8 +30,8 @@ def test_200_updates_reproduce_the_published_codes_numbers() -> None:
     assert outcome.verdict in (BIT_EQUAL, ROUNDING)
     for case in outcome.cases:
         if case.name in GOLDEN_CASES:
-            assert max(case.deviations[3].values()) < 1e-6
-            assert max(case.deviations[200].values()) < 1e-4
+            assert case.deviations[3] < 1e-6
+            assert case.deviations[200] < 1e-4
 
 
 @pytest.mark.parametrize("name", GOLDEN_CASES)
@@ -43,27 +52,40 @@ def test_sb3_is_the_published_td3_where_actions_lie_in_unit_bounds() -> None:
     outcome = examine(sb3.Adapter, 50, ("rocket_like", "pendulum_like"))
     assert outcome.verdict == UNIT_ONLY
     rocket = next(case for case in outcome.cases if case.name == "rocket_like")
-    assert max(rocket.deviations[50].values()) < 1e-6
+    assert rocket.deviations[50] < 1e-6
 
 
 def test_the_run_loop_stores_terminations_as_what_they_are() -> None:
     assert wrong_terminations() == 0
 
 
+def test_the_references_default_settings_are_the_published_ones() -> None:
+    assert differing_defaults(reference.Adapter.defaults()) == []
+
+
 @pytest.mark.parametrize("bug", SEEDED_BUGS, ids=lambda bug: bug.name)
 def test_a_seeded_bug_is_noticed_and_named(bug: Bug) -> None:
-    detection = detect(bug)
-    assert detection.cause.endswith(bug.cause)
+    detection = detect(bug, updates=3)
+    assert detection.cause == bug.cause
     assert detection.case in (*CASES, "run loop")
 
 
-def test_there_are_sixteen_seeded_bugs_or_more() -> None:
-    assert len({bug.name for bug in SEEDED_BUGS}) >= 16
+@pytest.mark.parametrize("label", VARIANTS)
+def test_a_variant_differs_by_what_it_is_called_and_nothing_else(label: str) -> None:
+    variant, cause = VARIANTS[label]
+    detection = recognise(label, cause, variant, updates=3)
+    assert detection.cause == cause
+    assert detection.deviations["pendulum_like"][3] > 1e-4 or label == "no_final_clip"
+
+
+def test_sixteen_wrong_td3s_or_more_are_tried_and_none_twice() -> None:
+    causes = [bug.cause for bug in SEEDED_BUGS] + [cause for _, cause in VARIANTS.values()]
+    assert len(set(causes)) == len(causes) >= 16
 
 
 def test_a_patch_that_changes_nothing_is_not_called_a_bug() -> None:
     harmless = Bug("harmless", "", (("import copy\n", "import copy  # harmless\n"),))
-    assert detect(harmless).cause == ""
+    assert detect(harmless, updates=3).cause == ""
 
 
 def test_a_patch_that_no_longer_fits_the_source_is_refused() -> None:
@@ -71,15 +93,26 @@ def test_a_patch_that_no_longer_fits_the_source_is_refused() -> None:
         patched(Bug("gone", "", (("no such text", ""),)))
 
 
-@pytest.mark.parametrize(("variant", "cause"), VARIANTS.values(), ids=VARIANTS)
-def test_a_variant_differs_by_what_it_is_called_and_nothing_else(
-    variant: type[TD3], cause: str
-) -> None:
-    assert recognise(variant, variant is not NoSmoothing).cause == cause
+def test_tables_of_wrong_td3s_name_what_went_unnoticed() -> None:
+    deviations = {case: {3: 1e-4, 10: 2e-3} for case in CASES}
+    seen = [
+        Detection("offset", "a", "a", "saturated", 1, deviations),
+        Detection("some bug", "b"),
+    ]
+    text = detection_table([vars(each) for each in seen])
+    assert "| offset | saturated | 1 | a |" in text
+    assert "UNNOTICED" in text
+    assert "1 of 2 noticed" in text
+    assert "| offset | 1e-04 | 2e-03 |" in variant_table([vars(each) for each in seen])
 
 
-def test_the_page_says_yes_and_what_sb3_does_otherwise() -> None:
-    page, passed = fidelity_page()
-    assert passed
+def test_the_page_says_yes_and_what_sb3_does_otherwise(tmp_path: Path) -> None:
+    page, status = write_own(tmp_path)
+    assert status == 0
     assert "Yes: all checks pass." in page
     assert "the critic sees actions scaled to [-1, 1]" in page
+    assert "img.shields.io" in page
+    assert (tmp_path / "fidelity.md").read_text() in page
+    record = json.loads((tmp_path / "fidelity.json").read_text())
+    assert record["reference"]["verdict"] in (BIT_EQUAL, ROUNDING)
+    assert record["sb3"]["verdict"] == UNIT_ONLY

@@ -1,16 +1,29 @@
 """The conformance kit, on TD3s and adapters whose faults are known."""
 
+import importlib
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from benchmarks.__main__ import main as benchmarks_main
+from benchmarks.fidelity.__main__ import ADAPTERS, LIBRARIES, cells, implementations_page
+from benchmarks.fidelity.__main__ import main as fidelity_main
 from benchmarks.fidelity.adapters.reference import Adapter
-from benchmarks.fidelity.cases import CASES, Array, Batch, Problem, deviation, expected_values
+from benchmarks.fidelity.cases import (
+    CASES,
+    JUDGED,
+    Array,
+    Batch,
+    Problem,
+    deviation,
+    expected_values,
+)
 from benchmarks.fidelity.causes import CAUSES, differing_defaults, explain, simulate
 from benchmarks.fidelity.helpers import replaced
 from benchmarks.fidelity.kit import (
@@ -20,10 +33,11 @@ from benchmarks.fidelity.kit import (
     ROUNDING,
     AdapterError,
     examine,
-    measured_bands,
+    follow,
 )
 from benchmarks.fidelity.published import Published, Switches
 from benchmarks.fidelity.report import findings, page, write
+from benchmarks.report.page import fidelity_pages
 from tests.benchmarks.fidelity import example_td3
 
 TELLING = ("rocket_like", "pendulum_like", "saturated", "asymmetric")  # these show every cause
@@ -91,6 +105,26 @@ def test_the_published_update_in_numpy_equals_the_published_code_up_to_rounding(
     assert examine(Published, updates=3).verdict == ROUNDING
 
 
+def measured_bands(name: str, updates: int = 50, trials: int = 9) -> list[float]:
+    """The bands of a case by the definition that Case documents."""
+    problem = CASES[name].problem
+
+    class Shifted(Published):
+        def load(self, weights: list[Array]) -> None:
+            towards = [rng.choice([-np.inf, np.inf], w.shape).astype(np.float32) for w in weights]
+            super().load([np.nextafter(w, t) for w, t in zip(weights, towards, strict=True)])
+
+    start = follow(Published(problem), name, updates)
+    changes = []
+    for trial in range(trials):
+        rng = np.random.default_rng(trial)
+        values = follow(Shifted(problem), name, updates)
+        changes.append([deviation(values[n], start[n]) for n in start])
+    table = 10 * np.array(changes)
+    bands = [*np.median(table, axis=0)[: len(JUDGED)], *table.max(axis=0)[len(JUDGED) :]]
+    return list(map(float, np.maximum.accumulate(bands)))
+
+
 @pytest.mark.parametrize("name", ["rocket_like", "asymmetric"])
 def test_bands_are_what_they_are_said_to_be(name: str) -> None:
     bands = measured_bands(name, updates=3)
@@ -126,6 +160,17 @@ def test_what_no_switch_explains_is_called_unexplained() -> None:
     assert record["verdict"] == "unexplained"
     assert record["exit_status"] == 1
     assert "the critics after update 1" in page(record)
+
+
+def test_a_difference_that_only_later_updates_show_is_not_called_explained() -> None:
+    class Late(Published):
+        def update(self, batch: Batch, noise: Array) -> None:
+            wrong = batch._replace(rewards=2 * batch.rewards)
+            super().update(wrong if self.updates >= 5 else batch, noise)
+
+    record = findings(Late, updates=10)
+    assert record["verdict"] == "unexplained"
+    assert "the values after update 3" in page(record)
 
 
 def test_a_case_may_be_declined() -> None:
@@ -193,11 +238,61 @@ def test_the_documented_example_works_as_it_stands(tmp_path: Path) -> None:
 
 def test_page_and_numbers_are_written(tmp_path: Path) -> None:
     text, status = write("benchmarks.fidelity.published:Published", tmp_path)
+    folder = tmp_path / "benchmarks.fidelity.published"
     assert status == 0
-    assert (tmp_path / "fidelity.md").read_text() == text
-    record = json.loads((tmp_path / "fidelity.json").read_text())
+    assert text.startswith((folder / "fidelity.md").read_text())
+    record = json.loads((folder / "fidelity.json").read_text())
     assert record["verdict"] == ROUNDING
     assert "img.shields.io" in text
+
+
+def test_reports_take_in_the_pages_of_adapters_after_the_references(tmp_path: Path) -> None:
+    (tmp_path / "fidelity.md").write_text("# Reference\n")
+    write("benchmarks.fidelity.published:Published", tmp_path)
+    (tmp_path / "old_report").mkdir()
+    (tmp_path / "old_report/fidelity.md").write_text("# A report's copy\n")
+    pages = fidelity_pages(tmp_path)
+    assert pages.startswith("# Reference\n\n# Is benchmarks.fidelity.published:Published")
+    assert "copy" not in pages
+
+
+STATUSES = """
+from benchmarks.fidelity.published import Published, Switches
+
+class Equal(Published): pass
+
+class Differs(Published):
+    def __init__(self, problem):
+        super().__init__(problem, Switches(offset=1))
+
+class Broken(Published):
+    def load(self, weights):
+        super().load(weights[::-1])
+"""
+
+
+@pytest.mark.parametrize(("name", "status"), [("Equal", 0), ("Differs", 1), ("Broken", 2)])
+def test_the_exit_status_of_both_commands_is_the_result(
+    name: str, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "three_adapters.py").write_text(STATUSES)
+    monkeypatch.syspath_prepend(tmp_path)
+    for module, main in (("benchmarks fidelity", benchmarks_main), ("fidelity", fidelity_main)):
+        arguments = [f"three_adapters:{name}", "--output", str(tmp_path)]
+        monkeypatch.setattr(sys, "argv", [*module.split(), *arguments])
+        with pytest.raises(SystemExit) as ended:
+            sys.exit(main())
+        assert ended.value.code == status
+
+
+def test_an_adapter_whose_defaults_fail_is_broken() -> None:
+    class Failing(Published):
+        def defaults(self) -> Any:
+            raise KeyError("gamma")
+
+    record = findings(Failing, updates=3)
+    assert record["exit_status"] == 2
+    assert "KeyError" in page(record)
 
 
 @pytest.mark.parametrize("name", ["no_colon", "no_such_module:Adapter", "json:NoSuchClass"])
@@ -223,3 +318,49 @@ print(report.page(record))
                          check=False)  # fmt: skip
     assert run.returncode == 0, run.stderr
     assert "equal up to rounding" in run.stdout
+
+
+NAMES = sorted(file.stem for file in ADAPTERS.glob("[a-z]*.py"))
+# What docs/implementations.md says of them.
+UNEQUAL = {"sb3": 1, "sbx": 1, "tianshou": 1, "d3rlpy": 1, "pfrl": 1, "xuance": 1, "agilerl": 1,
+           "mushroom_rl": 1, "cleanrl": 1, "spinup": 1}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_adapter_whose_library_is_installed_gives_its_result(name: str) -> None:
+    try:
+        module = importlib.import_module(f"benchmarks.fidelity.adapters.{name}")
+    except (ImportError, KeyError) as error:  # not installed, or no clone is named
+        pytest.skip(f"{name}: {error}")
+    record = findings(module.Adapter, updates=3)
+    assert record["exit_status"] == UNEQUAL.get(name, 0), record["faults"]
+    assert record["verdict"] != "unexplained"
+
+
+def test_each_adapter_has_its_entry_and_its_row() -> None:
+    libraries = tomllib.loads(LIBRARIES.read_text())
+    assert sorted(libraries) == NAMES
+    assert libraries["skrl"]["requirements"][-1] in (ROOT / ".ci/run").read_text().split()
+    rows = [{**entry, "skipped": "not tried"} for entry in libraries.values()]
+    text = implementations_page(rows)
+    assert text.count("skipped: not tried") == len(NAMES)
+    published = (ROOT / "docs/implementations.md").read_text()
+    for entry in libraries.values():
+        assert f"\n| {entry['name']} | " in published
+
+
+def test_a_row_says_what_differs_and_which_cases_were_declined() -> None:
+    class OneBoundOffset(Published):
+        def __init__(self, problem: Problem) -> None:
+            assert problem.max_action > 0
+            super().__init__(problem, Switches(offset=1))
+
+        def defaults(self) -> dict[str, Any]:
+            return {"tau": 0.01}
+
+    record = findings(OneBoundOffset, updates=3)
+    row = cells({"name": "mine", "record": record})
+    assert row[:6] == [
+        "mine", "this one", "**differs**", "the actor moves at updates 1, 3, 5, not 2, 4, 6",
+        "all (asymmetric declined)", "tau 0.01",
+    ]  # fmt: skip
