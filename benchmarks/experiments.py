@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from benchmarks.analysis.sequential import nominal_level
 from training.config import ConfigError, RunConfig, env_name, margin_of, refuse_alike
 
 EXPERIMENT_FILE = "experiment.json"  # beside the runs: what was declared before them
@@ -106,6 +105,8 @@ class Experiment:
 
     def to_json(self) -> dict[str, Any]:
         """Content of ``experiment.json``: all of the above, and what decides, with its hash."""
+        from benchmarks.analysis.sequential import nominal_level  # SciPy takes a second to load
+
         starts = STARTS[self.settings.get("evaluation", "fixed")]
         margins, regrets = (
             {env_name(env_id): margin_of(values, env_id) for env_id in self.total_timesteps}

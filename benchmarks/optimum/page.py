@@ -10,10 +10,10 @@ import pandas as pd
 
 from benchmarks.optimum.dynamic_programming import Array, solve
 from benchmarks.optimum.grid import RocketGrid, wrapped
+from benchmarks.optimum.policy import OptimalPolicy
 from benchmarks.optimum.tasks import (
     FIRST_SEED,
     TASKS,
-    OptimalPolicy,
     optimal_value,
     protocol_starts,
     solution,

@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 import envs  # noqa: F401  (registers the rockets)
 from benchmarks.optimum.dynamic_programming import STRIDE, TOLERANCE, Array, Grid, Solution, solve
 from benchmarks.optimum.grid import PendulumGrid, RocketGrid
+from benchmarks.optimum.shipped import known_returns
 from training.config import env_name, env_origin
 
 logger = logging.getLogger(__name__)
@@ -89,11 +90,11 @@ def start_state(env: gym.Env[Any, Any]) -> Array:
     return np.array(env.unwrapped.state, dtype=np.float64)  # type: ignore[attr-defined]
 
 
-def protocol_starts(env_id: str, n: int = 100) -> Array:
-    """Start states (n, 2) of the evaluation protocol's further starts."""
+def protocol_starts(env_id: str, n: int = 100, first_seed: int = FIRST_SEED) -> Array:
+    """Start states (n, 2) from ``reset(seed=first_seed + k)``, by default the held-out ones."""
     env = gym.make(env_id)
     states = []
-    for seed in range(FIRST_SEED, FIRST_SEED + n):
+    for seed in range(first_seed, first_seed + n):
         env.reset(seed=seed)
         states.append(start_state(env))
     return np.array(states)
@@ -109,76 +110,41 @@ def optimal_value(env_id: str, states: ArrayLike) -> Array:
     :return: shape (n,)
     :raises ValueError: where no optimum is known, or for a state beyond the task's limits
     """
-    states, optimum = _checked(env_id, states), solution(env_id)
-    return np.maximum(optimum.start_values(states), optimum.play(states).returns)
+    return gamma_optimal_return(env_id, states, 1.0)
 
 
 def gamma_optimal_return(env_id: str, states: ArrayLike, gamma: float) -> Array:
     """The undiscounted return of the policy that is best for the discounted objective.
+
+    Of the protocol's start states it is data, of others it is computed.
 
     :param states: start states (n, 2)
     :param gamma: the discount, 1 for V* itself
     :return: shape (n,)
     :raises ValueError: as for :func:`optimal_value`, or for a gamma outside [0, 1]
     """
-    if gamma == 1.0:
-        return optimal_value(env_id, states)
-    return solution(env_id, gamma).play(_checked(env_id, states)).returns
+    states = _checked(env_id, states)
+    known = known_returns(table_name(env_id, gamma), env_name(env_id), states)
+    return computed_return(env_id, states, gamma) if known is None else known
 
 
-def regret(env_id: str, states: ArrayLike, returns: ArrayLike) -> Array:
-    """V* minus the return of the episodes from these states, shape (n,)."""
-    return optimal_value(env_id, states) - np.asarray(returns, dtype=np.float64)
+def computed_return(env_id: str, states: Array, gamma: float) -> Array:
+    """As :func:`gamma_optimal_return`, by dynamic programming for any start state."""
+    optimum = solution(env_id, gamma)
+    returns = optimum.play(states).returns
+    return np.maximum(optimum.start_values(states), returns) if gamma == 1.0 else returns
 
 
-def objective_gap(env_id: str, states: ArrayLike, gamma: float) -> Array:
-    """The part of a regret that an agent with this gamma cannot avoid, shape (n,)."""
-    return optimal_value(env_id, states) - gamma_optimal_return(env_id, states, gamma)
+def table_name(env_id: str, gamma: float) -> str:
+    """Name of a task's optimal values; another for each grid and way of computing them.
 
-
-def learning_gap(env_id: str, states: ArrayLike, returns: ArrayLike, gamma: float) -> Array:
-    """The rest of a regret: what learning better could win with the same gamma, shape (n,)."""
-    return gamma_optimal_return(env_id, states, gamma) - np.asarray(returns, dtype=np.float64)
-
-
-class OptimalPolicy:
-    """The policy that is greedy for the optimal values, for :mod:`envs.rollout`.
-
-    Without a discount it depends on the steps left, so its memory counts the steps of each episode.
-
-    :param solution: of the task, from :func:`solution`
+    :raises ValueError: where no optimum is known, or for a gamma outside [0, 1]
     """
-
-    def __init__(self, solution: Solution) -> None:
-        self.solution = solution
-
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: Any = None,
-        deterministic: bool = False,
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Choose thrusts.
-
-        :param observation: batch of observations (n, 2) or, of Pendulum, (n, 3)
-        :param state: steps taken in each episode (n,); None at the start
-        :param episode_start: shape (n,), which episodes have just begun
-        :param deterministic: has no effect; there is no exploration
-        :return: actions (n, 1), and the next memory
-        """
-        states = np.asarray(observation, dtype=np.float64)
-        if states.shape[1] == 3:  # cosine and sine of the angle, angular velocity
-            states = np.column_stack([np.arctan2(states[:, 1], states[:, 0]), states[:, 2]])
-        steps = np.zeros(len(states), dtype=np.int64) if state is None else np.array(state)
-        if episode_start is not None:
-            steps[np.asarray(episode_start, dtype=bool)] = 0
-        actions = np.empty((len(states), 1), dtype=np.float32)
-        for step in np.unique(steps):
-            steps_left = max(self.solution.grid.horizon - int(step), 1)
-            now = steps == step
-            actions[now, 0] = self.solution.thrusts(states[now], steps_left)
-        return actions, steps + 1
+    if not 0.0 <= gamma <= 1.0:
+        raise ValueError(f"gamma must be in [0, 1], got {gamma!r}")
+    text = repr((CACHE_VERSION, STRIDE, TOLERANCE, task_grid(env_id), gamma))
+    key = hashlib.sha256(text.encode()).hexdigest()
+    return f"{env_name(env_id)}_{gamma:g}_{key[:16]}"
 
 
 @lru_cache(maxsize=4)
@@ -187,11 +153,7 @@ def solution(env_id: str, gamma: float = 1.0) -> Solution:
 
     :raises ValueError: where no optimum is known, or for a gamma outside [0, 1]
     """
-    if not 0.0 <= gamma <= 1.0:
-        raise ValueError(f"gamma must be in [0, 1], got {gamma!r}")
-    grid = task_grid(env_id)
-    key = hashlib.sha256(repr((CACHE_VERSION, STRIDE, TOLERANCE, grid, gamma)).encode()).hexdigest()
-    file = cache_folder() / f"{env_name(env_id)}_{gamma:g}_{key[:16]}.npz"
+    file, grid = cache_folder() / f"{table_name(env_id, gamma)}.npz", task_grid(env_id)
     with (
         suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile),
         np.load(file) as kept,

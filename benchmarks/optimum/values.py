@@ -2,10 +2,7 @@
 
 from functools import lru_cache
 
-import gymnasium as gym
-import numpy as np
-
-from benchmarks.optimum.tasks import gamma_optimal_return, start_state
+from benchmarks.optimum.tasks import gamma_optimal_return, protocol_starts
 
 
 @lru_cache
@@ -15,9 +12,5 @@ def mean_return(env_id: str, first_seed: int, n: int, gamma: float = 1.0) -> flo
     :param gamma: of the objective that the policy is best for; 1 for V* itself
     :raises ValueError: where no optimum is known
     """
-    env = gym.make(env_id)
-    states = []
-    for seed in range(first_seed, first_seed + n):
-        env.reset(seed=seed)
-        states.append(start_state(env))
-    return float(gamma_optimal_return(env_id, np.array(states), gamma).mean())
+    states = protocol_starts(env_id, n, first_seed)
+    return float(gamma_optimal_return(env_id, states, gamma).mean())

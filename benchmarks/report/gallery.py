@@ -12,13 +12,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.analysis.load import Results, groups
-from benchmarks.optimum.tasks import (
-    OptimalPolicy,
-    has_optimum,
-    optimal_value,
-    solution,
-    start_state,
-)
+from benchmarks.optimum.policy import optimal_policy
+from benchmarks.optimum.tasks import has_optimum, optimal_value, start_state
 from benchmarks.plot_style import COLOURS, OPTIMUM, SETTINGS, Picture, save_figure
 from benchmarks.policies.load import load_policy
 from benchmarks.policies.record import DEFAULT_FPS, save_gif
@@ -105,7 +100,7 @@ def policies(
         with suppress(ValueError):  # a controller that is not for this environment is no loss
             yield name, partial(lambda policy: policy, make_controller(name, env))
     if has_optimum(configs[0].env_id) and configs[0].is_as_registered:
-        yield OPTIMUM, lambda: OptimalPolicy(solution(configs[0].env_id))
+        yield OPTIMUM, lambda: optimal_policy(configs[0].env_id, SEED)
 
 
 def _load(source: str, env: Env) -> Policy:
