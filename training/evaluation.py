@@ -2,14 +2,25 @@
 
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from envs.checks.play import global_generators_preserved
-from envs.rollout import Evaluation, Policy, evaluate
+from envs.rollout import (
+    BatchEnv,
+    Env,
+    Evaluation,
+    Measures,
+    OnStep,
+    Policy,
+    Score,
+    evaluate,
+    score_in_batch,
+    score_side_by_side,
+)
 from training.config import FIRST_SEED, HELD_OUT_SEED, RunConfig
-from training.environments import Players
+from training.environments import make_batch_env, make_env
 from training.guard import errors_at, refuse_not_finite
 from training.open_run import OpenRun
 from training.run_directory import EVALUATIONS
@@ -17,7 +28,89 @@ from training.signals import RunStopped
 
 N_FINAL_EPISODES = 100
 CURVE_ARRAYS = ("timesteps", "results", "ep_lengths", "successes")
+PUBLISHED_SEED_OFFSET = 100  # of the TD3 author's evaluations
 N_LATE = 10  # evaluation points at a run's end whose policies are scored on held-out starts
+
+
+class Players:
+    """Environments to evaluate in; each is made when it is first needed.
+
+    Between evaluations an environment is reset, not made anew. ``reset(seed=s)`` has to put it
+    where any other ``reset(seed=s)`` puts it, whatever was played before: Gymnasium's contract,
+    which :func:`training.gate.pass_gate` tries by repeated resets, and notes where it is
+    broken. What such a trial of a few steps does not show (a cache, a wear that comes with
+    thousands of steps) would let later evaluations differ from those of new environments.
+
+    :param config: of the run; its ``eval_envs`` says how many episodes go side by side
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        self._config = config
+        self._singles: list[Env] = []
+        self._batches: dict[int, BatchEnv | None] = {}
+
+    def play(
+        self,
+        policy: Policy,
+        seeds: Sequence[int],
+        measured: bool = False,
+        on_step: OnStep = lambda: None,
+    ) -> list[Score]:
+        """Play noise-free episodes, episode k from ``reset(seed=seeds[k])``.
+
+        With ``evaluation="published"``, play as many as there are seeds, but one after another in
+        one environment that is seeded once, with the run's seed + 100. So the TD3 author's code
+        evaluates (``eval_policy`` in https://github.com/sfujim/TD3): the starts are other ones
+        for each run, and come again at each of its evaluations.
+
+        :param measured: whether to measure what the environment's ``episode_measures`` say
+        :param on_step: called before each step; may raise to break off
+        """
+        measures = self._measures() if measured else {}
+        if self._config.evaluation == "published":
+            (env,) = self._single(1)
+            first = self._config.seed + PUBLISHED_SEED_OFFSET
+            return [
+                score_side_by_side(policy, [env], [seed], measures, on_step)[0]
+                for seed in (first, *[None] * (len(seeds) - 1))
+            ]
+        scores: list[Score] = []
+        size = self._config.eval_envs or len(seeds)
+        for first in range(0, len(seeds), size):
+            group = seeds[first : first + size]
+            scores += self._play_group(policy, group, size, measures, on_step)
+        return scores
+
+    def _play_group(
+        self, policy: Policy, seeds: Sequence[int], size: int, measures: Measures, on_step: OnStep
+    ) -> list[Score]:
+        if size not in self._batches:
+            self._batches[size] = make_batch_env(self._config, size)
+        batch = self._batches[size]
+        if batch is None:
+            envs = self._single(len(seeds))
+            return score_side_by_side(policy, envs, seeds, measures, on_step)
+        filled = [*seeds, *[seeds[-1]] * (size - len(seeds))]
+        return score_in_batch(policy, batch, filled, measures, on_step)[: len(seeds)]
+
+    def _single(self, n: int) -> list[Env]:
+        while len(self._singles) < n:
+            self._singles.append(make_env(self._config))
+        return self._singles[:n]
+
+    def _measures(self) -> Measures:
+        (env,) = self._single(1)
+        measures: Measures = getattr(env.unwrapped, "episode_measures", {})
+        return measures
+
+    def close(self) -> None:
+        """Close all environments."""
+        for env in self._singles:
+            env.close()
+        for batch in self._batches.values():
+            if batch is not None:
+                batch.close()
+        self._singles, self._batches = [], {}
 
 
 class Evaluator:

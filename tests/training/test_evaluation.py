@@ -161,7 +161,7 @@ def test_published_starts_are_a_runs_own_and_come_again_at_each_evaluation(
         starts.append([])
         return Recorder(make_env(config))
 
-    monkeypatch.setattr("training.environments.make_env", make_recorder)
+    monkeypatch.setattr("training.evaluation.make_env", make_recorder)
     for seed in (3, 4):
         config = RunConfig(
             algo=algo,

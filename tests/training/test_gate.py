@@ -400,7 +400,7 @@ def test_no_more_pictures_are_held_than_are_measured(
     evaluator = Evaluator(settings, OpenRun(tmp_path))
     Camera.most = Camera.held
     before = Camera.held
-    evaluator.catch_up(Still(), 0)
+    evaluator.evaluate_if_due(Still(), 0)
     evaluator.finish(Still(), settings.total_timesteps)
     assert Camera.most - before <= at_most
     found = np.load(tmp_path / "evaluations.npz")
@@ -417,7 +417,7 @@ def test_the_size_of_the_groups_does_not_change_the_episodes(env_id: str, tmp_pa
         path = tmp_path / str(eval_envs)
         path.mkdir()
         evaluator = Evaluator(settings, OpenRun(path))
-        evaluator.catch_up(Still(), 20)
+        evaluator.evaluate_if_due(Still(), 20)
         evaluator.finish(Still(), settings.total_timesteps)
         found.append((path / "evaluations.npz").read_bytes())
     assert found[1:] == found[:1] * 3
@@ -429,7 +429,7 @@ def test_late_policies_are_those_of_the_last_ten_points_and_the_final_one_is_the
     settings = config("td3", "Pendulum-v1", total_timesteps=145, eval_freq=10)
     evaluator = Evaluator(settings, OpenRun(tmp_path))
     for step in range(0, 145, 5):
-        evaluator.catch_up(Still(), step)
+        evaluator.evaluate_if_due(Still(), step)
         if step == 70:  # as after a stop
             evaluator = Evaluator(settings, OpenRun(tmp_path))
             evaluator.resume()
