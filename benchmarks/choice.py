@@ -16,11 +16,10 @@ from benchmarks.experiments import (
     MUJOCO,
     Experiment,
 )
-from training.config import ConfigError, RunConfig, refuse_alike
+from training.config import REFERENCE, ConfigError, RunConfig, refuse_alike
 from training.run_directory import RunDirectory
 
 CUSTOM = "custom"  # what an experiment of the command line is called by default
-REFERENCE = "td3_reference"
 TUPLES = ("seeds", "metrics", "looks", "baselines")  # fields that JSON knows as lists
 UNDECLARED = {"metrics": (FINAL,), "failure_regrets": {}}  # in an older experiment.json
 

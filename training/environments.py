@@ -4,13 +4,13 @@ import difflib
 import importlib
 import logging
 import re
-import signal
 import sys
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 from gymnasium.envs.registration import load_env_creator
@@ -26,11 +26,10 @@ from envs.rollout import (
     play_side_by_side,
 )
 from envs.step_check import StepGuard
-from training.config import ConfigError, RunConfig, env_name
+from training.config import ConfigError, RunConfig, env_name, one_line
 
-if TYPE_CHECKING:
-    from stable_baselines3.common.vec_env import VecEnv
-
+# What SB3's Monitor carries from step to step.
+MONITOR_STATE = ("rewards", "needs_reset", "total_steps", "t_start")
 SAME_STEP = "SameStep"  # the autoreset mode that SB3 knows
 COLOURS = re.compile("\x1b" + r"\[\d*m")
 
@@ -49,9 +48,9 @@ def make_env(config: RunConfig, **arguments: Any) -> Env:
             return gym.make(config.env_id, **_arguments(config), **arguments)
     except gym.error.UnregisteredEnv:
         raise ConfigError(_unknown_environment(config.env_id)) from None
-    except Exception as error:  # whatever a stranger's environment may raise
-        message = " ".join(str(error).split())
-        raise ConfigError(f"cannot make environment {config.env_id!r}: {message}") from error
+    except Exception as error:  # a user's environment may raise anything
+        text = one_line(error)
+        raise ConfigError(f"cannot make environment {config.env_id!r}: {text}") from error
 
 
 def _arguments(config: RunConfig) -> dict[str, Any]:
@@ -79,7 +78,7 @@ def quiet_construction(env_id: str) -> Iterator[None]:
 
 def say_once(text: str) -> None:
     """Log a remark on one line, unless this process has logged the same before."""
-    line = COLOURS.sub("", " ".join(str(text).split()))
+    line = COLOURS.sub("", one_line(text))
     if line not in _said:
         _said.add(line)
         logger.warning("%s", line)
@@ -134,59 +133,10 @@ def make_native_env(config: RunConfig, n: int, **arguments: Any) -> BatchEnv:
                 **arguments,
             )
     except (gym.error.Error, TypeError, ValueError) as error:
-        message = " ".join(str(error).split())
         raise ConfigError(
             f"{config.env_id} has no native vector environment that SB3 can train on"
-            f" ({message}); use vec_env dummy"
+            f" ({one_line(error)}); use vec_env dummy"
         ) from error
-
-
-def make_training_env(
-    config: RunConfig,
-    gamma: float = 0.99,
-    monitor_file: str | None = None,
-    append: bool = False,
-) -> "VecEnv":
-    """What SB3 trains on, its episodes recorded in a Monitor file.
-
-    :param gamma: discount, for the normalisation of rewards
-    :param append: whether to go on in the Monitor file that is there
-    :raises ConfigError: if the environment cannot be made
-    """
-    from stable_baselines3.common.monitor import Monitor, ResultsWriter
-    from stable_baselines3.common.vec_env import (
-        DummyVecEnv,
-        SubprocVecEnv,
-        VecEnv,
-        VecMonitor,
-        VecNormalize,
-    )
-
-    from training.sb3.native_vec_env import NativeVecEnv
-
-    env: VecEnv
-    if config.n_envs == 1 and config.vec_env == "dummy":
-        single = Monitor(make_guarded(config), monitor_file, override_existing=not append)
-        env = DummyVecEnv([lambda: single])
-    else:
-        if config.vec_env == "native":
-            native = make_native_env(config, config.n_envs, autoreset_mode=SAME_STEP)
-            bare: VecEnv = NativeVecEnv(native)
-        else:
-            kind = SubprocVecEnv if config.vec_env == "subproc" else DummyVecEnv
-            maker = _make_in_worker if config.vec_env == "subproc" else make_guarded
-            bare = kind([partial(maker, config)] * config.n_envs)
-        env = monitored = VecMonitor(bare)
-        if monitor_file is not None:
-            header: dict[str, float | str] = {"t_start": monitored.t_start, "env_id": config.env_id}
-            writer = ResultsWriter(monitor_file, header=header, override_existing=not append)
-            monitored.results_writer = writer
-    if config.normalize and not isinstance(env.observation_space, gym.spaces.Box):
-        raise ConfigError(
-            f"observations of {config.env_id} cannot be normalised: they must be a Box,"
-            f" not {env.observation_space}"
-        )
-    return VecNormalize(env, gamma=gamma) if config.normalize else env
 
 
 def make_guarded(config: RunConfig) -> Env:
@@ -194,15 +144,16 @@ def make_guarded(config: RunConfig) -> Env:
     return StepGuard(make_env(config))
 
 
-def _make_in_worker(config: RunConfig) -> Env:
-    """Make an environment in a process of its own, which leaves it to its parent when to stop.
+def record_episodes(recorder: Any, config: RunConfig, file: Path, append: bool) -> None:
+    """Let SB3's Monitor or VecMonitor write the episodes from now on to a file.
 
-    To its parent too it leaves the checks, since an error here would only be seen as a process
-    that is gone.
+    :param append: whether to go on in the file that is there
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all processes
-    leave_remarks_to_parent()
-    return StepGuard(make_env(config), checks=False)
+    from stable_baselines3.common.monitor import ResultsWriter
+
+    recorder.t_start = time.time()
+    header: dict[str, float | str] = {"t_start": recorder.t_start, "env_id": config.env_id}
+    recorder.results_writer = ResultsWriter(str(file), header, override_existing=not append)
 
 
 def _unknown_environment(env_id: str) -> str:

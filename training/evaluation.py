@@ -1,26 +1,116 @@
 """The evaluation protocol: noise-free episodes from the same start states at every checkpoint."""
 
 import io
-import random
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
 
-from envs.rollout import Evaluation, Policy, evaluate
-from training.config import RunConfig
-from training.guard import evaluation_guarded, refuse_not_finite
-from training.players import Players
-from training.run_directory import EVALUATIONS, RunDirectory
+from envs.checks.play import global_generators_preserved
+from envs.rollout import (
+    BatchEnv,
+    Env,
+    Evaluation,
+    Measures,
+    OnStep,
+    Policy,
+    Score,
+    evaluate,
+    score_in_batch,
+    score_side_by_side,
+)
+from training.config import FIRST_SEED, HELD_OUT_SEED, RunConfig
+from training.environments import make_batch_env, make_env
+from training.guard import errors_at, refuse_not_finite
+from training.open_run import OpenRun
+from training.run_directory import EVALUATIONS
 from training.signals import RunStopped
 
-FIRST_SEED = 10_000  # episode k of a checkpoint starts from reset(seed=FIRST_SEED + k)
-FINAL_FIRST_SEED = 20_000  # and of a late policy's scoring from reset(seed=FINAL_FIRST_SEED + k)
 N_FINAL_EPISODES = 100
 CURVE_ARRAYS = ("timesteps", "results", "ep_lengths", "successes")
+PUBLISHED_SEED_OFFSET = 100  # of the TD3 author's evaluations
 N_LATE = 10  # evaluation points at a run's end whose policies are scored on held-out starts
+
+
+class Players:
+    """Environments to evaluate in; each is made when it is first needed.
+
+    Between evaluations an environment is reset, not made anew. ``reset(seed=s)`` has to put it
+    where any other ``reset(seed=s)`` puts it, whatever was played before: Gymnasium's contract,
+    which :func:`training.gate.pass_gate` tries by repeated resets, and notes where it is
+    broken. What such a trial of a few steps does not show (a cache, a wear that comes with
+    thousands of steps) would let later evaluations differ from those of new environments.
+
+    :param config: of the run; its ``eval_envs`` says how many episodes go side by side
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        self._config = config
+        self._singles: list[Env] = []
+        self._batches: dict[int, BatchEnv | None] = {}
+
+    def play(
+        self,
+        policy: Policy,
+        seeds: Sequence[int],
+        measured: bool = False,
+        on_step: OnStep = lambda: None,
+    ) -> list[Score]:
+        """Play noise-free episodes, episode k from ``reset(seed=seeds[k])``.
+
+        With ``evaluation="published"``, play as many as there are seeds, but one after another in
+        one environment that is seeded once, with the run's seed + 100. So the TD3 author's code
+        evaluates (``eval_policy`` in https://github.com/sfujim/TD3): the starts are other ones
+        for each run, and come again at each of its evaluations.
+
+        :param measured: whether to measure what the environment's ``episode_measures`` say
+        :param on_step: called before each step; may raise to break off
+        """
+        measures = self._measures() if measured else {}
+        if self._config.evaluation == "published":
+            (env,) = self._single(1)
+            first = self._config.seed + PUBLISHED_SEED_OFFSET
+            return [
+                score_side_by_side(policy, [env], [seed], measures, on_step)[0]
+                for seed in (first, *[None] * (len(seeds) - 1))
+            ]
+        scores: list[Score] = []
+        size = self._config.eval_envs or len(seeds)
+        for first in range(0, len(seeds), size):
+            group = seeds[first : first + size]
+            scores += self._play_group(policy, group, size, measures, on_step)
+        return scores
+
+    def _play_group(
+        self, policy: Policy, seeds: Sequence[int], size: int, measures: Measures, on_step: OnStep
+    ) -> list[Score]:
+        if size not in self._batches:
+            self._batches[size] = make_batch_env(self._config, size)
+        batch = self._batches[size]
+        if batch is None:
+            envs = self._single(len(seeds))
+            return score_side_by_side(policy, envs, seeds, measures, on_step)
+        filled = [*seeds, *[seeds[-1]] * (size - len(seeds))]
+        return score_in_batch(policy, batch, filled, measures, on_step)[: len(seeds)]
+
+    def _single(self, n: int) -> list[Env]:
+        while len(self._singles) < n:
+            self._singles.append(make_env(self._config))
+        return self._singles[:n]
+
+    def _measures(self) -> Measures:
+        (env,) = self._single(1)
+        measures: Measures = getattr(env.unwrapped, "episode_measures", {})
+        return measures
+
+    def close(self) -> None:
+        """Close all environments."""
+        for env in self._singles:
+            env.close()
+        for batch in self._batches.values():
+            if batch is not None:
+                batch.close()
+        self._singles, self._batches = [], {}
 
 
 class Evaluator:
@@ -43,7 +133,7 @@ class Evaluator:
     def __init__(
         self,
         config: RunConfig,
-        run: RunDirectory,
+        run: OpenRun,
         should_stop: Callable[[], bool] = lambda: False,
         patience: float = 0.0,
     ) -> None:
@@ -77,7 +167,7 @@ class Evaluator:
         """
         return self._pending[0] <= step < self._config.total_timesteps
 
-    def catch_up(self, policy: Policy, step: int) -> bool:
+    def evaluate_if_due(self, policy: Policy, step: int) -> bool:
         """Evaluate if a grid point is due.
 
         :param step: environment steps so far
@@ -92,7 +182,7 @@ class Evaluator:
         :param step: environment steps that were taken, ``total_timesteps`` or more
         :return: whether the policy is the best so far
         :raises RuntimeError: if they are fewer
-        :raises RunStopped: as :meth:`catch_up` does
+        :raises RunStopped: as :meth:`evaluate_if_due` does
         """
         if step < self._config.total_timesteps:
             raise RuntimeError(
@@ -109,11 +199,11 @@ class Evaluator:
         self._players.close()
 
     def _evaluate(self, policy: Policy, step: int) -> bool:
-        with evaluation_guarded(step):
+        with errors_at(lambda _: step, ", in the evaluation"):
             evaluation = self._play(policy, FIRST_SEED, self._config.n_eval_episodes)
             refuse_not_finite("return of the evaluation", evaluation.returns, step)
             if step >= self._late_points[0]:
-                late = self._play(policy, FINAL_FIRST_SEED, N_FINAL_EPISODES, True)
+                late = self._play(policy, HELD_OUT_SEED, N_FINAL_EPISODES, True)
                 refuse_not_finite("return of the evaluation", late.returns, step)
                 self._late[step] = late
         best = max((each.returns.mean() for each in self._curve.values()), default=-np.inf)
@@ -132,7 +222,7 @@ class Evaluator:
     ) -> Evaluation:
         """Play from start states of consecutive seeds, or as published, if the run asks for it."""
         seeds = range(first_seed, first_seed + n_episodes)
-        with global_generators_untouched():
+        with global_generators_preserved():  # SB3 trains from them
             return evaluate(self._players.play(policy, seeds, measured, self._heed_stop))
 
     def _heed_stop(self) -> None:
@@ -155,23 +245,6 @@ class Evaluator:
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)  # type: ignore[arg-type]
         self._run.write_bytes(EVALUATIONS, buffer.getvalue())
-
-
-@contextmanager
-def global_generators_untouched() -> Iterator[None]:
-    """Put Python's, NumPy's and torch's global generators back as they were.
-
-    SB3 trains from them, so an evaluation that drew from them would change the training.
-    """
-    python_state = random.getstate()
-    numpy_state = np.random.get_state()  # noqa: NPY002
-    torch_state = torch.get_rng_state()
-    try:
-        yield
-    finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)  # noqa: NPY002
-        torch.set_rng_state(torch_state)
 
 
 def _to_arrays(evaluations: dict[int, Evaluation]) -> dict[str, np.ndarray]:

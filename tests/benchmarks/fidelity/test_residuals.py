@@ -24,7 +24,7 @@ from td3_reference import TD3, Batch, LoopConfig, RunLoop, TD3Config
 from tests.helpers.probe_envs import TwoSteps
 from training.config import RunConfig
 from training.evaluation import Evaluator
-from training.run_directory import RunDirectory
+from training.open_run import OpenRun
 
 Env = gym.Env[Any, Any]
 
@@ -183,14 +183,14 @@ def test_sb3s_evaluations_differ_in_their_starts_and_begin_after_step_0(
         made.append(Recorder(gym.make("Pendulum-v1", max_episode_steps=3)))
         return made[-1]
 
-    monkeypatch.setattr("training.players.make_env", make_recorder)
+    monkeypatch.setattr("training.evaluation.make_env", make_recorder)
     config = RunConfig(
         algo="td3", env_id="Pendulum-v1", total_timesteps=10, eval_freq=5, n_eval_episodes=2
     )
-    evaluator = Evaluator(config, RunDirectory(tmp_path))
+    evaluator = Evaluator(config, OpenRun(tmp_path))
     policy = TD3(TD3Config(3, [-2.0], [2.0], hidden_sizes=(8,)))
     for step in (0, 5):
-        evaluator.catch_up(policy, step)
+        evaluator.evaluate_if_due(policy, step)
     assert len(made) == 100  # one environment for each episode side by side, also at step 0
     for recorder in made[:2]:
         curve, late, again, late_again = recorder.starts
