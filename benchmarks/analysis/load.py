@@ -277,7 +277,7 @@ def _refuse_mixture(settings: dict[tuple[str, str], Json], config: Json, path: P
     kept = settings.setdefault(name, config)
     if kept != {**config, "config": {**values, "seed": kept["config"]["seed"]}}:
         raise ConfigError(
-            f"{path} has other settings than its neighbours of other seeds: remove it"
+            f"{path} has other settings than its neighbours of other seeds: they go together in no table"
         )
     if values["seed"] < kept["config"]["seed"]:
         settings[name] = config

@@ -3,12 +3,13 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks import __main__ as command_line
-from benchmarks.choice import choose, compiled, recorded_experiment, with_env_version
-from benchmarks.experiments import EXPERIMENT_FILE, EXPERIMENTS, declaration_hash
+from benchmarks.choice import Request, choose, compiled, recorded_experiment, with_env_version
+from benchmarks.experiments import EXPERIMENT_FILE, EXPERIMENTS, Experiment, declaration_hash
 from training.config import ConfigError
 from training.run_directory import RunDirectory
 
@@ -18,9 +19,9 @@ OWN = ["--algos", "td3", "--envs", "rocket-v0", "--seeds", "2", "--total-timeste
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["sweep", "nope"], "must be one of quick, pendulum_verdict, standard"),
+        (["sweep", "nope"], "must be one of action_scale, algorithms, article"),
         (["sweep"], "unknown experiment 'custom'"),
-        (["status", "nope"], "must be one of quick"),
+        (["status", "nope"], "must be one of action_scale"),
         (["sweep", "smoke", "--workers", "0"], "workers must be 1 or more"),
         (["sweep", "smoke", "--looks", "5"], "--looks goes with --until-decided"),
         (["sweep", "smoke", "--until-decided", "--seeds", "9"], "leave out --seeds"),
@@ -58,8 +59,14 @@ def test_nonsense_is_refused_in_one_line_before_anything_is_written(
     assert not list(tmp_path.glob("**/config.json"))
 
 
+def chosen(experiment: str, **options: Any) -> tuple[Experiment, str]:
+    return choose(Request(experiment=experiment, **options))
+
+
 def test_a_sweep_of_ones_own_compares_with_the_reference_or_with_the_first() -> None:
-    with_reference, name = choose("mine", ("sac", "td3_reference"), ("rocket-v0",), 3, 500)
+    with_reference, name = chosen(
+        "mine", algos=("sac", "td3_reference"), envs=("rocket-v0",), seeds=3, total_timesteps=500
+    )
     assert name == "mine"
     assert [run.directory for run in with_reference.runs()][:2] == [
         "sac/rocket-v0_0",
@@ -67,13 +74,26 @@ def test_a_sweep_of_ones_own_compares_with_the_reference_or_with_the_first() -> 
     ]
     assert {run.total_timesteps for run in with_reference.runs()} == {500}
     assert with_reference.against == "td3_reference"
-    without, _ = choose("mine", ("stable_baselines3:SAC", "td3"), ("rocket-v0",), 3, 500)
+    without, _ = chosen(
+        "mine",
+        algos=("stable_baselines3:SAC", "td3"),
+        envs=("rocket-v0",),
+        seeds=3,
+        total_timesteps=500,
+    )
     assert without.against == "sac"
 
 
 def test_a_margin_of_ones_own_is_declared_for_every_environment() -> None:
     def declared(margin: float | None) -> object:
-        own, _ = choose("mine", ("td3", "sac"), ("rocket-v0", "my:My-v0"), 3, 500, margin)
+        own, _ = chosen(
+            "mine",
+            algos=("td3", "sac"),
+            envs=("rocket-v0", "my:My-v0"),
+            seeds=3,
+            total_timesteps=500,
+            margin=margin,
+        )
         return own.to_json()["declaration"]["margins"]
 
     assert declared(None) == {"rocket-v0": 20.0, "My-v0": None}
@@ -81,30 +101,37 @@ def test_a_margin_of_ones_own_is_declared_for_every_environment() -> None:
 
 
 def test_a_shortened_experiment_goes_to_a_folder_of_its_own() -> None:
-    shortened, name = choose("algorithms", (), (), 3, 10_000)
+    shortened, name = chosen("algorithms", seeds=3, total_timesteps=10_000)
     assert name == "algorithms_3x10000"
     assert shortened.seeds == (0, 1, 2)
     assert set(shortened.total_timesteps.values()) == {10_000}
     assert shortened.implementations == EXPERIMENTS["algorithms"].implementations
-    assert choose("quick", (), (), None, None) == (EXPERIMENTS["quick"], "quick")
-    shortened, name = choose("standard", (), (), 10, None)
+    assert chosen("quick", seeds=None) == (EXPERIMENTS["quick"], "quick")
+    shortened, name = chosen("standard", seeds=10)
     assert (name, shortened.looks) == ("standard_10x100000", (5, 10))
 
 
 def test_more_seeds_than_an_experiment_has_go_on_in_its_folder() -> None:
-    longer, name = choose("quick", (), (), 10, None)
+    longer, name = chosen("quick", seeds=10)
     assert (name, longer.seeds, longer.looks) == ("quick", tuple(range(10)), ())
-    assert choose("quick", (), (), 10, 500)[1] == "quick_10x500"
+    assert chosen("quick", seeds=10, total_timesteps=500)[1] == "quick_10x500"
 
 
 def test_a_sweep_until_decided_runs_as_many_seeds_as_its_last_look() -> None:
-    usual, name = choose("quick", (), (), None, None, looks=())
+    usual, name = chosen("quick", until_decided=True, looks=())
     assert (name, usual.looks, len(usual.seeds)) == ("quick", (5, 10, 20, 40), 40)
-    given, _ = choose("quick", (), (), None, None, looks=(6, 12))
+    given, _ = chosen("quick", until_decided=True, looks=(6, 12))
     assert (given.looks, len(given.seeds)) == ((6, 12), 12)
     assert given.to_json()["declaration"]["level"] == pytest.approx(0.03, abs=0.002)
-    assert choose("standard", (), (), None, None, looks=()) == (EXPERIMENTS["standard"], "standard")
-    own, _ = choose("mine", ("td3", "sac"), ("rocket-v0",), None, 500, looks=(5, 8))
+    assert chosen("standard", until_decided=True, looks=()) == (EXPERIMENTS["standard"], "standard")
+    own, _ = chosen(
+        "mine",
+        algos=("td3", "sac"),
+        envs=("rocket-v0",),
+        total_timesteps=500,
+        until_decided=True,
+        looks=(5, 8),
+    )
     assert (own.looks, own.seeds) == ((5, 8), tuple(range(8)))
 
 
@@ -147,12 +174,10 @@ def test_a_compiled_sweep_goes_to_a_folder_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folders = []
-    monkeypatch.setattr(
-        command_line, "show_overview", lambda _, root, workers, check: folders.append(root)
-    )
+    monkeypatch.setattr(command_line, "show_overview", lambda _, root, *rest: folders.append(root))
     monkeypatch.setattr("td3_reference.networks.require_compiler", lambda: None)
-    command_line.sweep("quick", root=tmp_path, dry_run=True)
-    command_line.sweep("quick", root=tmp_path, dry_run=True, compile=True)
+    command_line.sweep(Request(experiment="quick", root=tmp_path), dry_run=True)
+    command_line.sweep(Request(experiment="quick", root=tmp_path, compile=True), dry_run=True)
     assert folders == [tmp_path / "quick", tmp_path / "quick_compiled"]
 
 
@@ -167,5 +192,5 @@ def test_the_paper_s_experiment_can_run_on_newer_environments() -> None:
     assert name == "paper_v5"
     assert {env_id.rpartition("-")[2] for env_id in newer.total_timesteps} == {"v5"}
     assert len(newer.total_timesteps) == len(EXPERIMENTS["paper"].total_timesteps)
-    with pytest.raises(ConfigError, match="env-version is for the experiment paper"):
+    with pytest.raises(ConfigError, match="env-version is for MuJoCo"):
         with_env_version(EXPERIMENTS["quick"], "quick", "v5")

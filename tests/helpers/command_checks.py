@@ -3,6 +3,7 @@
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -15,7 +16,7 @@ import train_sb3
 from benchmarks.analysis.sides import SCORES
 from benchmarks.analysis.sources.frame import parse_columns
 from benchmarks.analysis.starts import parse_starts
-from benchmarks.choice import choose, find_experiment, with_env_version
+from benchmarks.choice import Request, choose, find_experiment
 from benchmarks.experiments import EXPERIMENTS, Experiment
 from envs.controllers import CONTROLLERS
 from tests.helpers.command_lines import ROOT, ParsedCommand, parse
@@ -129,19 +130,18 @@ def refuse_sweep(arguments: dict[str, Any], made: frozenset[str]) -> None:
 
 
 def chosen(arguments: dict[str, Any]) -> tuple[Experiment, str]:
-    """The experiment that a sweep's arguments mean, and its name."""
-    experiment, name = choose(
-        arguments["experiment"],
-        arguments["algos"],
-        arguments["envs"],
-        arguments["seeds"],
-        arguments["total_timesteps"],
-        arguments["margin"],
-        arguments["looks"] if arguments["until_decided"] else None,
-    )
-    if arguments["env_version"]:
-        experiment, name = with_env_version(experiment, name, arguments["env_version"])
-    return experiment, f"{name}_compiled" if arguments["compile"] else name
+    """The experiment that a sweep's arguments mean, and its name; without a compiler too.
+
+    What --extend adds is looked at as if it were an experiment of its own.
+    """
+    request: Request = replace(arguments["request"], compile=False, extend=False)
+    if arguments["request"].extend:
+        request = replace(request, algos=request.algos or ("td3",),
+                          envs=request.envs or ("rocket-v0",), seeds=request.seeds or 1,
+                          total_timesteps=request.total_timesteps or 1,
+                          experiment=f"{request.experiment}_extended")  # fmt: skip
+    experiment, name = choose(request)
+    return experiment, f"{name}_compiled" if arguments["request"].compile else name
 
 
 def refuse_run(config: RunConfig) -> None:

@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 
 from benchmarks.analysis.load import load_results
+from benchmarks.declaration import declare, refuse_mismatch
 from benchmarks.experiments import EXPERIMENTS, Experiment
 from benchmarks.sweep.cluster import connect
-from benchmarks.sweep.scheduler import MAX_RESTARTS, declare, exclusive, refuse_mismatch, sweep
+from benchmarks.sweep.scheduler import MAX_RESTARTS, exclusive, sweep
 from benchmarks.sweep.worker import SESSION, SessionOver, obstacle, software
 from tests.helpers.made_up_runs import made_up_run
 from training.config import ConfigError, RunConfig, env_name
@@ -133,8 +134,11 @@ def test_another_experiment_in_the_same_folder_is_refused_with_the_difference_sh
     before = contents(tmp_path, made)
     for changed, difference in [
         (replace(made, seeds=(1, 2)), r"seeds is \[0\] there and \[1, 2\] here"),
-        (experiment(seeds=1, steps=500), "400} there"),
-        (replace(made, margins={"Pendulum-v1": 50.0}), "10.0} there and {'Pendulum-v1': 50.0}"),
+        (experiment(seeds=1, steps=500), "steps on Pendulum-v1 is 400 there"),
+        (
+            replace(made, margins={"Pendulum-v1": 50.0}),
+            "margin of Pendulum-v1 is 10.0 there and 50.0 here",
+        ),
     ]:
         with pytest.raises(ConfigError, match=difference):
             sweep(changed, tmp_path, workers=1)
@@ -278,7 +282,9 @@ def test_the_named_experiments_are_what_they_are_called() -> None:
     assert standard.total_timesteps["Pendulum-v1"] == 50_000
     for name, made in EXPERIMENTS.items():
         assert made.against in made.implementations, name
-        assert {run.eval_freq for run in made.runs()} == {5_000 if name == "paper" else 1_000}
+        assert {run.eval_freq for run in made.runs()} == {
+            5_000 if name in ("article", "halfcheetah_early", "paper") else 1_000
+        }
     assert {run.hyperparams["gamma"] for run in EXPERIMENTS["gamma"].runs()} == {
         0.99, 0.995, 0.999
     }  # fmt: skip
