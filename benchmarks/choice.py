@@ -124,6 +124,10 @@ def choose(request: Request) -> tuple[Experiment, str]:
         experiment, name = with_env_version(experiment, name, request.env_version)
     if request.compile:
         experiment, name = compiled(experiment), f"{name}_compiled"
+    if request.baselines:
+        from envs.controllers import CONTROLLERS
+
+        refuse_unknown("baselines", request.baselines, CONTROLLERS)
     limits = {"max_episode_steps": request.max_episode_steps, "eval_envs": request.eval_envs}
     return checked(with_settings(experiment, **limits)), name
 

@@ -1,5 +1,6 @@
 """``python -m benchmarks``: refusals in one line, and what a command line makes of experiments."""
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from benchmarks import __main__ as command_line
 from benchmarks.choice import Request, choose, compiled, recorded_experiment, with_env_version
+from benchmarks.declaration import DECLARATIONS, GROWTH, REJUDGEMENT, declare, refuse_mismatch
 from benchmarks.experiments import EXPERIMENT_FILE, EXPERIMENTS, Experiment, declaration_hash
 from training.config import ConfigError
 from training.run_directory import RunDirectory
@@ -34,6 +36,20 @@ OWN = ["--algos", "td3", "--envs", "rocket-v0", "--seeds", "2", "--total-timeste
         (["sweep", "mine", *OWN, "9", "--margin", "0"], "margin must be a number above 0, got 0.0"),
         (["sweep", "smoke", "--margin", "5"], "smoke has declared its margins"),
         (["sweep", "smoke", *OWN, "9"], "smoke is an experiment already"),
+        (["sweep", "smoke", "--eval-freq", "9", "--preset", "paper"], "--preset, --eval-freq goes"),
+        (["sweep", "nope.toml"], "nope.toml: "),
+        (["sweep", "smoke", "--extend", "--seeds", "2"], "no experiment in runs/smoke that could"),
+        (["sweep", "mine", *OWN, "9", "--against", "sac"], "unknown against: sac; known are td3"),
+        (
+            ["sweep", "mine", *OWN, "9", "--baselines", "pp"],
+            "unknown baselines: pp; known are bang",
+        ),
+        (["sweep", "mine", *OWN, "9", "--settings", "slow:n_envs=2"], "known are td3"),
+        (
+            ["sweep", "mine", *OWN, "9", "--settings", "td3:n_env=2"],
+            "unknown settings of td3: n_env",
+        ),
+        (["sweep", "mine", *OWN, "9", "--algos", "=td3"], "must be LABEL=ALGORITHM"),
         (["sweep", "mine", *OWN, "9", "--algos", "nope"], "unknown algorithm 'nope'"),
         (["sweep", "mine", *OWN, "9", "--envs", "CartPole-v1"], "does not take the Discrete"),
         (["sweep", "smoke", "--scheduler", "nowhere"], "no Dask scheduler answers at 'nowhere'"),
@@ -194,3 +210,116 @@ def test_the_paper_s_experiment_can_run_on_newer_environments() -> None:
     assert len(newer.total_timesteps) == len(EXPERIMENTS["paper"].total_timesteps)
     with pytest.raises(ConfigError, match="env-version is for MuJoCo"):
         with_env_version(EXPERIMENTS["quick"], "quick", "v5")
+
+
+HASHES = {  # of the declarations as they were before experiments were files
+    "quick": "68f11930e3810e0bd38b8866172fc5f1803f563f1e8ee0d8027c17758d8f6cf1",
+    "pendulum_verdict": "f120d9c8d2902ea578c4c062328056ec6584ade79fe912e1cfc8ddaef237e9b6",
+    "standard": "f1d742c3cccf23b937aeb701dac156996ece200742774a72113fd9910829dc75",
+    "action_scale": "bc310943febd31b55b68137cb98939c4fe02cf2b8c6866c26d3c84e9c44a7d23",
+    "rocket_early": "79c6317121a9ec8153acd54b330b90653913259a21647e0335339cb46bc38de2",
+    "algorithms": "b4b83050653b7ef90c34801ec79ff5101e708eb4fbbad319378d7a91de05ae51",
+    "sb3_defaults": "5f4d422e5797cb9c851c0a0974a03561ecac47e26bb0c257feb46da5688d297c",
+    "warmup": "6fe5da18fe3acc95bd88a99ba3c93801fe3cb5cd28522b046ac773fb22cd07f1",
+    "gamma": "aa5f25f0392ae84903fac3f8425d7273a90ca2f39c2a866e626bcceb23234e37",
+    "paper": "8502d6bf93c60fc4c412d140ad1f27f87cdd0ba21348af55ce405d589607e5c0",
+    "smoke": "68ac5c3426fee1d452fc9c23b2b2aaa92e7e6ecd9f2030f6d6464da4154e066a",
+}
+
+
+def test_declarations_of_the_catalogue_are_what_they_have_been() -> None:
+    assert {name: EXPERIMENTS[name].to_json()["sha256"] for name in HASHES} == HASHES
+
+
+OWN_FILE = """
+description = "mine"
+seeds = 2
+against = "td3"
+
+[total_timesteps]
+Pendulum-v1 = 500
+
+[settings]
+eval_freq = 250
+hyperparams = { gamma = 0.98 }
+
+[implementations]
+td3 = {}
+slow = { algo = "td3", seeds = 1, hyperparams = { learning_rate = 1e-4 }, n_envs = 2 }
+"""
+
+
+def test_a_file_says_all_that_a_run_has_for_each_implementation_and_for_all(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(OWN_FILE)
+    experiment, name = chosen(str(file))
+    assert name == "mine"
+    assert sorted(run.directory for run in experiment.runs()) == [
+        "slow/Pendulum-v1_0", "td3/Pendulum-v1_0", "td3/Pendulum-v1_1"
+    ]  # fmt: skip
+    slow = next(run for run in experiment.runs() if run.label == "slow")
+    assert slow.hyperparams == {"gamma": 0.98, "learning_rate": 1e-4}
+    assert (slow.eval_freq, slow.n_envs) == (250, 2)
+    typed, _ = chosen(
+        "mine", algos=("td3", "slow=td3"), envs=("Pendulum-v1",), seeds=2, total_timesteps=500,
+        eval_freq=250, hyperparams=("gamma=0.98",),
+        settings=("slow:seeds=1", "slow:hyperparams.learning_rate=1e-4", "slow:n_envs=2"),
+    )  # fmt: skip
+    assert typed.runs() == experiment.runs()
+    assert chosen(str(file), seeds=1, total_timesteps=100)[1] == "mine_1x100"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('description = "mine"', "", "it has no description"),
+        ("seeds = 2", 'seeds = "two"', "seeds must be a list, got 'two'"),
+        ("seeds = 2", "sedes = 2", "unknown fields: sedes; known are against"),
+        ("eval_freq", "evalfreq", "unknown settings: evalfreq"),
+        ("n_envs", "envs", "unknown settings of slow: envs"),
+        ("td3 = {}", 'td3 = "td3"', "implementations.td3 must be a table"),
+        ("= 500", "= 0", "total_timesteps must be 1 or more, got 0"),
+        ("[settings]", "[settings", "Expected ']'"),
+    ],
+)
+def test_a_file_with_a_mistake_is_refused_by_name(
+    old: str, new: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.toml").write_text(OWN_FILE.replace(old, new, 1))
+    with pytest.raises(ConfigError, match=r"mine\.toml: ") as error:
+        chosen(str(tmp_path / "mine.toml"))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_an_experiment_grows_by_seeds_algorithms_and_environments(tmp_path: Path) -> None:
+    root = tmp_path / "mine"
+    root.mkdir()
+    begun, _ = chosen("mine", algos=("td3",), envs=("rocket-v0",), seeds=2, total_timesteps=500)
+    declare(begun, root)
+
+    def extended(**options: Any) -> Experiment:
+        return chosen("mine", extend=True, root=tmp_path, **options)[0]
+
+    grown = extended(seeds=3, algos=("td3", "sac"), envs=("Pendulum-v1",), total_timesteps=100)
+    refuse_mismatch(grown, root, extend=True)
+    assert grown.seeds == (0, 1, 2)
+    before, after = ({run.directory for run in each.runs()} for each in (begun, grown))
+    assert before < after
+    assert dict(grown.total_timesteps) == {"rocket-v0": 500, "Pendulum-v1": 100}
+    with pytest.raises(ConfigError, match="--extend lets it grow"):
+        refuse_mismatch(grown, root)
+    declare(grown, root)
+    rejudged = extended(margin=50.0)
+    declare(rejudged, root)
+    history = json.loads((root / EXPERIMENT_FILE).read_text())[DECLARATIONS]
+    assert [len(each["changes"]) > 0 for each in history] == [False, True, True]
+    assert {kind for kind, _ in history[1]["changes"]} == {GROWTH}
+    assert {kind for kind, _ in history[2]["changes"]} == {REJUDGEMENT}
+    assert history[2]["changes"][0][1] == "margin of rocket-v0 is 20.0 there and 50.0 here"
+    with pytest.raises(ConfigError, match="has 3 seeds already, got 2"):
+        extended(seeds=2)
+    with pytest.raises(ConfigError, match="a complete run keeps no checkpoint"):
+        extended(total_timesteps=900)
+    with pytest.raises(ConfigError, match="hyperparams cannot change"):
+        extended(hyperparams=("gamma=0.9",))

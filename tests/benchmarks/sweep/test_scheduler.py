@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from benchmarks.analysis.load import load_results
-from benchmarks.declaration import declare, refuse_mismatch
+from benchmarks.declaration import declare, refuse_mismatch, told
 from benchmarks.experiments import EXPERIMENTS, Experiment
 from benchmarks.sweep.cluster import connect
 from benchmarks.sweep.scheduler import MAX_RESTARTS, exclusive, sweep
@@ -108,6 +108,21 @@ def test_a_run_that_kills_its_worker_is_given_up_after_the_stated_number_of_rest
     (failure,) = sweep(replace(failing("kills"), seeds=(0,)), tmp_path, workers=1)
     assert failure == f"kills/Fails-v0_0 failed: its worker died {MAX_RESTARTS + 1} times"
     assert f"restart {MAX_RESTARTS} of at most {MAX_RESTARTS}" in capsys.readouterr().out
+
+
+def test_an_experiment_that_has_grown_is_the_one_that_was_declared_so_at_once(
+    tmp_path: Path,
+) -> None:
+    full = experiment()
+    small = replace(full, implementations={"td3_reference": IMPLEMENTATIONS["td3_reference"]})
+    assert sweep(replace(small, seeds=(0,)), tmp_path / "grown", workers=2) == []
+    assert sweep(full, tmp_path / "grown", workers=2, extend=True) == []
+    assert sweep(full, tmp_path / "at_once", workers=2) == []
+    assert contents(tmp_path / "grown", full) == contents(tmp_path / "at_once", full)
+    history = json.loads((tmp_path / "grown/experiment.json").read_text())["declarations"]
+    assert [each["runs_before"] for each in history] == [[], ["td3_reference/Pendulum-v1_0"]]
+    line = told(load_results(tmp_path / "grown").experiment, 4)
+    assert "(new: implementation td3; seeds 1 -> 2): 1 run and no verdict before it, 3 runs" in line
 
 
 def test_only_missing_runs_are_carried_out(
