@@ -10,6 +10,7 @@ import tyro
 
 from benchmarks.choice import Request, choose, find_experiment, recorded_experiment
 from benchmarks.experiments import Experiment
+from training.command_line import OVERRIDES, RunOptions, run_command
 from training.config import ConfigError
 from training.surroundings import settle
 
@@ -50,6 +51,15 @@ def sweep(
         print(f"{len(failures)} of {len(chosen.runs())} runs failed; log.txt in each has more:")
         print(*failures, sep="\n")
         sys.exit(1)
+
+
+def run(options: Annotated[RunOptions, tyro.conf.arg(name="")]) -> None:
+    """Carry out a single run, of SB3 or of the reference, with the options of train_sb3.py.
+
+    Args:
+        options: of the run
+    """
+    run_command(options)
 
 
 def status(experiment: ExperimentName, root: Path = Path("runs")) -> None:
@@ -296,6 +306,7 @@ def main() -> None:
     settle()
     try:
         commands: dict[str, Callable[..., None]] = {
+            "run": run,
             "sweep": sweep,
             "status": status,
             "report": report,
@@ -306,7 +317,8 @@ def main() -> None:
             "scores": scores,
             "optimum": optimum,
         }
-        tyro.extras.subcommand_cli_from_dict(commands, prog="python -m benchmarks")
+        with OVERRIDES:
+            tyro.extras.subcommand_cli_from_dict(commands, prog="python -m benchmarks")
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -1,7 +1,7 @@
 """Which experiment a command line means: a file's, a named or shortened one, or one of its own."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from math import inf
 from pathlib import Path
 from typing import Any, Literal
@@ -22,12 +22,11 @@ from benchmarks.experiments import (
     read_experiment,
     refuse_unknown,
 )
-from training.config import ConfigError, RunConfig, refuse_alike
+from training.command_line import parse_overrides
+from training.config import REFERENCE, ConfigError, RunConfig, refuse_alike
 from training.run_directory import RunDirectory
-from training.sb3.hyperparameters import parse_overrides
 
 CUSTOM = "custom"  # what an experiment of the command line is called by default
-REFERENCE = "td3_reference"
 UNDECLARED = {"metrics": [FINAL], "failure_regrets": {}}  # in an older experiment.json
 # What an experiment that is declared elsewhere has declared already, or is named after.
 OWN = ("margin", "against", "baselines", "hyperparams", "preset", "env_kwargs", "eval_freq",
@@ -58,11 +57,11 @@ class Request:
     """label that the others are compared with, instead of the default of --algos"""
     baselines: tuple[str, ...] = ()
     """controllers that the report shows beside the runs: random zero brake pd pid lqr bang-bang"""
-    hyperparams: tuple[str, ...] = ()
+    hyperparams: dict[str, Any] = field(default_factory=dict)
     """hyperparameters of all algorithms, such as gamma=0.995"""
     preset: str | None = None
     """set of hyperparameters of all algorithms: released or sb3_default"""
-    env_kwargs: tuple[str, ...] = ()
+    env_kwargs: dict[str, Any] = field(default_factory=dict)
     """arguments of the environments, such as dt=0.02"""
     eval_freq: int | None = None
     """environment steps between evaluations; default: 1,000"""
@@ -263,14 +262,8 @@ def labelled(request: Request) -> dict[str, dict[str, Any]]:
 
 def shared_settings(request: Request) -> dict[str, Any]:
     """What a command line sets for all runs."""
-    settings: dict[str, Any] = {
-        "hyperparams": parse_overrides([*request.hyperparams]),
-        "env_kwargs": parse_overrides([*request.env_kwargs]),
-        "normalize": request.normalize,
-    }
-    named = ("preset", "eval_freq", "n_envs")
-    settings |= {name: getattr(request, name) for name in named}
-    return {name: value for name, value in settings.items() if value}
+    names = ("hyperparams", "preset", "env_kwargs", "eval_freq", "n_envs", "normalize")
+    return {name: value for name in names if (value := getattr(request, name))}
 
 
 def margins_of(

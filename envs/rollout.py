@@ -181,7 +181,8 @@ def _play(
     """Play the records' episodes to their ends; ``finish`` is given each as soon as it is over."""
     envs = [record.env for record in records]
     space = envs[0].observation_space
-    takes_masks = "action_masks" in inspect.signature(policy.predict).parameters
+    named = "action_masks" in inspect.signature(policy.predict).parameters
+    takes_masks = getattr(policy, "takes_action_masks", named)
     batch: Any = create_empty_array(space, len(envs))
     memory = None
     episode_start = np.ones(len(envs), dtype=bool)

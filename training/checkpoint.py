@@ -1,7 +1,8 @@
 """Checkpoints that a crash at any moment cannot spoil.
 
-A checkpoint is a folder ``<step>/`` of files with a manifest of their digests, written last. The
-folder gets its name when all of it is on disk, and the one before is kept.
+A checkpoint is a folder ``<step>-<number>/`` of files with a manifest of their digests, written
+last. The folder gets its name when all of it is on disk; the number tells apart those of one step,
+so that none is removed before the next is there. The one before is kept.
 """
 
 import hashlib
@@ -28,9 +29,8 @@ def save_checkpoint(folder: Path, step: int, files: dict[str, bytes]) -> None:
         write_through(temporary / name, content)
     digests = {name: digest(content) for name, content in files.items()}
     write_through(temporary / MANIFEST, json.dumps(digests).encode())
-    final = folder / f"{step:012d}"
-    shutil.rmtree(final, ignore_errors=True)
-    temporary.rename(final)
+    same_step = [int(path.name[13:] or 0) for path in folder.glob(f"{step:012d}*")]
+    temporary.rename(folder / f"{step:012d}-{max(same_step, default=0) + 1:06d}")
     for old in _checkpoints(folder)[:-GENERATIONS]:
         shutil.rmtree(old)
 
@@ -54,7 +54,7 @@ def load_checkpoint(folder: Path, names: Collection[str] = ()) -> dict[str, byte
 
 def _checkpoints(folder: Path) -> list[Path]:
     """Oldest first."""
-    return sorted(path for path in folder.glob("*") if path.name.isdigit())
+    return sorted(path for path in folder.glob("*") if path.name.replace("-", "").isdigit())
 
 
 def write_through(path: Path, content: bytes) -> None:

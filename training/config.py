@@ -5,6 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+REFERENCE = "td3_reference"  # the algorithm, and how names of its subclasses begin
+FIRST_SEED = 10_000  # episode k of an evaluation starts from reset(seed=FIRST_SEED + k)
+HELD_OUT_SEED = 20_000  # and, on the held-out starts, from reset(seed=HELD_OUT_SEED + k)
 VEC_ENVS = ("dummy", "subproc", "native")
 PROTOCOLS = ("fixed", "published")
 OPTIONAL = ("max_episode_steps", "eval_envs")  # positive or None; not written where None
@@ -25,6 +28,16 @@ class DivergedError(RuntimeError):
 
 class BrokenEnvironmentError(RuntimeError):
     """What an environment returned in mid-run does not fit its spaces."""
+
+
+def one_line(error: object) -> str:
+    """The text of an error without line breaks."""
+    return " ".join(str(error).split())
+
+
+def uses_reference(algo: str) -> bool:
+    """Whether it is the reference, or a subclass of it: ``td3_reference:my_module:MyTD3``."""
+    return algo.partition(":")[0] == REFERENCE
 
 
 def env_name(env_id: str) -> str:
@@ -71,32 +84,31 @@ class RunConfig:
     """Everything that a run's result depends on, apart from package versions.
 
     :param label: names the implementation in run directories, tables and figures: lower-case
-        letters, digits, '_', '.', '-'; the algorithm's name if left empty
-    :param algo: name of the algorithm
-    :param env_id: Gymnasium id, optionally as ``module:Id-v0``
-    :param env_kwargs: arguments for the environment's constructor
-    :param max_episode_steps: time limit of the environment's episodes in steps; None for the
-        registered one
-    :param n_envs: environments that training steps side by side
-    :param vec_env: dummy or subproc, SB3's DummyVecEnv or SubprocVecEnv, or native, the
-        environment's own vector version
-    :param normalize: whether observations and rewards are normalised (SB3's VecNormalize)
+        letters, digits, '_', '.', '-'; default: the algorithm's name
+    :param algo: name of an algorithm (train_sb3.py --list-algos), or package.module:Class
+    :param env_id: Gymnasium id, or module:Id-v0 to import a module first
+    :param env_kwargs: arguments for the environment, such as dt=0.02 goal_reward=100
+    :param max_episode_steps: time limit of episodes in steps; default: the registered one
+    :param n_envs: environments that training steps side by side; updates per step stay the same
+    :param vec_env: dummy (SB3's DummyVecEnv), subproc (SubprocVecEnv) or native (the environment's
+        own vector version)
+    :param normalize: normalise observations and rewards (SB3's VecNormalize)
     :param seed: 0 to 2^32 - 1
-    :param total_timesteps: environment steps to train for. Algorithms that collect whole rollouts
-        (PPO, A2C, TRPO, RecurrentPPO, ARS, ``train_freq`` above 1 or in episodes) and ``n_envs``
-        above 1 may go on past them, to the end of the rollout; evaluations, status and provenance
-        say which step was reached
+    :param total_timesteps: environment steps to train for; algorithms that collect whole rollouts,
+        or step several environments at once, may go on past them, to the end of the rollout
     :param eval_freq: environment steps between evaluations
     :param n_eval_episodes: episodes in each evaluation
-    :param eval_envs: evaluation episodes that are played side by side, which costs memory; None
-        for all of them. Part of the configuration, since the last bits of a policy's actions
-        depend on how many it is asked for at a time. Of no account with evaluation published
-    :param evaluation: fixed, the project's start states, the same for every run, or published,
-        the TD3 author's protocol: episodes one after another in an environment that is seeded
-        once, with seed + 100, for the late policies 100 of them
-    :param preset: name of a set of hyperparameters; None for the algorithm's first one
-    :param hyperparams: overrides on top of the preset
-    :param device: torch device
+    :param eval_envs: evaluation episodes played side by side, 1 or more; default: all, which takes
+        the most memory and the fewest calls of the policy. Part of the configuration, since the
+        last bits of a policy's actions depend on how many it is asked for at a time. Of no account
+        with evaluation published
+    :param evaluation: fixed (the same start states for every run) or published (the TD3 author's
+        protocol: episodes one after another in an environment seeded once, with seed + 100)
+    :param preset: released (the TD3 author's settings; td3, ddpg, sac and classes derived from
+        them) or sb3_default, of td3_reference released or paper; default: the first it has
+    :param hyperparams: overrides on top of the preset, such as learning_rate=linear:1e-3
+        policy_kwargs.net_arch=[64,64]
+    :param device: torch device, such as cpu or cuda
     :raises ConfigError: where a value is out of range
     """
 

@@ -4,13 +4,13 @@ import difflib
 import importlib
 import logging
 import re
-import signal
 import sys
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 from gymnasium.envs.registration import load_env_creator
@@ -20,17 +20,22 @@ from envs.rollout import (
     BatchEnv,
     Env,
     Episode,
+    Measures,
+    OnStep,
     Policy,
+    Score,
     can_play_in_batch,
     play_in_batch,
     play_side_by_side,
+    score_in_batch,
+    score_side_by_side,
 )
 from envs.step_check import StepGuard
-from training.config import ConfigError, RunConfig, env_name
+from training.config import ConfigError, RunConfig, env_name, one_line
 
-if TYPE_CHECKING:
-    from stable_baselines3.common.vec_env import VecEnv
-
+# What SB3's Monitor carries from step to step.
+MONITOR_STATE = ("rewards", "needs_reset", "total_steps", "t_start")
+PUBLISHED_SEED_OFFSET = 100  # of the TD3 author's evaluations
 SAME_STEP = "SameStep"  # the autoreset mode that SB3 knows
 COLOURS = re.compile("\x1b" + r"\[\d*m")
 
@@ -50,8 +55,8 @@ def make_env(config: RunConfig, **arguments: Any) -> Env:
     except gym.error.UnregisteredEnv:
         raise ConfigError(_unknown_environment(config.env_id)) from None
     except Exception as error:  # whatever a stranger's environment may raise
-        message = " ".join(str(error).split())
-        raise ConfigError(f"cannot make environment {config.env_id!r}: {message}") from error
+        text = one_line(error)
+        raise ConfigError(f"cannot make environment {config.env_id!r}: {text}") from error
 
 
 def _arguments(config: RunConfig) -> dict[str, Any]:
@@ -79,7 +84,7 @@ def quiet_construction(env_id: str) -> Iterator[None]:
 
 def say_once(text: str) -> None:
     """Log a remark on one line, unless this process has logged the same before."""
-    line = COLOURS.sub("", " ".join(str(text).split()))
+    line = COLOURS.sub("", one_line(text))
     if line not in _said:
         _said.add(line)
         logger.warning("%s", line)
@@ -134,59 +139,91 @@ def make_native_env(config: RunConfig, n: int, **arguments: Any) -> BatchEnv:
                 **arguments,
             )
     except (gym.error.Error, TypeError, ValueError) as error:
-        message = " ".join(str(error).split())
         raise ConfigError(
             f"{config.env_id} has no native vector environment that SB3 can train on"
-            f" ({message}); use vec_env dummy"
+            f" ({one_line(error)}); use vec_env dummy"
         ) from error
 
 
-def make_training_env(
-    config: RunConfig,
-    gamma: float = 0.99,
-    monitor_file: str | None = None,
-    append: bool = False,
-) -> "VecEnv":
-    """What SB3 trains on, its episodes recorded in a Monitor file.
+class Players:
+    """Environments to evaluate in; each is made when it is first needed.
 
-    :param gamma: discount, for the normalisation of rewards
-    :param append: whether to go on in the Monitor file that is there
-    :raises ConfigError: if the environment cannot be made
+    Between evaluations an environment is reset, not made anew. ``reset(seed=s)`` has to put it
+    where any other ``reset(seed=s)`` puts it, whatever was played before: Gymnasium's contract,
+    which :func:`training.gate.pass_gate` tries by repeated resets, and notes where it is
+    broken. What such a trial of a few steps does not show (a cache, a wear that comes with
+    thousands of steps) would let later evaluations differ from those of new environments.
+
+    :param config: of the run; its ``eval_envs`` says how many episodes go side by side
     """
-    from stable_baselines3.common.monitor import Monitor, ResultsWriter
-    from stable_baselines3.common.vec_env import (
-        DummyVecEnv,
-        SubprocVecEnv,
-        VecEnv,
-        VecMonitor,
-        VecNormalize,
-    )
 
-    from training.sb3.native_vec_env import NativeVecEnv
+    def __init__(self, config: RunConfig) -> None:
+        self._config = config
+        self._singles: list[Env] = []
+        self._batches: dict[int, BatchEnv | None] = {}
 
-    env: VecEnv
-    if config.n_envs == 1 and config.vec_env == "dummy":
-        single = Monitor(make_guarded(config), monitor_file, override_existing=not append)
-        env = DummyVecEnv([lambda: single])
-    else:
-        if config.vec_env == "native":
-            native = make_native_env(config, config.n_envs, autoreset_mode=SAME_STEP)
-            bare: VecEnv = NativeVecEnv(native)
-        else:
-            kind = SubprocVecEnv if config.vec_env == "subproc" else DummyVecEnv
-            maker = _make_in_worker if config.vec_env == "subproc" else make_guarded
-            bare = kind([partial(maker, config)] * config.n_envs)
-        env = monitored = VecMonitor(bare)
-        if monitor_file is not None:
-            header: dict[str, float | str] = {"t_start": monitored.t_start, "env_id": config.env_id}
-            writer = ResultsWriter(monitor_file, header=header, override_existing=not append)
-            monitored.results_writer = writer
-    if config.normalize and not isinstance(env.observation_space, gym.spaces.Box):
-        raise ConfigError(
-            f"observations of {config.env_id} cannot be normalised: they must be a Box,"
-            f" not {env.observation_space}"
-        )
-    return VecNormalize(env, gamma=gamma) if config.normalize else env
+    def play(
+        self,
+        policy: Policy,
+        seeds: Sequence[int],
+        measured: bool = False,
+        on_step: OnStep = lambda: None,
+    ) -> list[Score]:
+        """Play noise-free episodes, episode k from ``reset(seed=seeds[k])``.
+
+        With ``evaluation="published"``, play as many as there are seeds, but one after another in
+        one environment that is seeded once, with the run's seed + 100. So the TD3 author's code
+        evaluates (``eval_policy`` in https://github.com/sfujim/TD3): the starts are other ones
+        for each run, and come again at each of its evaluations.
+
+        :param measured: whether to measure what the environment's ``episode_measures`` say
+        :param on_step: called before each step; may raise to break off
+        """
+        measures = self._measures() if measured else {}
+        if self._config.evaluation == "published":
+            (env,) = self._single(1)
+            first = self._config.seed + PUBLISHED_SEED_OFFSET
+            return [
+                score_side_by_side(policy, [env], [seed], measures, on_step)[0]
+                for seed in (first, *[None] * (len(seeds) - 1))
+            ]
+        scores: list[Score] = []
+        size = self._config.eval_envs or len(seeds)
+        for first in range(0, len(seeds), size):
+            group = seeds[first : first + size]
+            scores += self._play_group(policy, group, size, measures, on_step)
+        return scores
+
+    def _play_group(
+        self, policy: Policy, seeds: Sequence[int], size: int, measures: Measures, on_step: OnStep
+    ) -> list[Score]:
+        if size not in self._batches:
+            self._batches[size] = make_batch_env(self._config, size)
+        batch = self._batches[size]
+        if batch is None:
+            envs = self._single(len(seeds))
+            return score_side_by_side(policy, envs, seeds, measures, on_step)
+        filled = [*seeds, *[seeds[-1]] * (size - len(seeds))]
+        return score_in_batch(policy, batch, filled, measures, on_step)[: len(seeds)]
+
+    def _single(self, n: int) -> list[Env]:
+        while len(self._singles) < n:
+            self._singles.append(make_env(self._config))
+        return self._singles[:n]
+
+    def _measures(self) -> Measures:
+        (env,) = self._single(1)
+        measures: Measures = getattr(env.unwrapped, "episode_measures", {})
+        return measures
+
+    def close(self) -> None:
+        """Close all environments."""
+        for env in self._singles:
+            env.close()
+        for batch in self._batches.values():
+            if batch is not None:
+                batch.close()
+        self._singles, self._batches = [], {}
 
 
 def make_guarded(config: RunConfig) -> Env:
@@ -194,15 +231,16 @@ def make_guarded(config: RunConfig) -> Env:
     return StepGuard(make_env(config))
 
 
-def _make_in_worker(config: RunConfig) -> Env:
-    """Make an environment in a process of its own, which leaves it to its parent when to stop.
+def record_episodes(recorder: Any, config: RunConfig, file: Path, append: bool) -> None:
+    """Let SB3's Monitor or VecMonitor write the episodes from now on to a file.
 
-    To its parent too it leaves the checks, since an error here would only be seen as a process
-    that is gone.
+    :param append: whether to go on in the file that is there
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all processes
-    leave_remarks_to_parent()
-    return StepGuard(make_env(config), checks=False)
+    from stable_baselines3.common.monitor import ResultsWriter
+
+    recorder.t_start = time.time()
+    header: dict[str, float | str] = {"t_start": recorder.t_start, "env_id": config.env_id}
+    recorder.results_writer = ResultsWriter(str(file), header, override_existing=not append)
 
 
 def _unknown_environment(env_id: str) -> str:

@@ -1,23 +1,20 @@
 """The evaluation protocol: noise-free episodes from the same start states at every checkpoint."""
 
 import io
-import random
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import numpy as np
-import torch
 
+from envs.checks.play import global_generators_preserved
 from envs.rollout import Evaluation, Policy, evaluate
-from training.config import RunConfig
-from training.guard import evaluation_guarded, refuse_not_finite
-from training.players import Players
-from training.run_directory import EVALUATIONS, RunDirectory
+from training.config import FIRST_SEED, HELD_OUT_SEED, RunConfig
+from training.environments import Players
+from training.guard import errors_at, refuse_not_finite
+from training.open_run import OpenRun
+from training.run_directory import EVALUATIONS
 from training.signals import RunStopped
 
-FIRST_SEED = 10_000  # episode k of a checkpoint starts from reset(seed=FIRST_SEED + k)
-FINAL_FIRST_SEED = 20_000  # and of a late policy's scoring from reset(seed=FINAL_FIRST_SEED + k)
 N_FINAL_EPISODES = 100
 CURVE_ARRAYS = ("timesteps", "results", "ep_lengths", "successes")
 N_LATE = 10  # evaluation points at a run's end whose policies are scored on held-out starts
@@ -42,7 +39,7 @@ class Evaluator:
     def __init__(
         self,
         config: RunConfig,
-        run: RunDirectory,
+        run: OpenRun,
         should_stop: Callable[[], bool] = lambda: False,
         patience: float = 0.0,
     ) -> None:
@@ -76,7 +73,7 @@ class Evaluator:
         """
         return len(self._pending) > 1 and self._pending[0] <= step
 
-    def catch_up(self, policy: Policy, step: int) -> bool:
+    def evaluate_if_due(self, policy: Policy, step: int) -> bool:
         """Evaluate if a grid point is due.
 
         With several environments a step may pass grid points: it is recorded as those points.
@@ -96,7 +93,7 @@ class Evaluator:
         :param step: environment steps that were taken, ``total_timesteps`` or more
         :return: whether the policy is the best so far
         :raises RuntimeError: if they are fewer
-        :raises RunStopped: as :meth:`catch_up` does
+        :raises RunStopped: as :meth:`evaluate_if_due` does
         """
         if step < self._config.total_timesteps:
             raise RuntimeError(
@@ -113,11 +110,11 @@ class Evaluator:
         self._players.close()
 
     def _evaluate(self, policy: Policy, step: int) -> bool:
-        with evaluation_guarded(step):
+        with errors_at(lambda _: step, ", in the evaluation"):
             evaluation = self._play(policy, FIRST_SEED, self._config.n_eval_episodes)
             refuse_not_finite("return of the evaluation", evaluation.returns, step)
             if self._pending[0] in self._late_points:
-                late = self._play(policy, FINAL_FIRST_SEED, N_FINAL_EPISODES, True)
+                late = self._play(policy, HELD_OUT_SEED, N_FINAL_EPISODES, True)
                 refuse_not_finite("return of the evaluation", late.returns, step)
                 self._late[step] = late
         best = max((each.returns.mean() for each in self._curve.values()), default=-np.inf)
@@ -133,7 +130,7 @@ class Evaluator:
     ) -> Evaluation:
         """Play from start states of consecutive seeds, or as published, if the run asks for it."""
         seeds = range(first_seed, first_seed + n_episodes)
-        with global_generators_untouched():
+        with global_generators_preserved():  # SB3 trains from them
             return evaluate(self._players.play(policy, seeds, measured, self._heed_stop))
 
     def _heed_stop(self) -> None:
@@ -156,23 +153,6 @@ class Evaluator:
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)  # type: ignore[arg-type]
         self._run.write_bytes(EVALUATIONS, buffer.getvalue())
-
-
-@contextmanager
-def global_generators_untouched() -> Iterator[None]:
-    """Put Python's, NumPy's and torch's global generators back as they were.
-
-    SB3 trains from them, so an evaluation that drew from them would change the training.
-    """
-    python_state = random.getstate()
-    numpy_state = np.random.get_state()  # noqa: NPY002
-    torch_state = torch.get_rng_state()
-    try:
-        yield
-    finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)  # noqa: NPY002
-        torch.set_rng_state(torch_state)
 
 
 def _to_arrays(evaluations: dict[int, Evaluation]) -> dict[str, np.ndarray]:

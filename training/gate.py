@@ -7,7 +7,7 @@ episodes follow their seeds, and whether a stopped run can be continued. The res
 import io
 import warnings
 from collections.abc import Callable
-from contextlib import ExitStack, redirect_stdout
+from contextlib import closing, redirect_stdout
 from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
@@ -16,63 +16,62 @@ import gymnasium as gym
 import numpy as np
 import torch
 
-from envs.checks.play import action_sequence, play, same
+from envs.checks.play import action_sequence, global_generators_preserved, play, same
 from envs.rollout import Env
 from envs.saved_state import get_state, set_state, state_fault
-from training.config import ConfigError, RunConfig
+from training.config import FIRST_SEED, ConfigError, RunConfig, one_line
 from training.environments import SAME_STEP, make_env, make_native_env, say_once
-from training.evaluation import global_generators_untouched
 from training.run_directory import BEGINS_ANEW
+from training.supervisor import Learner
 
-SEED = 10_000  # of the resets that are compared: the first of the evaluation protocol
-STEPS = 10  # that follow each of them
-Trial = Callable[[Env], str | None]
+STEPS = 10  # that follow each of the resets that are compared
 
 
 class Passed(NamedTuple):
-    """What was found out about a run that may begin.
+    """A run that may begin.
 
+    :param learner: its agent and environment, in which nothing has been played
     :param notes: what a reader of its results must know, a line each
-    :param can_continue: whether it can go on where it stopped, or has to begin anew
+    :param resumable: whether it can go on where it stopped, or has to begin anew
     """
 
+    learner: Learner
     notes: list[str]
-    can_continue: bool
+    resumable: bool
 
 
-def pass_gate(config: RunConfig, trial: Trial, check: bool = True) -> Passed:
+def pass_gate(
+    config: RunConfig, make_learner: Callable[[RunConfig, Env], Learner], check: bool = True
+) -> Passed:
     """Refuse what cannot be run, and note what a reader of the results must know.
 
-    Its draws from global generators are taken back. The checker's remarks are logged, each once.
+    All that is tried is played in environments of its own, never in the one for training: two of
+    one kind show whether episodes follow their seeds, and two whether a saved state is whole.
+    Draws from global generators are taken back. The checker's remarks are logged, each once.
 
-    :param trial: refuses spaces and hyperparameters by building the agent for an environment, and
-        says why such an agent cannot be continued where it stopped, None if it can
+    :param make_learner: makes the agent and its environment; refuses spaces and hyperparameters
     :param check: whether SB3's checker is to look at the environment. It acts at random and says
         the same each time, so one look is enough for many runs on the same environment
     :raises ConfigError: if the run cannot work
     """
     check_device(config.device)
-    with global_generators_untouched(), ExitStack() as stack:
-        env = make_env(config)
-        stack.callback(env.close)
+    with closing(make_env(config)) as env:
         refuse_unbounded_actions(config, env)
-        fault = trial(env)
         refuse_endless_episodes(config, env)
-        remarks = remarks_of_checker(config, env) if check else []
-        fresh = make_env(config)
-        stack.callback(fresh.close)
-        notes = []
-        if broken := seed_fault(env, fresh):
-            notes.append(f"starts do not follow seeds on {config.env_id}: {broken}")
-        if fault is None:
-            fault = continuation_fault(config)
-    if fault is not None:
-        notes.append(f"{BEGINS_ANEW}: {fault}")
-    for remark in remarks:
-        say_once(f"SB3's checker on {config.env_id}: {remark}")
-    for note in notes:
-        say_once(note)
-    return Passed(notes, fault is None)
+        with global_generators_preserved():
+            remarks = remarks_of_checker(config, env) if check else []
+            notes = notes_on_seeds(config, env)
+        # Last, since environments of one class may share the space whose generator it seeds.
+        learner = make_learner(config, env)
+    reason = learner.reason_not_resumable()
+    if reason is None:
+        with global_generators_preserved():
+            reason = continuation_fault(config)
+    if reason is not None:
+        notes.append(f"{BEGINS_ANEW}: {reason}")
+    for line in [*(f"SB3's checker on {config.env_id}: {remark}" for remark in remarks), *notes]:
+        say_once(line)
+    return Passed(learner, notes, reason is None)
 
 
 def check_device(name: str) -> None:
@@ -151,32 +150,33 @@ def remarks_of_checker(config: RunConfig, env: Env) -> list[str]:
         try:
             check_env(_AsTrained(env), skip_render_check=True)
         except Exception as error:  # whatever a stranger's environment may raise
-            message = " ".join(str(error).split())
             raise ConfigError(
-                f"SB3's checker refuses {config.env_id}: {type(error).__name__}: {message};"
+                f"SB3's checker refuses {config.env_id}: {type(error).__name__}:"
+                f" {one_line(error)};"
                 " python -m envs.checks says more, --no-check goes on all the same"
             ) from error
     return [str(warning.message) for warning in caught]
 
 
-def seed_fault(env: Env, fresh: Env) -> str | None:
-    """How episodes of one seed differ, in words; None if they do not.
+def notes_on_seeds(config: RunConfig, env: Env) -> list[str]:
+    """Note where episodes of one seed differ.
 
-    :param env: in which something was played before
-    :param fresh: a new one
+    :param env: in which something was played before; it is compared with itself and a new one
     """
     actions = list(islice(action_sequence(env.action_space, "random", 0), STEPS))
-    with warnings.catch_warnings():
+    with closing(make_env(config)) as fresh, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         play(env, None, actions)
-        first, again, anew = (play(each, SEED, actions) for each in (env, env, fresh))
+        first, again, anew = (play(each, FIRST_SEED, actions) for each in (env, env, fresh))
     where = "a second" if not same(first, again) else "another environment's"
+    note = f"starts do not follow seeds on {config.env_id}:"
     for other in (again, anew):
         if not same(first[0], other[0]):
-            return f"{where} reset with the same seed starts differently"
+            return [f"{note} {where} reset with the same seed starts differently"]
         if not same(first, other):
-            return f"after {where} reset with the same seed, the same actions lead elsewhere"
-    return None
+            what = f"after {where} reset with the same seed, the same actions lead elsewhere"
+            return [f"{note} {what}"]
+    return []
 
 
 def continuation_fault(config: RunConfig) -> str | None:

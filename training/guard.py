@@ -4,12 +4,11 @@ Environments are guarded by :class:`envs.step_check.StepGuard`; here its errors 
 step, and losses, weights and evaluations are checked in the same words.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import torch
 
 from envs.step_check import NotFiniteError, SpaceMismatchError
 from training.config import BrokenEnvironmentError, DivergedError
@@ -27,47 +26,19 @@ def refuse_not_finite(source: str, values: Any, step: int) -> None:
         raise DivergedError(f"{source} is NaN or infinite at step {step}")
 
 
-def refuse_weights(named: Iterable[tuple[str, torch.Tensor]], step: int) -> None:
-    """End the run if a weight is NaN or infinite.
-
-    :param named: weights by name
-    :param step: environment steps so far
-    :raises DivergedError: then, naming the weight
-    """
-    for name, weights in named:
-        if not torch.isfinite(weights).all():
-            raise DivergedError(f"weight {name} is NaN or infinite at step {step}")
-
-
 @contextmanager
-def training_guarded(step_of: Callable[[bool], int], weights: Callable[[], None]) -> Iterator[None]:
-    """Give the errors of a guarded training environment their step.
+def errors_at(step_of: Callable[[bool], int], where: str = "") -> Iterator[None]:
+    """Give the errors of a guarded environment the training step that they belong to.
 
-    :param step_of: the step of an error, given whether a reset had it
-    :param weights: checks the weights: an action that is not finite comes from them
+    :param step_of: the step, given whether a reset had the error
+    :param where: added to the message
     :raises DivergedError: for what is NaN or infinite
     :raises BrokenEnvironmentError: for what does not fit the spaces
     """
     try:
         yield
     except NotFiniteError as error:
-        weights()
-        raise DivergedError(f"{error} at step {step_of(error.at_reset)}") from error
+        raise DivergedError(f"{error} at step {step_of(error.at_reset)}{where}") from error
     except SpaceMismatchError as error:
-        raise BrokenEnvironmentError(f"{error}, at step {step_of(error.at_reset)}") from error
-
-
-@contextmanager
-def evaluation_guarded(step: int) -> Iterator[None]:
-    """Give the errors of an evaluation the training step at which it is made.
-
-    :param step: environment steps of training so far
-    :raises DivergedError: for what is NaN or infinite
-    :raises BrokenEnvironmentError: for what does not fit the spaces
-    """
-    try:
-        yield
-    except NotFiniteError as error:
-        raise DivergedError(f"{error} at step {step}, in the evaluation") from error
-    except SpaceMismatchError as error:
-        raise BrokenEnvironmentError(f"{error}, at step {step}, in the evaluation") from error
+        text = f"{error}, at step {step_of(error.at_reset)}{where}"
+        raise BrokenEnvironmentError(text) from error

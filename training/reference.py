@@ -1,12 +1,10 @@
-"""Training the reference TD3 into one run directory."""
+"""The reference TD3 as a run needs it."""
 
 import importlib
 import io
 import json
-import time
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import MISSING, fields
-from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -21,194 +19,15 @@ from td3_reference.config import LoopConfig, TD3Config, published_settings
 from td3_reference.run_loop import RunLoop
 from td3_reference.td3 import TD3
 from training.config import ConfigError, RunConfig
-from training.environments import make_guarded
-from training.evaluation import Evaluator
-from training.gate import Passed, pass_gate
-from training.guard import refuse_weights, training_guarded
-from training.run_directory import MONITOR, Progress, RunDirectory, execute
+from training.environments import MONITOR_STATE, make_guarded, record_episodes
+from training.open_run import OpenRun
+from training.run_directory import MONITOR
 from training.sb3.algorithms import environment_family
-from training.signals import RunStopped
+from training.supervisor import Supervisor
 
 COMPILE = "compile"  # the one setting that changes speed and last bits, not the algorithm
 AGENT_SETTINGS = {f.name: f.default for f in fields(TD3Config) if f.default is not MISSING}
-CHECKPOINT_INTERVAL = 60.0  # s
-MONITOR_ATTRIBUTES = ("rewards", "needs_reset", "total_steps", "t_start")
 LOOP_SETTINGS = {f.name: f.default for f in fields(LoopConfig)}
-
-
-def train_reference(
-    config: RunConfig,
-    root: str | Path = "runs",
-    on_progress: Progress | None = None,
-    should_stop: Callable[[], bool] = lambda: False,
-    check: bool = True,
-    allow_mixed: bool = False,
-) -> Path:
-    """Train as configured; a run that is already complete is left as it is.
-
-    :param root: folder that holds the run directories
-    :param on_progress: called with the environment step, the last mean evaluation return and
-        the return of the last training episode
-    :param should_stop: asked at every step, of evaluations too; once it says yes, the run is
-        saved and stops
-    :param check: whether SB3's checker is to look at the environment first
-    :param allow_mixed: whether to go on with what other software began
-    :return: the run directory
-    :raises ConfigError: if the configuration cannot be run, before anything is written
-    :raises training.config.DivergedError: if a number is NaN or infinite
-    :raises training.config.BrokenEnvironmentError: if what the environment returns does not
-        fit its spaces
-    :raises training.signals.RunStopped: if it was asked to stop
-    """
-    torch.set_num_threads(1)
-    passed = inspect(config, check)
-    hyperparameters = resolve_hyperparameters(config)
-
-    def body(run: RunDirectory) -> None:
-        reference_run = ReferenceRun(config, hyperparameters, run, should_stop, passed.can_continue)
-        try:
-            reference_run.learn()
-        finally:
-            reference_run.close()
-        weights = reference_run.agent.actor.state_dict()
-        copies = {name: tensor.clone() for name, tensor in weights.items()}
-        run.write_bytes("policy.safetensors", save(copies))
-
-    return execute(config, hyperparameters, root, body, on_progress, passed.notes, allow_mixed)
-
-
-def inspect(config: RunConfig, check: bool = True) -> Passed:
-    """Pass the gate for the reference: see :func:`training.gate.pass_gate`.
-
-    :raises ConfigError: if the configuration cannot be run
-    """
-    if config.device != "cpu":
-        raise ConfigError(f"{config.algo} runs on device cpu alone, got {config.device!r}")
-    if config.n_envs > 1 or config.normalize or config.vec_env != "dummy":
-        raise ConfigError(f"{config.algo} takes one environment, which is not normalised")
-
-    def trial(env: Env) -> str | None:
-        build_agent(config, resolve_hyperparameters(config), env)
-        return None if can_be_saved(env) else NOT_SAVEABLE
-
-    return pass_gate(config, trial, check)
-
-
-class ReferenceRun:
-    """A run in progress, begun anew or continued from the run directory's checkpoint.
-
-    :param hyperparameters: from :func:`resolve_hyperparameters`
-    :param should_stop: asked at every step, of evaluations too
-    :param can_continue: whether the run is saved, so that it can go on where it stopped
-    """
-
-    def __init__(
-        self,
-        config: RunConfig,
-        hyperparameters: dict[str, Any],
-        run: RunDirectory,
-        should_stop: Callable[[], bool] = lambda: False,
-        can_continue: bool = True,
-    ) -> None:
-        self.run, self.should_stop, self.can_continue = run, should_stop, can_continue
-        saved = run.load_checkpoint() if can_continue else None
-        monitor_file = str(run.path / MONITOR)
-        self.env = Monitor(make_guarded(config), monitor_file, override_existing=saved is None)
-        weights_rng, loop_rng = np.random.default_rng(config.seed).spawn(2)
-        self.agent = build_agent(config, hyperparameters, self.env, weights_rng)
-        with training_guarded(lambda _: 0, lambda: None):
-            self.loop = RunLoop(
-                self.env,
-                self.agent,
-                LoopConfig(**{name: hyperparameters[name] for name in LOOP_SETTINGS}),
-                config.total_timesteps,
-                config.seed,
-                loop_rng,
-            )
-        self.evaluator = Evaluator(config, run, should_stop)
-        if saved is not None:
-            self._restore(saved)
-
-    def learn(self) -> None:
-        """Take all steps that are left, evaluating and saving on the way.
-
-        :raises training.signals.RunStopped: once it should stop
-        """
-        try:
-            self._evaluate()  # at step 0, or where an evaluation was broken off
-            with training_guarded(self._step_of, self._refuse_weights):
-                self._take_steps()
-            self._evaluate(at_end=True)
-            self._refuse_weights()
-            self.evaluator.finish(self.agent, self.loop.timestep)
-        except RunStopped:
-            if self.can_continue:
-                self.run.try_to_save(self.loop.timestep, self._state)
-            raise
-
-    def _take_steps(self) -> None:
-        saved_at = time.monotonic()
-        for step in self.loop:
-            self._evaluate()
-            if self.env.episode_returns:
-                self.run.last_training_return = self.env.episode_returns[-1]
-            self.run.report(step)
-            if self.should_stop():
-                raise RunStopped(f"asked to stop at step {step}")
-            if self.can_continue and time.monotonic() - saved_at > CHECKPOINT_INTERVAL:
-                self.run.try_to_save(step, self._state)
-                saved_at = time.monotonic()
-
-    def _evaluate(self, at_end: bool = False) -> None:
-        """Evaluate where that is due and allowed.
-
-        The paper's code evaluates at the ends of episodes, the author's later code anywhere.
-
-        :param at_end: whether training is over, when it is allowed in mid-episode too
-        """
-        is_allowed = not self.loop.config.update_after_episode or self.loop.episode_steps == 0
-        if (at_end or is_allowed) and self.evaluator.is_due(self.loop.timestep):
-            self._refuse_weights()
-            self.evaluator.catch_up(self.agent, self.loop.timestep)
-
-    def _refuse_weights(self) -> None:
-        refuse_weights(self.agent.weights.items(), self.loop.timestep)
-
-    def _step_of(self, at_reset: bool) -> int:
-        """The step of an error of the environment: its reset comes after its step is counted."""
-        return self.loop.timestep + (not at_reset)
-
-    def close(self) -> None:
-        """Close the environments."""
-        self.env.close()
-        self.evaluator.close()
-
-    def _state(self) -> dict[str, bytes]:
-        """All that an exact continuation needs, between two steps, as files without pickle."""
-        buffer = io.BytesIO()
-        np.savez(buffer, **self.loop.buffer.get_state())  # type: ignore[arg-type]
-        state = {
-            "loop": self.loop.get_state(),
-            "env": get_state(self.env.env),  # the Monitor's own state follows
-            "monitor": {name: getattr(self.env, name) for name in MONITOR_ATTRIBUTES},
-        }
-        return {
-            "agent.safetensors": save(self.agent.get_state()),
-            "buffer.npz": buffer.getvalue(),
-            "state.json": json.dumps(state).encode(),
-        }
-
-    def _restore(self, saved: dict[str, bytes]) -> None:
-        self.agent.set_state(load(saved["agent.safetensors"]))
-        with np.load(io.BytesIO(saved["buffer.npz"])) as arrays:
-            self.loop.buffer.set_state(dict(arrays))
-        state = json.loads(saved["state.json"])
-        self.loop.set_state(state["loop"])
-        set_state(self.env.env, state["env"])
-        self.run.resume_at(self.loop.timestep)
-        for name, value in state["monitor"].items():
-            setattr(self.env, name, value)
-        self.evaluator.resume()
 
 
 def resolve_hyperparameters(config: RunConfig) -> dict[str, Any]:
@@ -279,3 +98,126 @@ def agent_class(algo: str) -> type[TD3]:
     if not (isinstance(found, type) and issubclass(found, TD3)):
         raise ConfigError(f"{name} must be a subclass of td3_reference.td3.TD3")
     return found
+
+
+class ReferenceLearner:
+    """The reference TD3 and the environment that it trains on.
+
+    :param env: not needed: any vector of numbers is taken
+    :raises ConfigError: if the configuration asks for what the reference does not do
+    """
+
+    keeps_best = False
+    evaluates_between_steps = True
+    resolve_hyperparameters = staticmethod(resolve_hyperparameters)
+
+    def __init__(self, config: RunConfig, env: Env) -> None:
+        if config.device != "cpu":
+            raise ConfigError(f"{config.algo} runs on device cpu alone, got {config.device!r}")
+        if config.n_envs > 1 or config.normalize or config.vec_env != "dummy":
+            raise ConfigError(f"{config.algo} takes one environment, which is not normalised")
+        self.config = config
+        self.hyperparameters = resolve_hyperparameters(config)
+        weights_rng, self._loop_rng = np.random.default_rng(config.seed).spawn(2)
+        self.env = Monitor(make_guarded(config))
+        try:
+            self.agent = build_agent(config, self.hyperparameters, self.env, weights_rng)
+        except ConfigError:
+            self.env.close()
+            raise
+        self.loop: RunLoop | None = None
+
+    @property
+    def step(self) -> int:
+        """Environment steps so far."""
+        return 0 if self.loop is None else self.loop.timestep
+
+    @property
+    def policy(self) -> TD3:
+        """The agent."""
+        return self.agent
+
+    def reason_not_resumable(self) -> str | None:
+        """Why a stopped run has to begin anew; None if it can be continued."""
+        return None if can_be_saved(self.env.env) else NOT_SAVEABLE
+
+    def learn(self, run: OpenRun, supervisor: Supervisor, saved: dict[str, bytes] | None) -> None:
+        """Train to the end, from the start or from a saved state."""
+        record_episodes(self.env, self.config, run.path / MONITOR, saved is not None)
+        settings = LoopConfig(**{name: self.hyperparameters[name] for name in LOOP_SETTINGS})
+        with supervisor.guarded(self._step_of):
+            self.loop = loop = RunLoop(
+                self.env,
+                self.agent,
+                settings,
+                self.config.total_timesteps,
+                self.config.seed,
+                self._loop_rng,
+            )
+        if saved is not None:
+            self.restore_state(saved)
+            supervisor.resume()
+        if self._may_evaluate():  # at step 0, or where an evaluation was broken off
+            supervisor.evaluate_if_due()
+        with supervisor.guarded(self._step_of):
+            for _ in loop:
+                returns = self.env.episode_returns
+                supervisor.after_step(returns[-1] if returns else None, self._may_evaluate())
+                supervisor.between_steps()
+        supervisor.finish()
+
+    def weights(self) -> Iterable[tuple[str, torch.Tensor]]:
+        """All weights by name."""
+        return self.agent.weights.items()
+
+    def losses(self) -> dict[str, Any]:
+        """None: a loss that is not finite shows in the weights."""
+        return {}
+
+    def save_state(self) -> dict[str, bytes]:
+        """All that the rest of the run depends on, between two steps, as files without pickle."""
+        assert self.loop is not None
+        buffer = io.BytesIO()
+        np.savez(buffer, **self.loop.buffer.get_state())  # type: ignore[arg-type]
+        state = {
+            "loop": self.loop.get_state(),
+            "env": get_state(self.env.env),  # the Monitor's own state follows
+            "monitor": {name: getattr(self.env, name) for name in MONITOR_STATE},
+        }
+        return {
+            "agent.safetensors": save(self.agent.get_state()),
+            "buffer.npz": buffer.getvalue(),
+            "state.json": json.dumps(state).encode(),
+        }
+
+    def restore_state(self, saved: dict[str, bytes]) -> None:
+        """Go on from what :meth:`save_state` gave."""
+        assert self.loop is not None
+        self.agent.set_state(load(saved["agent.safetensors"]))
+        with np.load(io.BytesIO(saved["buffer.npz"])) as arrays:
+            self.loop.buffer.set_state(dict(arrays))
+        state = json.loads(saved["state.json"])
+        self.loop.set_state(state["loop"])
+        set_state(self.env.env, state["env"])
+        for name, value in state["monitor"].items():
+            setattr(self.env, name, value)
+
+    def policy_files(self) -> dict[str, bytes]:
+        """The actor's weights."""
+        weights = self.agent.actor.state_dict()
+        return {
+            "policy.safetensors": save({name: tensor.clone() for name, tensor in weights.items()})
+        }
+
+    def close(self) -> None:
+        """Close the environment."""
+        self.env.close()
+
+    def _may_evaluate(self) -> bool:
+        """Whether it evaluates here: the paper's code does so at the ends of episodes only."""
+        assert self.loop is not None
+        return not self.loop.config.update_after_episode or self.loop.episode_steps == 0
+
+    def _step_of(self, at_reset: bool) -> int:
+        """The step of an error of the environment: its reset comes after its step is counted."""
+        return 0 if self.loop is None else self.loop.timestep + (not at_reset)

@@ -1,18 +1,21 @@
 """One configuration -> one run directory, whichever implementation it names."""
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from training.config import RunConfig
-from training.run_directory import Progress
+from envs.checks.play import global_generators_preserved
+from training.config import REFERENCE, ConfigError, RunConfig, uses_reference
+from training.open_run import Progress, open_run
 
-REFERENCE = "td3_reference"
+if TYPE_CHECKING:
+    from training.custom import CustomLearner
+    from training.gate import Passed
+    from training.reference import ReferenceLearner
+    from training.sb3.learner import SB3Learner
 
-
-def uses_reference(algo: str) -> bool:
-    """Whether it is the reference, or a subclass of it: ``td3_reference:my_module:MyTD3``."""
-    return algo.partition(":")[0] == REFERENCE
+__all__ = ["REFERENCE", "hyperparameters_of", "prepare", "refuse_impossible", "run"]
 
 
 def run(
@@ -20,24 +23,78 @@ def run(
     root: str | Path = "runs",
     on_progress: Progress | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    checkpoint_freq: int | None = None,
     check: bool = True,
     allow_mixed: bool = False,
 ) -> Path:
-    """Carry out a run in this process, with the reference TD3 or with SB3.
+    """Train as configured, in this process; a run that is already complete is left as it is.
 
-    :param should_stop: asked at every step; once it says yes, the run is saved and stops
+    A run that was stopped goes on from its last checkpoint, exactly as if it had not been
+    stopped; where the algorithm or the environment does not allow that, it begins anew.
+
+    Sets torch to one thread: a second one slows networks of this size down. SB3 draws from the
+    global generators of Python, NumPy and torch, which are seeded for it.
+
+    :param root: folder that holds the run directories
+    :param on_progress: called with the environment step, the last mean evaluation return and
+        the return of the last training episode
+    :param should_stop: asked at every step, of evaluations too; once it says yes, the run is
+        saved and stops
+    :param checkpoint_freq: environment steps between checkpoints; None for one a minute
     :param check: whether SB3's checker is to look at the environment first
     :param allow_mixed: whether to go on with what other software began
+    :return: the run directory
     :raises ConfigError: if the configuration cannot be run, before anything is written
+    :raises training.open_run.RunBusyError: if another process is at work there
+    :raises training.config.DivergedError: if a number is NaN or infinite
+    :raises training.config.BrokenEnvironmentError: if what the environment returns does not
+        fit its spaces
     :raises training.signals.RunStopped: if it was asked to stop
     """
-    if uses_reference(config.algo):
-        from training.reference import train_reference
+    import torch
 
-        return train_reference(config, root, on_progress, should_stop, check, allow_mixed)
-    from training.sb3.train import train
+    from training.supervisor import Supervisor
 
-    return train(config, root, on_progress, should_stop, check=check, allow_mixed=allow_mixed)
+    torch.set_num_threads(1)
+    if checkpoint_freq is not None and checkpoint_freq < 1:
+        raise ConfigError(f"checkpoint_freq must be 1 or more, got {checkpoint_freq}")
+    learner, notes, resumable = prepare(config, check)
+    with (
+        closing(learner),
+        open_run(
+            config, learner.hyperparameters, root, on_progress, notes, allow_mixed
+        ) as directory,
+    ):
+        if directory.was_done:
+            return directory.path
+        saved = directory.load_checkpoint() if resumable else None
+        supervisor = Supervisor(learner, directory, should_stop, resumable, checkpoint_freq)
+        with closing(supervisor):
+            learner.learn(directory, supervisor, saved)
+        for name, content in learner.policy_files().items():
+            directory.write_bytes(name, content)
+    return directory.path
+
+
+def prepare(config: RunConfig, check: bool = True) -> "Passed":
+    """Make the agent and its environment, once they are found fit: see :mod:`training.gate`.
+
+    :raises ConfigError: if there is no such environment, algorithm or hyperparameter, or they do
+        not go together
+    """
+    from training.gate import pass_gate
+
+    return pass_gate(config, _implementation_of(config), check)
+
+
+def refuse_impossible(config: RunConfig, check: bool = True) -> None:
+    """Refuse what training would refuse, by the same gate.
+
+    :param check: whether SB3's checker is to look at the environment
+    :raises ConfigError: as :func:`prepare` does
+    """
+    with global_generators_preserved():
+        prepare(config, check).learner.close()
 
 
 def hyperparameters_of(config: RunConfig) -> dict[str, Any]:
@@ -45,27 +102,15 @@ def hyperparameters_of(config: RunConfig) -> dict[str, Any]:
 
     :raises ConfigError: if a name in the configuration does not exist
     """
+    return _implementation_of(config).resolve_hyperparameters(config)
+
+
+def _implementation_of(config: RunConfig) -> "type[ReferenceLearner | CustomLearner | SB3Learner]":
     if uses_reference(config.algo):
-        from training.reference import resolve_hyperparameters as resolve_reference
+        from training.reference import ReferenceLearner
 
-        return resolve_reference(config)
-    from training.sb3.algorithms import resolve_hyperparameters
+        return ReferenceLearner
+    from training.custom import CustomLearner, is_custom
+    from training.sb3.learner import SB3Learner
 
-    return resolve_hyperparameters(config)
-
-
-def refuse_impossible(config: RunConfig, check: bool = True) -> None:
-    """Refuse what training would refuse, by the same gate.
-
-    :param check: whether SB3's checker is to look at the environment
-    :raises ConfigError: if there is no such environment, algorithm or hyperparameter, or they do
-        not go together
-    """
-    if uses_reference(config.algo):
-        from training.reference import inspect as inspect_reference
-
-        inspect_reference(config, check)
-    else:
-        from training.sb3.train import inspect
-
-        inspect(config, check)
+    return CustomLearner if is_custom(config.algo) else SB3Learner

@@ -22,11 +22,11 @@ from benchmarks.experiments import (
 from benchmarks.optimum import values as optimal_returns
 from benchmarks.optimum.tasks import FIRST_SEED, has_optimum
 from training.checkpoint import digest
+from training.config import FIRST_SEED as FIRST_CURVE_SEED
 from training.config import ConfigError, RunConfig, env_name, refuse_alike
 from training.provenance import mixture
 from training.run_directory import BEGINS_ANEW, EVALUATIONS, RunDirectory
 
-FIRST_CURVE_SEED = 10_000  # of the learning curve's evaluations
 KEYS = ["env_id", "label", "seed"]
 TIMES = ("seconds", "steps_per_second", "continued_from_step")
 SOFTWARE = ("packages", "python", "git_commit", "git_clean", "git_changes",

@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from training.config import RunConfig
+from training.config import REFERENCE, RunConfig
 
 Json = dict[str, Any]
 Difference = tuple[str, Any, Any]  # name, value of the first, value of the second
-REFERENCE = "td3_reference"
 DEFAULT = "default"
 # What a run is, not how it is set; hyperparameters are compared as resolved, whatever they are of.
 NOT_COMPARED = ("label", "algo", "env_id", "seed", "preset", "hyperparams", "eval_envs")

@@ -24,11 +24,11 @@ from numpy.typing import ArrayLike, NDArray
 import envs  # noqa: F401  (registers the rockets)
 from benchmarks.optimum.dynamic_programming import STRIDE, TOLERANCE, Array, Grid, Solution, solve
 from benchmarks.optimum.grid import PendulumGrid, RocketGrid
-from training.config import env_name, env_origin
+from training.config import HELD_OUT_SEED, env_name, env_origin
 
 logger = logging.getLogger(__name__)
 
-FIRST_SEED = 20_000  # of the further starts of the evaluation protocol
+FIRST_SEED = HELD_OUT_SEED
 CACHE_VERSION = 1  # to be raised when what is computed changes
 
 

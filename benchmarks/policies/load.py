@@ -9,8 +9,7 @@ from gymnasium.vector.utils import concatenate, create_empty_array
 
 from envs.controllers import CONTROLLERS, make_controller
 from envs.rollout import Env, Policy
-from training.config import ConfigError, RunConfig
-from training.run import uses_reference
+from training.config import ConfigError, RunConfig, uses_reference
 from training.run_directory import RunDirectory
 from training.sb3.normalization import Normalization, NormalizedPolicy
 

@@ -19,7 +19,7 @@ from envs import rocket_metrics as trajectories
 from envs.controllers import switching_curve
 from envs.dynamics import RocketParameters
 from envs.rollout import Env, Episode, Policy, rollout
-from training.config import ConfigError, RunConfig, env_name
+from training.config import FIRST_SEED, ConfigError, RunConfig, env_name
 from training.environments import make_env
 
 DEFAULT_FPS = 30  # where an environment does not say
@@ -58,7 +58,7 @@ def record(
     env_id: str | None = None,
     output: Path | None = None,
     algo: str | None = None,
-    seed: int = 10_000,
+    seed: int = FIRST_SEED,
     initial_state: Sequence[float] | None = None,
     extra_steps: int = 0,
     noise: float = 0.0,

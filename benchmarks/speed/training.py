@@ -16,11 +16,11 @@ from stable_baselines3.common.monitor import Monitor
 
 from benchmarks.speed.td3 import measure
 from benchmarks.table import markdown
+from training.command_line import progress_bar
 from training.config import RunConfig
 from training.environments import make_env
-from training.progress import progress_bar
+from training.run import run
 from training.sb3.algorithms import build_model, resolve_hyperparameters
-from training.sb3.train import train
 
 ROUNDS = 5
 CONFIG = RunConfig(algo="td3", env_id="rocket-v0", total_timesteps=4_000, eval_freq=4_000)
@@ -58,4 +58,4 @@ def our_run(n: int) -> None:
             redirect_stdout(nowhere),
             progress_bar(CONFIG) as on_progress,
         ):
-            train(CONFIG, folder, on_progress, checkpoint_freq=CHECKPOINT_FREQ)
+            run(CONFIG, folder, on_progress, checkpoint_freq=CHECKPOINT_FREQ)

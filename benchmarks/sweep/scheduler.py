@@ -21,6 +21,7 @@ from benchmarks.sweep.display import Display
 from benchmarks.sweep.worker import SESSION, Outcome, carry_out
 from training.config import ConfigError, RunConfig, env_name
 from training.history import History
+from training.open_run import OpenRun
 from training.provenance import describe_software
 from training.run import hyperparameters_of, refuse_impossible
 from training.run_directory import RunDirectory, refuse_other_settings, settings_of
@@ -262,7 +263,7 @@ def refuse_other_software(configs: Sequence[RunConfig], root: Path, allow_mixed:
     software = {config.device: describe_software(config.device) for config in configs}
     for config in configs:
         history = History(software[config.device], allow_mixed)
-        RunDirectory(root / config.directory).take_up(history)
+        OpenRun(root / config.directory).take_up(history)
 
 
 @contextmanager

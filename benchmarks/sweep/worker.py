@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from training.config import RunConfig
 from training.environments import leave_remarks_to_parent
+from training.open_run import RunBusyError
 from training.provenance import git_changes, git_commit, package_versions
 from training.run import run
-from training.run_directory import RunBusyError
 from training.signals import RunStopped
 
 SESSION = ".session"  # in the sweep's folder: the name of the sweep that is going on there

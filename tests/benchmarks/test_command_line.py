@@ -262,7 +262,7 @@ def test_a_file_says_all_that_a_run_has_for_each_implementation_and_for_all(tmp_
     assert (slow.eval_freq, slow.n_envs) == (250, 2)
     typed, _ = chosen(
         "mine", algos=("td3", "slow=td3"), envs=("Pendulum-v1",), seeds=2, total_timesteps=500,
-        eval_freq=250, hyperparams=("gamma=0.98",),
+        eval_freq=250, hyperparams={"gamma": 0.98},
         settings=("slow:seeds=1", "slow:hyperparams.learning_rate=1e-4", "slow:n_envs=2"),
     )  # fmt: skip
     assert typed.runs() == experiment.runs()
@@ -322,4 +322,4 @@ def test_an_experiment_grows_by_seeds_algorithms_and_environments(tmp_path: Path
     with pytest.raises(ConfigError, match="a complete run keeps no checkpoint"):
         extended(total_timesteps=900)
     with pytest.raises(ConfigError, match="hyperparams cannot change"):
-        extended(hyperparams=("gamma=0.9",))
+        extended(hyperparams={"gamma": 0.9})

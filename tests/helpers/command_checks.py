@@ -12,7 +12,6 @@ from typing import Any
 import gymnasium as gym
 from distributed.cli.dask_worker import main as dask_worker
 
-import train_sb3
 from benchmarks.analysis.sides import SCORES
 from benchmarks.analysis.sources.frame import parse_columns
 from benchmarks.analysis.starts import parse_starts
@@ -157,9 +156,10 @@ def refuse_environment(env_id: str) -> None:
 
 
 def refuse_training(arguments: dict[str, Any], made: frozenset[str]) -> None:
-    """Refuse what ``train_sb3.py`` would."""
-    if arguments["arguments"].resume is None:
-        config, _ = train_sb3.configured(arguments["arguments"])
+    """Refuse what ``train_sb3.py`` or ``benchmarks run`` would."""
+    (options,) = arguments.values()
+    if options.resume is None:
+        config, _ = options.configured()
         refuse_run(config)
         refuse_environment(config.env_id)
 
@@ -204,6 +204,7 @@ MEANINGS: dict[
     "record": partial(refuse_policies, name="policy"),
     "scores": partial(refuse_policies, name="policies"),
     "compare": refuse_comparison,
+    "run": refuse_training,
     "Arguments": refuse_training,
 }
 

@@ -10,8 +10,9 @@ import pytest
 from numpy.typing import ArrayLike
 
 from training.config import RunConfig
+from training.open_run import open_run
 from training.provenance import sealed
-from training.run_directory import RunDirectory, execute
+from training.run_directory import RunDirectory
 
 
 def made_up_run(
@@ -32,7 +33,10 @@ def made_up_run(
     :param config: further fields of the configuration
     """
 
-    def body(run: RunDirectory) -> None:
+    total = max(100 * (len(means) - 1), 1)
+    settings = {"algo": "td3", "total_timesteps": total, "n_eval_episodes": 2, **config}
+    run_config = RunConfig(label=label, env_id=env_id, seed=seed, **settings)
+    with open_run(run_config, {"gamma": gamma}, root) as run:
         buffer = io.BytesIO()
         content = {
             "timesteps": 100 * np.arange(len(means)),
@@ -44,11 +48,7 @@ def made_up_run(
         np.savez(buffer, **content)  # type: ignore[arg-type]
         run.write_bytes("evaluations.npz", buffer.getvalue())
         run.step = int(content["timesteps"][-1])
-
-    total = max(100 * (len(means) - 1), 1)
-    settings = {"algo": "td3", "total_timesteps": total, "n_eval_episodes": 2, **config}
-    run_config = RunConfig(label=label, env_id=env_id, seed=seed, **settings)
-    return execute(run_config, {"gamma": gamma}, root, body)
+    return run.path
 
 
 def edit_provenance(path: Path, **values: Any) -> None:

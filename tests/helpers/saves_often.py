@@ -3,11 +3,9 @@
 import os
 from pathlib import Path
 
-import training.reference
-import training.sb3.callback
+import training.supervisor
 
 
 def dask_setup(worker: object) -> None:
-    training.sb3.callback.CHECKPOINT_INTERVAL = 0.5
-    training.reference.CHECKPOINT_INTERVAL = 0.5
+    training.supervisor.CHECKPOINT_INTERVAL = 0.5
     (Path(os.environ["WORKER_PIDS"]) / str(os.getpid())).touch()

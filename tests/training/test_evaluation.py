@@ -13,8 +13,8 @@ from envs.rollout import Evaluation, Policy, Score, rollout
 from training.config import RunConfig
 from training.environments import make_env
 from training.evaluation import Evaluator
+from training.open_run import OpenRun
 from training.run import run
-from training.run_directory import RunDirectory
 
 
 class Coasting:
@@ -55,9 +55,9 @@ def evaluations(
     policy = policy or Coasting()
     settings = {"total_timesteps": 250, "eval_freq": 100, "n_eval_episodes": 2, **changes}
     config = RunConfig(**{"algo": "td3", "env_id": "rocket-v0", **settings})
-    evaluator = Evaluator(config, RunDirectory(path))
+    evaluator = Evaluator(config, OpenRun(path))
     for step in steps:
-        evaluator.catch_up(policy, step)
+        evaluator.evaluate_if_due(policy, step)
     evaluator.finish(policy, config.total_timesteps)
     return dict(np.load(path / "evaluations.npz"))
 
@@ -154,7 +154,7 @@ def test_published_starts_are_a_runs_own_and_come_again_at_each_evaluation(
         starts.append([])
         return Recorder(make_env(config))
 
-    monkeypatch.setattr("training.players.make_env", make_recorder)
+    monkeypatch.setattr("training.environments.make_env", make_recorder)
     for seed in (3, 4):
         config = RunConfig(
             algo=algo,

@@ -22,13 +22,13 @@ from benchmarks.sweep.scheduler import refuse_unworkable
 from benchmarks.sweep.worker import carry_out
 from envs.rocket_vector import RocketVectorEnv
 from tests.helpers.gate_envs import STEPS, Drift
-from training import environments, gate, reference
+from training import environments, gate, supervisor
 from training.config import ConfigError, RunConfig
 from training.environments import make_env, make_native_env
 from training.evaluation import Evaluator
+from training.open_run import OpenRun
 from training.run import REFERENCE, run
 from training.run_directory import BEGINS_ANEW, RunDirectory, refuse_other_settings
-from training.sb3.train import train
 from training.signals import RunStopped
 
 both = pytest.mark.parametrize("algo", ["td3", "td3_reference"])
@@ -121,7 +121,7 @@ def test_the_checkers_remarks_are_shown_once_each(
 
 
 def test_a_correct_goal_environment_is_accepted_as_it_is_trained_on(tmp_path: Path) -> None:
-    path = train(config("td3", "Goal-v0"), tmp_path)
+    path = run(config("td3", "Goal-v0"), tmp_path)
     assert RunDirectory(path).is_done()
 
 
@@ -188,9 +188,9 @@ STATES = {
 def test_a_state_that_cannot_be_taken_up_is_found_before_training(
     algo: str, env_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reference, "CHECKPOINT_INTERVAL", -1.0)
+    monkeypatch.setattr(supervisor, "CHECKPOINT_INTERVAL", -1.0)
     saved: list[int] = []
-    monkeypatch.setattr(RunDirectory, "save_checkpoint", lambda _, step, files: saved.append(step))
+    monkeypatch.setattr(OpenRun, "save_checkpoint", lambda _, step, files: saved.append(step))
     path = run(config(algo, env_id), tmp_path)
     first, *_ = (path / "log.txt").read_text().splitlines()
     assert first.startswith(BEGINS_ANEW)
@@ -216,7 +216,7 @@ def test_the_state_of_a_native_vector_environment_is_tried_too(
     native = config("td3", "rocket-v0", vec_env="native", n_envs=2, max_episode_steps=20)
     assert gate.continuation_fault(native) is None
     monkeypatch.setattr(RocketVectorEnv, "get_state", partial)
-    path = train(native, tmp_path)
+    path = run(native, tmp_path)
     assert words in (path / "log.txt").read_text().splitlines()[0]
 
 
@@ -224,9 +224,7 @@ def test_the_state_of_a_native_vector_environment_is_tried_too(
 def test_a_failing_save_is_logged_and_the_run_goes_on(
     algo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    every_step = "training.sb3.callback.CHECKPOINT_INTERVAL"
-    monkeypatch.setattr(every_step, -1.0)
-    monkeypatch.setattr(reference, "CHECKPOINT_INTERVAL", -1.0)
+    monkeypatch.setattr(supervisor, "CHECKPOINT_INTERVAL", -1.0)
     path = run(config(algo, "FailsToSaveLater-v0"), tmp_path)
     assert RunDirectory(path).is_done()
     lines = (path / "log.txt").read_text().splitlines()
@@ -242,9 +240,8 @@ def test_a_disk_that_is_full_when_a_run_is_saved_does_not_end_it(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("training.sb3.callback.CHECKPOINT_INTERVAL", -1.0)
-    monkeypatch.setattr(reference, "CHECKPOINT_INTERVAL", -1.0)
-    monkeypatch.setattr("training.run_directory.save_checkpoint", full)
+    monkeypatch.setattr(supervisor, "CHECKPOINT_INTERVAL", -1.0)
+    monkeypatch.setattr("training.open_run.save_checkpoint", full)
     path = run(config(algo, "Saved-v0"), tmp_path)
     assert RunDirectory(path).is_done()
     assert "No space left" in (path / "log.txt").read_text()
@@ -264,7 +261,7 @@ def test_a_time_limit_can_be_set_for_any_environment(algo: str, tmp_path: Path) 
 @pytest.mark.parametrize("vec_env", ["dummy", "native"])
 def test_it_is_set_for_vector_environments_too(vec_env: str, tmp_path: Path) -> None:
     limited = config("td3", "rocket-v0", vec_env=vec_env, n_envs=2, max_episode_steps=7)
-    path = train(limited, tmp_path)
+    path = run(limited, tmp_path)
     lengths = np.loadtxt(path / "train.monitor.csv", skiprows=2, delimiter=",")[:, 1]
     assert set(lengths) == {7}
     assert set(np.load(path / "evaluations.npz")["ep_lengths"].ravel()) == {7}
@@ -300,8 +297,8 @@ def test_a_dry_run_returns(settings: dict[str, int], tmp_path: Path, capsys: Any
 def test_a_run_stops_within_an_evaluation_and_goes_on_as_if_it_had_not(
     algo: str, point: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.sb3.callback.CHECKPOINT_INTERVAL", -1.0)
-    monkeypatch.setattr("training.sb3.train.EVALUATION_PATIENCE", 0.0)
+    monkeypatch.setattr(supervisor, "CHECKPOINT_INTERVAL", -1.0)
+    monkeypatch.setattr(supervisor, "EVALUATION_PATIENCE", 0.0)
     settings = config(algo, "Saved-v0", max_episode_steps=100)
     undisturbed = run(settings, tmp_path / "undisturbed")
 
@@ -400,7 +397,7 @@ def test_no_more_pictures_are_held_than_are_measured(
 ) -> None:
     monkeypatch.setattr("training.evaluation.N_FINAL_EPISODES", 8)
     settings = config("td3", env_id, eval_envs=eval_envs, eval_freq=40)
-    evaluator = Evaluator(settings, RunDirectory(tmp_path))
+    evaluator = Evaluator(settings, OpenRun(tmp_path))
     Camera.most = Camera.held
     before = Camera.held
     evaluator.catch_up(Still(), 0)
@@ -419,7 +416,7 @@ def test_the_size_of_the_groups_does_not_change_the_episodes(env_id: str, tmp_pa
         settings = config("td3", env_id, eval_envs=eval_envs, n_eval_episodes=5)
         path = tmp_path / str(eval_envs)
         path.mkdir()
-        evaluator = Evaluator(settings, RunDirectory(path))
+        evaluator = Evaluator(settings, OpenRun(path))
         evaluator.catch_up(Still(), 20)
         evaluator.finish(Still(), settings.total_timesteps)
         found.append((path / "evaluations.npz").read_bytes())
@@ -430,11 +427,11 @@ def test_late_policies_are_those_of_the_last_ten_points_and_the_final_one_is_the
     tmp_path: Path,
 ) -> None:
     settings = config("td3", "Pendulum-v1", total_timesteps=145, eval_freq=10)
-    evaluator = Evaluator(settings, RunDirectory(tmp_path))
+    evaluator = Evaluator(settings, OpenRun(tmp_path))
     for step in range(0, 145, 5):
         evaluator.catch_up(Still(), step)
         if step == 70:  # as after a stop
-            evaluator = Evaluator(settings, RunDirectory(tmp_path))
+            evaluator = Evaluator(settings, OpenRun(tmp_path))
             evaluator.resume()
     evaluator.finish(Still(), settings.total_timesteps)
     found = np.load(tmp_path / "evaluations.npz")

@@ -24,6 +24,7 @@ from td3_reference.td3 import TD3
 from tests.helpers.made_up_runs import made_up_run, set_optimum
 from training.config import BrokenEnvironmentError, ConfigError, DivergedError, RunConfig
 from training.evaluation import Evaluator
+from training.open_run import OpenRun
 from training.run import hyperparameters_of, run
 from training.run_directory import RunDirectory
 
@@ -372,7 +373,7 @@ def test_ars_is_refused_where_it_counts_steps_several_times() -> None:
 
 
 def test_training_that_ends_short_of_its_budget_is_no_complete_run(tmp_path: Path) -> None:
-    evaluator = Evaluator(configured(), RunDirectory(tmp_path))
+    evaluator = Evaluator(configured(), OpenRun(tmp_path))
     with pytest.raises(RuntimeError, match="ended at step 59, short of 60"):
         evaluator.finish(Pushing(), 59)
 

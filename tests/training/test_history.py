@@ -16,7 +16,7 @@ from benchmarks.report.page import write_report
 from benchmarks.sweep.scheduler import refuse_other_software
 from tests.helpers.comparison import compare_page
 from tests.helpers.made_up_runs import edit_provenance, made_up_run, set_optimum
-from training import provenance, run_directory
+from training import open_run, provenance
 from training.config import ConfigError, RunConfig
 from training.environments import make_env
 from training.provenance import describe_software
@@ -66,7 +66,7 @@ def stopped(root: Path, algo: str = "td3_reference", step: int = 25, **options: 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]) -> None:
     """Let this process have other software."""
-    monkeypatch.setattr(run_directory, "describe_software", lambda device: {**HERE, **changes})
+    monkeypatch.setattr(open_run, "describe_software", lambda device: {**HERE, **changes})
 
 
 def contents(path: Path) -> dict[str, bytes]:

@@ -15,8 +15,11 @@ import pytest
 import safetensors.numpy as safetensors
 from stable_baselines3.common.monitor import load_results
 
-from training import reference
+from training import supervisor
 from training.config import RunConfig
+from training.open_run import OpenRun
+from training.reference import ReferenceLearner
+from training.run import run as train
 from training.run_directory import RunDirectory
 
 HYPERPARAMS = {"learning_starts": 100, "batch_size": 16, "hidden_sizes": [16], "buffer_size": 300}
@@ -43,19 +46,19 @@ def run_with_stops(
     run: RunConfig, root: Path, cuts: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> Path:
     """Train, breaking off after each of the given steps as soon as it is saved."""
-    save = RunDirectory.save_checkpoint
+    save = OpenRun.save_checkpoint
 
-    def save_and_stop(self: RunDirectory, step: int, files: dict[str, bytes]) -> None:
+    def save_and_stop(self: OpenRun, step: int, files: dict[str, bytes]) -> None:
         if step in cuts:
             save(self, step, files)
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(reference, "CHECKPOINT_INTERVAL", -1.0)
-    monkeypatch.setattr(RunDirectory, "save_checkpoint", save_and_stop)
+    monkeypatch.setattr(supervisor, "CHECKPOINT_INTERVAL", -1.0)
+    monkeypatch.setattr(OpenRun, "save_checkpoint", save_and_stop)
     for _ in cuts:
         with pytest.raises(KeyboardInterrupt):
-            reference.train_reference(run, root)
-    path = reference.train_reference(run, root)
+            train(run, root)
+    path = train(run, root)
     monkeypatch.undo()
     assert not (path / "checkpoint").exists()
     return path
@@ -64,9 +67,7 @@ def run_with_stops(
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("undisturbed")
-    return {
-        name: reference.train_reference(config(name), root) for name in ("Pendulum-v1", "rocket-v0")
-    }
+    return {name: train(config(name), root) for name in ("Pendulum-v1", "rocket-v0")}
 
 
 @pytest.mark.parametrize("env_id", ["Pendulum-v1", "rocket-v0"])
@@ -98,7 +99,7 @@ def test_the_papers_settings_continue_exactly_too(
 ) -> None:
     hyperparams = {**HYPERPARAMS, "update_after_episode": True, "scale_noise": False}
     run = config("Pendulum-v1", hyperparams=hyperparams)
-    path = reference.train_reference(run, tmp_path / "undisturbed")
+    path = train(run, tmp_path / "undisturbed")
     cut = run_with_stops(run, tmp_path / "cut", [150, 400, 401], monkeypatch)
     assert outcome(cut) == outcome(path)
 
@@ -126,16 +127,16 @@ def test_every_part_of_the_state_matters(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Put an old value of one part into the checkpoint: the outcome must differ."""
-    state = reference.ReferenceRun._state
+    state = ReferenceLearner.save_state
     old: dict[str, bytes] = {}
 
-    def mixed_state(self: reference.ReferenceRun) -> dict[str, bytes]:
+    def mixed_state(self: ReferenceLearner) -> dict[str, bytes]:
         new = state(self)
-        if self.loop.timestep == 230:
+        if self.step == 230:
             old.update(new)
         return {**new, file: mix(file, part, old[file], new[file])} if old else new
 
-    monkeypatch.setattr(reference.ReferenceRun, "_state", mixed_state)
+    monkeypatch.setattr(ReferenceLearner, "save_state", mixed_state)
     path = run_with_stops(config("Pendulum-v1"), tmp_path, [463], monkeypatch)
     assert outcome(path) != outcome(undisturbed["Pendulum-v1"])
 
@@ -158,10 +159,11 @@ def mix(file: str, part: tuple[str, ...], old: bytes, new: bytes) -> bytes:
 
 TRAIN = """
 import json, sys
-from training import reference
+from training import supervisor
 from training.config import RunConfig
-reference.CHECKPOINT_INTERVAL = 0.02
-reference.train_reference(RunConfig.from_json(json.loads(sys.argv[1])), sys.argv[2])
+from training.run import run
+supervisor.CHECKPOINT_INTERVAL = 0.02
+run(RunConfig.from_json(json.loads(sys.argv[1])), sys.argv[2])
 """
 
 
@@ -171,7 +173,7 @@ def test_a_process_killed_at_random_moments_ends_as_if_it_had_not_been(
     env_id: str, tmp_path: Path
 ) -> None:
     run = config(env_id, total_timesteps=6000, eval_freq=1000)
-    path = reference.train_reference(run, tmp_path / "undisturbed")
+    path = train(run, tmp_path / "undisturbed")
     command = [sys.executable, "-c", TRAIN, json.dumps(run.to_json()), str(tmp_path / "killed")]
     rng = random.Random(0)
     steps_when_killed = []

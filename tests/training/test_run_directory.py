@@ -1,6 +1,7 @@
 """The run directory: when a run counts as done, and what happens when it does not end well."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,8 @@ from typing import Any
 import pytest
 
 from training.config import ConfigError, RunConfig
-from training.run_directory import RunBusyError, RunDirectory, execute
+from training.open_run import OpenRun, RunBusyError, open_run
+from training.run_directory import RunDirectory
 
 CONFIG = RunConfig(algo="td3", env_id="rocket-v0", total_timesteps=10)
 SETTINGS = {"gamma": 0.9, "layers": (2, 3)}
@@ -21,7 +23,7 @@ class Body:
         self.calls = 0
         self.error = error
 
-    def __call__(self, run: RunDirectory) -> None:
+    def __call__(self, run: OpenRun) -> None:
         self.calls += 1
         run.write_bytes("evaluations.npz", b"results")
         run.report(5)
@@ -29,8 +31,16 @@ class Body:
             raise self.error
 
 
-def carry_out(root: Path, body: Body, settings: dict[str, Any] = SETTINGS) -> RunDirectory:
-    return RunDirectory(execute(CONFIG, settings, root, body))
+def carry_out(
+    root: Path,
+    body: Callable[[OpenRun], None],
+    settings: dict[str, Any] = SETTINGS,
+    config: RunConfig = CONFIG,
+) -> RunDirectory:
+    with open_run(config, settings, root) as run:
+        if not run.was_done:
+            body(run)
+    return RunDirectory(run.path)
 
 
 def test_a_complete_run_is_not_repeated(tmp_path: Path) -> None:
@@ -73,7 +83,7 @@ def test_a_run_from_before_a_setting_existed_was_made_with_its_default(tmp_path:
     del settings["config"]["evaluation"]
     run.write_json("config.json", settings)
     with pytest.raises(ConfigError, match=r"\(evaluation is 'fixed' there and 'published' here\)"):
-        execute(replace(CONFIG, evaluation="published"), SETTINGS, tmp_path, Body())
+        carry_out(tmp_path, Body(), config=replace(CONFIG, evaluation="published"))
     carry_out(tmp_path, Body())
     assert run.is_done()
 
@@ -121,37 +131,53 @@ def test_settings_are_written_as_resolved(tmp_path: Path) -> None:
 
 def test_progress_is_passed_on_with_the_last_returns() -> None:
     seen: list[tuple[float | None, ...]] = []
-    run = RunDirectory(Path("unused"), lambda *values: seen.append(values))
+    run = OpenRun(Path("unused"), lambda *values: seen.append(values))
     run._status_written = float("inf")  # write nothing
     run.report(1)
-    run.last_return, run.last_training_return = -3.0, -5.0
-    run.report(2)
+    run.last_return = -3.0
+    run.report(2, -5.0)
     assert seen == [(1, None, None), (2, -3.0, -5.0)]
 
 
 def test_checkpoints_without_a_configuration_are_nobodys(tmp_path: Path) -> None:
-    config = RunConfig(algo="td3", env_id="rocket-v0", total_timesteps=10)
     found = []
 
-    def stop_early(run: RunDirectory) -> None:
+    def stop_early(run: OpenRun) -> None:
         run.save_checkpoint(5, {"state.json": b"{}"})
         raise KeyboardInterrupt
 
-    def look(run: RunDirectory) -> None:
+    def look(run: OpenRun) -> None:
         found.append(run.load_checkpoint())
 
     with pytest.raises(KeyboardInterrupt):
-        execute(config, {"gamma": 0.9}, tmp_path, stop_early)
-    (tmp_path / config.directory / "config.json").unlink()
-    execute(config, {"gamma": 0.5}, tmp_path, look)
+        carry_out(tmp_path, stop_early)
+    (tmp_path / CONFIG.directory / "config.json").unlink()
+    carry_out(tmp_path, look, {"gamma": 0.5})
     assert found == [None]
 
 
 def test_an_error_of_the_run_itself_is_not_taken_for_one_of_the_directory(tmp_path: Path) -> None:
-    config = RunConfig(algo="td3", env_id="rocket-v0", total_timesteps=10)
 
-    def fail(run: RunDirectory) -> None:
+    def fail(run: OpenRun) -> None:
         raise PermissionError("the user's own file")
 
     with pytest.raises(PermissionError, match="own file"):
-        execute(config, {}, tmp_path, fail)
+        carry_out(tmp_path, fail)
+
+
+@pytest.mark.parametrize(
+    "name", ["checkpoint", "tensorboard", "log.txt", "evaluations.npz.tmp", ".lock"]
+)
+def test_links_are_never_followed_out_of_a_run_directory(name: str, tmp_path: Path) -> None:
+    """What a link points to is neither written nor removed, and the link is named."""
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "000000000123").mkdir(parents=True)
+    (elsewhere / "000000000123" / "precious").write_text("data")
+    run = RunDirectory(tmp_path / "root" / CONFIG.directory)
+    run.path.mkdir(parents=True)
+    is_folder = name in ("checkpoint", "tensorboard")
+    (run.path / name).symlink_to(elsewhere if is_folder else elsewhere / "created")
+    with pytest.raises(ConfigError, match=f"{name} is a link"):
+        carry_out(tmp_path / "root", Body())
+    assert [path.name for path in run.path.iterdir()] == [name]
+    assert sorted(path.name for path in elsewhere.rglob("*")) == ["000000000123", "precious"]

@@ -17,7 +17,7 @@ from envs.rollout import evaluate, play_side_by_side
 from train_sb3 import RunConfig, train
 from training.environments import make_env
 from training.run_directory import RunDirectory
-from training.sb3 import train as training
+from training.sb3 import learner
 
 SHORT: dict[str, Any] = {"total_timesteps": 300, "eval_freq": 100, "n_eval_episodes": 2}
 TINY = {"learning_starts": 50, "batch_size": 16, "policy_kwargs": {"net_arch": [8]}}
@@ -113,10 +113,10 @@ def test_only_the_first_training_episode_is_seeded(
             starts.append(tuple(observation))
             return observation, info
 
-    def make(config: RunConfig, gamma: float, file: str | None = None, append: bool = False) -> Any:
-        return DummyVecEnv([lambda: Monitor(Recorder(make_env(config)), file)])
+    def make(config: RunConfig, gamma: float) -> Any:
+        return DummyVecEnv([lambda: Monitor(Recorder(make_env(config)))])
 
-    monkeypatch.setattr(training, "make_training_env", make)
+    monkeypatch.setattr(learner, "make_training_env", make)
     short_run(tmp_path, env_id="Pendulum-v1", total_timesteps=800, seed=6)
     assert seeds == [6, None, None, None, None]
     assert len(set(starts)) == 5

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 import numpy as np
 
-from training.config import ConfigError, RunConfig, env_name
+from training.config import ConfigError, RunConfig, env_name, one_line
 from training.sb3.hyperparameters import check_values, to_arguments
 
 if TYPE_CHECKING:
@@ -80,12 +80,15 @@ def find_algorithm(name: str) -> Algorithm:
     try:
         found = getattr(importlib.import_module(module), class_name)
     except Exception as error:  # whatever a stranger's module may raise
-        message = " ".join(str(error).split())
-        raise ConfigError(f"cannot import algorithm {name!r}: {message}") from error
+        text = f"cannot import algorithm {name!r}: {one_line(error)}"
+        raise ConfigError(text) from error
     from stable_baselines3.common.base_class import BaseAlgorithm
 
     if not (isinstance(found, type) and issubclass(found, BaseAlgorithm)):
-        raise ConfigError(f"{name!r} is not an algorithm: it must be a subclass of SB3's")
+        raise ConfigError(
+            f"{name!r} is not an algorithm: it must be a subclass of SB3's, or have predict and"
+            " learn(env, total_timesteps, seed, on_step)"
+        )
     # With a constructor of its own it may take other actions than what it descends from.
     owner = next(base for base in found.__mro__ if "__init__" in vars(base))
     known = next(iter(_known_names(owner.__mro__[:1])), None)
@@ -237,7 +240,7 @@ def build_model(
             policy_name(config.algo, env), env, seed=config.seed, device=config.device, **arguments
         )
     except Exception as error:  # whatever SB3, or a stranger's algorithm, may raise
-        message = " ".join(str(error).split())
+        message = one_line(error)
         if "multiple values" in message:  # what the preset says, the class says as well
             message += f"; preset {SB3_DEFAULT} leaves its settings to the class"
         raise ConfigError(f"{config.algo} cannot be built: {message}") from error

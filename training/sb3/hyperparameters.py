@@ -1,7 +1,5 @@
-"""Hyperparameters as typed on a command line: read, checked, and turned into SB3's arguments."""
+"""Hyperparameters: checked, and turned into SB3's arguments."""
 
-import ast
-import json
 import math
 from collections.abc import Callable
 from copy import deepcopy
@@ -44,85 +42,21 @@ NOT_NEGATIVE = Range(whole=False, low=0.0)
 FRACTION = Range(whole=False, low=0.0, high=1.0)
 COUNT = Range(whole=True, low=1)
 # Finite, though SB3 takes more: it accepts gamma=2, tau=-1, batch_size=0 and buffer_size=-5.
-RANGES = {
-    "alive_bonus_offset": Range(whole=False, low=-math.inf),
-    "batch_size": COUNT,
-    "buffer_size": COUNT,
-    "cg_damping": NOT_NEGATIVE,
-    "cg_max_steps": COUNT,
-    "clip_range": POSITIVE,
-    "clip_range_vf": POSITIVE,
-    "delta_std": POSITIVE,
-    "ent_coef": NOT_NEGATIVE,
-    "exploration_final_eps": FRACTION,
-    "exploration_fraction": FRACTION,
-    "exploration_initial_eps": FRACTION,
-    "exploration_noise": NOT_NEGATIVE,
-    "gae_lambda": FRACTION,
-    "gamma": FRACTION,
-    "gradient_steps": Range(whole=True, low=-1),
-    "learning_rate": POSITIVE,
-    "learning_starts": Range(whole=True, low=0),
-    "line_search_max_iter": COUNT,
-    "line_search_shrinking_factor": Range(whole=False, low=0.0, high=1.0, above=True),
-    "max_grad_norm": POSITIVE,
-    "n_critic_updates": COUNT,
-    "n_delta": COUNT,
-    "n_epochs": COUNT,
-    "n_eval_episodes": COUNT,
-    "n_steps": COUNT,
-    "n_top": COUNT,
-    "policy_delay": COUNT,
-    "rms_prop_eps": POSITIVE,
-    "sde_sample_freq": Range(whole=True, low=-1),
-    "sub_sampling_factor": COUNT,
-    "target_entropy": Range(whole=False, low=-math.inf),
-    "target_kl": POSITIVE,
-    "target_noise_clip": NOT_NEGATIVE,
-    "target_policy_noise": NOT_NEGATIVE,
-    "target_update_interval": COUNT,
-    "tau": Range(whole=False, low=0.0, high=1.0, above=True),
-    "top_quantiles_to_drop_per_net": Range(whole=True, low=0),
-    "train_freq": COUNT,
-    "vf_coef": NOT_NEGATIVE,
+BY_RANGE = {
+    COUNT: "batch_size buffer_size cg_max_steps line_search_max_iter n_critic_updates n_delta"
+    " n_epochs n_eval_episodes n_steps n_top policy_delay sub_sampling_factor"
+    " target_update_interval train_freq",
+    POSITIVE: "clip_range clip_range_vf delta_std learning_rate max_grad_norm rms_prop_eps"
+    " target_kl",
+    NOT_NEGATIVE: "cg_damping ent_coef exploration_noise target_noise_clip target_policy_noise"
+    " vf_coef",
+    FRACTION: "exploration_final_eps exploration_fraction exploration_initial_eps gae_lambda gamma",
+    Range(whole=False, low=0.0, high=1.0, above=True): "line_search_shrinking_factor tau",
+    Range(whole=False, low=-math.inf): "alive_bonus_offset target_entropy",
+    Range(whole=True, low=0): "learning_starts top_quantiles_to_drop_per_net",
+    Range(whole=True, low=-1): "gradient_steps sde_sample_freq",
 }
-
-
-def parse_overrides(texts: list[str]) -> dict[str, Any]:
-    """What a user typed, as nested values.
-
-    ``learning_rate=1e-3``, ``policy_kwargs.net_arch=[64,64]``, ``learning_rate=linear:1e-3``:
-    values are Python literals, or else text.
-
-    :raises ConfigError: for text without a name and a value, or a name given twice
-    """
-    overrides: dict[str, Any] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        parts = name.split(".")
-        if not equals or not value or not all(part.isidentifier() for part in parts):
-            raise ConfigError(f"{text!r} must be name=value, such as learning_rate=1e-3")
-        place = overrides
-        for part in parts[:-1]:
-            place = place.setdefault(part, {}) if isinstance(place, dict) else place
-        if not isinstance(place, dict) or parts[-1] in place:
-            raise ConfigError(f"{name} is given twice")
-        place[parts[-1]] = _literal(value)
-    try:
-        values: dict[str, Any] = json.loads(json.dumps(overrides))  # as config.json will hold them
-    except TypeError as error:
-        raise ConfigError(
-            f"values must be numbers, text, lists or dictionaries: {error}"
-        ) from error
-    return values
-
-
-def _literal(text: str) -> Any:
-    """The value of a Python literal; any other text as it is."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return text
+RANGES = {name: accepted for accepted, names in BY_RANGE.items() for name in names.split()}
 
 
 def check_values(algo: str, values: dict[str, Any], defaults: dict[str, Any]) -> None:
@@ -133,45 +67,41 @@ def check_values(algo: str, values: dict[str, Any], defaults: dict[str, Any]) ->
     :raises ConfigError: naming what would be accepted
     """
     for name, value in values.items():
-        accepted = _accepted(name, value, defaults[name])
-        if accepted is not None:
+        default = defaults[name]
+        if value == default and type(value) is type(default):
+            continue
+        fits, accepted = _judge(name, value, default)
+        if not fits:
             raise ConfigError(f"{name} of {algo} must be {accepted}, got {value!r}")
 
 
-def _accepted(name: str, value: Any, default: Any) -> str | None:
-    """What a hyperparameter may be; None if the value is that."""
-    if value == default and type(value) is type(default):
-        return None
+def _judge(name: str, value: Any, default: Any) -> tuple[bool, str]:
+    """Whether a hyperparameter may have a value, and which ones it may."""
     if isinstance(default, bool):
-        return None if isinstance(value, bool) else "True or False"
+        return isinstance(value, bool), "True or False"
     if name == "policy_kwargs" and isinstance(value, dict):
         sizes = value.get("net_arch") or []
-        return None if _are_sizes(sizes) else f"given with {COUNT} for each layer of net_arch"
+        return _are_sizes(sizes), f"given with {COUNT} for each layer of net_arch"
     if name.endswith("_kwargs"):
-        return None if isinstance(value, dict) else f"given by its parts, as in {name}.name=value"
+        return isinstance(value, dict), f"given by its parts, as in {name}.name=value"
     if name.endswith("_class"):
-        return f"left at its default; {name} cannot be given here"
+        return False, f"left at its default; {name} cannot be given here"
     if name not in RANGES:  # an algorithm of the user's own: its default's type must do
         fits = default is None or isinstance(value, type(default)) or type(value) is int
-        return None if fits else f"of type {type(default).__name__}"
-    texts = [str(RANGES[name])]
-    fits = value in RANGES[name]
+        return fits, f"of type {type(default).__name__}"
+    accepted = {str(RANGES[name]): value in RANGES[name]}
     if default is None:
-        texts.append("None")
-        fits = fits or value is None
+        accepted["None"] = value is None
     if name in SCHEDULES:
-        texts.append(f"{LINEAR}NUMBER, falling to 0 over the run")
-        fits = fits or _linear_start(value) in RANGES[name]
+        start = _number_after(LINEAR, value)
+        accepted[f"{LINEAR}NUMBER, falling to 0 over the run"] = start in RANGES[name]
     if default == "auto":
-        texts.append("auto")
-        fits = fits or value == "auto"
-        if name == "ent_coef":
-            texts.append("auto_NUMBER, its initial value")
-            fits = fits or _automatic_start(value) in POSITIVE
+        accepted["auto"] = value == "auto"
+    if default == "auto" and name == "ent_coef":
+        accepted["auto_NUMBER, its initial value"] = _number_after("auto_", value) in POSITIVE
     if name == "train_freq":
-        texts.append("[COUNT, 'step' or 'episode']")
-        fits = fits or _is_frequency(value)
-    return None if fits else " or ".join(texts)
+        accepted["[COUNT, 'step' or 'episode']"] = _is_frequency(value)
+    return any(accepted.values()), " or ".join(accepted)
 
 
 def _are_sizes(value: Any) -> bool:
@@ -181,20 +111,14 @@ def _are_sizes(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(size in COUNT for size in value)
 
 
-def _linear_start(value: Any) -> float | None:
-    """1e-3 of ``linear:1e-3``."""
-    if not isinstance(value, str) or not value.startswith(LINEAR):
+def _number_after(prefix: str, value: Any) -> float | None:
+    """1e-3 of ``linear:1e-3``; None for anything else."""
+    if not isinstance(value, str) or not value.startswith(prefix):
         return None
-    number = _literal(value.removeprefix(LINEAR))
-    return number if type(number) in (int, float) else None
-
-
-def _automatic_start(value: Any) -> float | None:
-    """0.1 of ``auto_0.1``."""
-    if not isinstance(value, str) or not value.startswith("auto_"):
+    try:
+        return float(value.removeprefix(prefix))
+    except ValueError:
         return None
-    number = _literal(value.removeprefix("auto_"))
-    return number if type(number) in (int, float) else None
 
 
 def _is_frequency(value: Any) -> bool:
@@ -210,7 +134,7 @@ def to_arguments(values: dict[str, Any]) -> dict[str, Any]:
     """
     arguments = deepcopy(values)  # SB3 writes into policy_kwargs
     for name in SCHEDULES:
-        start = _linear_start(arguments.get(name))
+        start = _number_after(LINEAR, arguments.get(name))
         if start is not None:
             arguments[name] = linear_schedule(start)
     if isinstance(arguments.get("train_freq"), list):

@@ -2,7 +2,7 @@
 
 import io
 from dataclasses import astuple, dataclass
-from functools import wraps
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -62,9 +62,8 @@ class NormalizedPolicy:
     def __init__(self, policy: Policy, normalization: Normalization) -> None:
         self.policy = policy
         self.normalization = normalization
+        self.takes_action_masks = "action_masks" in signature(policy.predict).parameters
 
-        @wraps(policy.predict)  # which shows whether it takes action masks
-        def predict(observation: Any, *arguments: Any, **options: Any) -> tuple[Any, Any]:
-            return policy.predict(normalization.apply(observation), *arguments, **options)
-
-        self.predict = predict
+    def predict(self, observation: Any, *arguments: Any, **options: Any) -> tuple[Any, Any]:
+        """The policy's actions for observations as the environment returns them."""
+        return self.policy.predict(self.normalization.apply(observation), *arguments, **options)

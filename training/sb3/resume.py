@@ -1,4 +1,4 @@
-"""Taking down all that an SB3 run depends on between two steps, and going on from there.
+"""Saving all that an SB3 run depends on between two steps, and going on from there.
 
 SB3's own ``save`` and ``load`` do not suffice: ``load`` rewinds every generator to the seed, and
 environment, replay buffer and episode statistics are not saved at all. The moment to save is a
@@ -19,10 +19,10 @@ from safetensors.torch import load, save
 from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor, VecNormalize
-from stable_baselines3.common.vec_env.base_vec_env import VecEnvWrapper
 
 from envs.saved_state import NOT_SAVEABLE, can_be_saved, decode, encode, get_state, set_state
-from training.sb3.native_vec_env import NativeVecEnv
+from training.environments import MONITOR_STATE
+from training.sb3.vec_env import NativeVecEnv, layers_of
 
 if TYPE_CHECKING:
     from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
@@ -34,13 +34,12 @@ STATISTICS = ("ep_info_buffer", "ep_success_buffer")
 REPLAY_BUFFERS = (ReplayBuffer, NStepReplayBuffer)
 BUFFER_ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 # What each layer around the environments carries from step to step.
-MONITOR = ("rewards", "needs_reset", "total_steps", "t_start")
 VEC_MONITOR = ("episode_returns", "episode_lengths", "episode_count", "t_start")
 VEC_NORMALIZE = ("returns", "old_reward", "old_obs")
 RUNNING_MEANS = ("obs_rms", "ret_rms")
 
 
-def obstacle(algo: str, model: Any) -> str | None:
+def reason_not_resumable(algo: str, model: Any) -> str | None:
     """Why a run cannot be continued where it stopped; None if it can."""
     if algo not in ALGORITHMS:
         return f"{algo} keeps part of its state where it cannot be saved"
@@ -50,7 +49,7 @@ def obstacle(algo: str, model: Any) -> str | None:
         return "state-dependent exploration draws its noise before a run can be saved"
     if type(model.replay_buffer) not in REPLAY_BUFFERS or model.optimize_memory_usage:
         return "its replay buffer is of another kind than SB3's usual one"
-    base = _layers(model.env)[-1]
+    base = layers_of(model.env)[-1]
     if isinstance(base, NativeVecEnv):
         return None if hasattr(base.env, "get_state") else NOT_SAVEABLE
     if not isinstance(base, DummyVecEnv):
@@ -59,7 +58,7 @@ def obstacle(algo: str, model: Any) -> str | None:
     return None if saveable else NOT_SAVEABLE
 
 
-def take_down(model: "OffPolicyAlgorithm") -> dict[str, bytes]:
+def save_state(model: "OffPolicyAlgorithm") -> dict[str, bytes]:
     """All that the rest of the run depends on, as files without pickle."""
     buffer = model.replay_buffer
     assert buffer is not None
@@ -80,7 +79,7 @@ def take_down(model: "OffPolicyAlgorithm") -> dict[str, bytes]:
         "attributes": {name: encode(getattr(model, name)) for name in (*COUNTERS, *LAST_SEEN)},
         "statistics": {name: encode(tuple(getattr(model, name))) for name in STATISTICS},
         "noise": [encode(noise) for noise in _noises(model)],
-        "environment": [_layer_state(layer) for layer in _layers(model.env)],
+        "environment": [_layer_state(layer) for layer in layers_of(model.env)],
         "action_space": model.action_space.np_random.bit_generator.state,
         "numpy": encode(np.random.get_state()),  # noqa: NPY002
         "python": random.getstate(),
@@ -99,8 +98,8 @@ def prepare(model: "OffPolicyAlgorithm", files: dict[str, bytes]) -> None:
         setattr(model, name, decode(value))
 
 
-def put_back(model: "OffPolicyAlgorithm", files: dict[str, bytes]) -> None:
-    """Go on from what :func:`take_down` gave; to be called when ``learn`` has set itself up."""
+def restore_state(model: "OffPolicyAlgorithm", files: dict[str, bytes]) -> None:
+    """Go on from what :func:`save_state` gave; to be called when ``learn`` has set itself up."""
     state = json.loads(files["state.json"])
     tree = _with_tensors(state["tree"], load(files["model.safetensors"]))
     for name, values in tree["dicts"].items():
@@ -121,7 +120,7 @@ def put_back(model: "OffPolicyAlgorithm", files: dict[str, bytes]) -> None:
         setattr(model, name, deque(decode(values), maxlen=getattr(model, name).maxlen))
     for noise, value in zip(_noises(model), state["noise"], strict=True):
         noise[...] = decode(value)
-    for layer, values in zip(_layers(model.env), state["environment"], strict=True):
+    for layer, values in zip(layers_of(model.env), state["environment"], strict=True):
         _set_layer_state(layer, values)
     model.action_space.np_random.bit_generator.state = state["action_space"]
     # Last, since any of the above might have drawn from them.
@@ -145,15 +144,6 @@ def _noises(model: Any) -> list[np.ndarray]:
     return [one.noise_prev for one in each if hasattr(one, "noise_prev")]
 
 
-def _layers(env: VecEnv | None) -> list[VecEnv]:
-    """An environment's wrappers from the outside in, and the environment itself."""
-    assert env is not None
-    layers = [env]
-    while isinstance(layers[-1], VecEnvWrapper):
-        layers.append(layers[-1].venv)
-    return layers
-
-
 def _inside_monitor(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
     return env.env if isinstance(env, Monitor) else env
 
@@ -171,7 +161,7 @@ def _layer_state(layer: VecEnv) -> dict[str, Any]:
     return {
         "environments": [get_state(_inside_monitor(env)) for env in layer.envs],
         "monitors": [
-            _encoded(env, MONITOR) if isinstance(env, Monitor) else {} for env in layer.envs
+            _encoded(env, MONITOR_STATE) if isinstance(env, Monitor) else {} for env in layer.envs
         ],
     }
 

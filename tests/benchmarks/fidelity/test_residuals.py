@@ -24,7 +24,7 @@ from td3_reference import TD3, Batch, LoopConfig, RunLoop, TD3Config
 from tests.helpers.probe_envs import TwoSteps
 from training.config import RunConfig
 from training.evaluation import Evaluator
-from training.run_directory import RunDirectory
+from training.open_run import OpenRun
 
 Env = gym.Env[Any, Any]
 
@@ -187,7 +187,7 @@ def test_sb3s_evaluations_differ_in_their_starts_and_begin_after_step_0(
     config = RunConfig(
         algo="td3", env_id="Pendulum-v1", total_timesteps=10, eval_freq=5, n_eval_episodes=2
     )
-    evaluator = Evaluator(config, RunDirectory(tmp_path))
+    evaluator = Evaluator(config, OpenRun(tmp_path))
     policy = TD3(TD3Config(3, [-2.0], [2.0], hidden_sizes=(8,)))
     for step in (0, 5):
         evaluator.catch_up(policy, step)

@@ -28,7 +28,7 @@ from benchmarks.report.tables import (
 from benchmarks.table import Bounds, Table, tabulate, to_markdown
 from tests.helpers.made_up_runs import edit_provenance, made_up_run, set_optimum
 from training.config import ConfigError, RunConfig
-from training.run_directory import RunDirectory, execute
+from training.open_run import open_run
 
 OTHER = "other-v0"  # no optimum and no margin is known
 
@@ -77,13 +77,12 @@ def picked(row: Mapping[str, str], *names: str) -> list[str]:
 
 def fail(root: Path, label: str, seed: int) -> None:
     """A run that ends in an error."""
-
-    def explode(run: RunDirectory) -> None:
-        raise RuntimeError("the sensor fell off")
-
     lost = RunConfig(algo="td3", env_id="Pendulum-v1", label=label, seed=seed, total_timesteps=200)
-    with pytest.raises(RuntimeError, match="the sensor"):
-        execute(lost, {"gamma": 0.9}, root, explode)
+    with (
+        pytest.raises(RuntimeError, match="the sensor"),
+        open_run(lost, {"gamma": 0.9}, root),
+    ):
+        raise RuntimeError("the sensor fell off")
 
 
 def test_values_are_printed_by_their_kind_and_kept_unrounded() -> None:

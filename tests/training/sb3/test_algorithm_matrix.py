@@ -13,11 +13,12 @@ from stable_baselines3.common.monitor import load_results
 import train_sb3
 from envs.rollout import evaluate, play_side_by_side
 from train_sb3 import RunConfig, train
-from training.environments import make_env, make_training_env
-from training.evaluation import FIRST_SEED
+from training.config import FIRST_SEED
+from training.environments import make_env
 from training.run_directory import RunDirectory
 from training.sb3.algorithms import ALGORITHMS, build_model, resolve_hyperparameters
 from training.sb3.normalization import Normalization, NormalizedPolicy
+from training.sb3.vec_env import make_training_env
 
 STEPS = 2_000
 NET = {"policy_kwargs": {"net_arch": [16]}}

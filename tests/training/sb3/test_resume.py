@@ -20,6 +20,7 @@ from train_sb3 import RunConfig, train
 from training.run_directory import RunDirectory
 from training.sb3 import algorithms
 from training.sb3 import resume as continuation
+from training.sb3.vec_env import layers_of, make_training_env
 from training.signals import RunStopped
 
 SMALL = {
@@ -125,7 +126,7 @@ def test_so_does_one_with_correlated_noise(tmp_path: Path, monkeypatch: pytest.M
         model.action_noise = OrnsteinUhlenbeckActionNoise(np.zeros(1), np.full(1, 0.3))
         return model
 
-    monkeypatch.setattr("training.sb3.train.build_model", with_correlated_noise)
+    monkeypatch.setattr("training.sb3.learner.build_model", with_correlated_noise)
     run = config("td3", "rocket-v0")
     straight = trained(run, tmp_path / "straight")
     assert_same(straight, trained_with_stops(run, tmp_path / "cut", (57, 251), monkeypatch))
@@ -167,7 +168,7 @@ NOTICED_EARLIER: dict[str, type[Exception]] = {"step counter": AssertionError}
 def test_every_ingredient_left_out_is_noticed(
     left_out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same comparison as above must fail when a part of the state is not put back."""
+    """The same comparison as above must fail when a part of the state is not restored."""
     algo = "sac" if left_out.startswith("entropy") or left_out.startswith("torch") else "td3"
     cut = 57 if left_out == "action space's generator" else 351
     run = config(algo, "rocket-v0", normalize="statistics" in left_out or "return" in left_out)
@@ -178,16 +179,16 @@ def test_every_ingredient_left_out_is_noticed(
             model.action_noise = OrnsteinUhlenbeckActionNoise(np.zeros(1), np.full(1, 0.3))
             return model
 
-        monkeypatch.setattr("training.sb3.train.build_model", with_correlated_noise)
+        monkeypatch.setattr("training.sb3.learner.build_model", with_correlated_noise)
     straight = trained(run, tmp_path / "straight")
-    put_back = continuation.put_back
+    restore_state = continuation.restore_state
 
-    def put_back_all_but_one(model: Any, files: dict[str, bytes]) -> None:
+    def restore_all_but_one(model: Any, files: dict[str, bytes]) -> None:
         restored = keeper(model, left_out)
-        put_back(model, files)
+        restore_state(model, files)
         restored()
 
-    monkeypatch.setattr(continuation, "put_back", put_back_all_but_one)
+    monkeypatch.setattr(continuation, "restore_state", restore_all_but_one)
     if left_out in NOTICED_EARLIER:
         with pytest.raises(NOTICED_EARLIER[left_out]):
             trained_with_stops(run, tmp_path / "cut", (cut,), monkeypatch)
@@ -231,7 +232,7 @@ def keeper(model: Any, ingredient: str) -> Any:
     if ingredient == "action space's generator":
         own = model.action_space.np_random.bit_generator.state
         return lambda: setattr(model.action_space.np_random.bit_generator, "state", own)
-    single = continuation._layers(env)[-1].envs[0]  # type: ignore[attr-defined]
+    single = layers_of(env)[-1].envs[0]  # type: ignore[attr-defined]
     rocket = single.unwrapped
     if ingredient == "monitor":
         rewards = list(single.rewards)
@@ -323,10 +324,8 @@ def test_algorithms_that_cannot_be_continued_begin_anew(tmp_path: Path) -> None:
 
 def test_state_dependent_exploration_is_known_not_to_continue() -> None:
     run = config("sac", "rocket-v0", hyperparams={"use_sde": True})
-    from training.environments import make_training_env
-
     env = make_training_env(run)
     model = algorithms.build_model(run, algorithms.resolve_hyperparameters(run), env)
-    assert "state-dependent" in (continuation.obstacle("sac", model) or "")
+    assert "state-dependent" in (continuation.reason_not_resumable("sac", model) or "")
     plain = TD3("MlpPolicy", env, buffer_size=10)
-    assert continuation.obstacle("td3", plain) is None
+    assert continuation.reason_not_resumable("td3", plain) is None

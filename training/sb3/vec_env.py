@@ -1,15 +1,90 @@
-"""A Gymnasium vector environment in the place of SB3's own DummyVecEnv."""
+"""What SB3 trains on: its own vector environments, or an environment's native one."""
 
+import signal
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
-from stable_baselines3.common.vec_env import VecEnv
-from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import (
+    DummyVecEnv,
+    SubprocVecEnv,
+    VecEnv,
+    VecMonitor,
+    VecNormalize,
+)
+from stable_baselines3.common.vec_env.base_vec_env import (
+    VecEnvIndices,
+    VecEnvStepReturn,
+    VecEnvWrapper,
+)
 
-from envs.step_check import copied
+from envs.rollout import Env
+from envs.step_check import StepGuard, copied
+from training.config import ConfigError, RunConfig
+from training.environments import (
+    SAME_STEP,
+    leave_remarks_to_parent,
+    make_env,
+    make_guarded,
+    make_native_env,
+)
+
+
+def make_training_env(config: RunConfig, gamma: float = 0.99) -> VecEnv:
+    """What SB3 trains on; its episodes not yet recorded in a file.
+
+    :param gamma: discount, for the normalisation of rewards
+    :raises ConfigError: if the environment cannot be made
+    """
+    env: VecEnv
+    if config.n_envs == 1 and config.vec_env == "dummy":
+        single = Monitor(make_guarded(config))
+        env = DummyVecEnv([lambda: single])
+    elif config.vec_env == "native":
+        native = make_native_env(config, config.n_envs, autoreset_mode=SAME_STEP)
+        env = VecMonitor(NativeVecEnv(native))
+    elif config.vec_env == "subproc":
+        env = VecMonitor(SubprocVecEnv([partial(_make_in_worker, config)] * config.n_envs))
+    else:
+        env = VecMonitor(DummyVecEnv([partial(make_guarded, config)] * config.n_envs))
+    if not config.normalize:
+        return env
+    if not isinstance(env.observation_space, gym.spaces.Box):
+        raise ConfigError(
+            f"observations of {config.env_id} cannot be normalised: they must be a Box,"
+            f" not {env.observation_space}"
+        )
+    return VecNormalize(env, gamma=gamma)
+
+
+def layers_of(env: VecEnv) -> list[VecEnv]:
+    """An environment's wrappers from the outside in, and the environment itself."""
+    layers = [env]
+    while isinstance(layers[-1], VecEnvWrapper):
+        layers.append(layers[-1].venv)
+    return layers
+
+
+def recorder_of(env: VecEnv) -> Any:
+    """The layer of a training environment that records its episodes: a VecMonitor or Monitor."""
+    layers: list[Any] = layers_of(env)
+    vec_monitors = [layer for layer in layers if isinstance(layer, VecMonitor)]
+    return vec_monitors[0] if vec_monitors else layers[-1].envs[0]
+
+
+def _make_in_worker(config: RunConfig) -> Env:
+    """Make an environment in a process of its own, which leaves it to its parent when to stop.
+
+    To its parent too it leaves the checks, since an error here would only be seen as a process
+    that is gone.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all processes
+    leave_remarks_to_parent()
+    return StepGuard(make_env(config), checks=False)
 
 
 class NativeVecEnv(VecEnv):

@@ -15,7 +15,7 @@ from envs.rocket import RocketEnv
 from envs.rocket_vector import RocketVectorEnv
 from train_sb3 import RunConfig, train
 from training.config import ConfigError
-from training.sb3.native_vec_env import NativeVecEnv
+from training.sb3.vec_env import NativeVecEnv
 
 N, LIMIT, STEPS = 6, 40, 600
 EASY_GOAL = {"goal_tolerance": 0.3, "start_low": 0.35, "goal_reward": 1000.0, "dt": 0.1}

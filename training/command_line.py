@@ -1,0 +1,198 @@
+"""One run from a command line: its options, each defined once, and what is said on a terminal."""
+
+import ast
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, get_origin
+
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as ProgressBar
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+from training.config import ConfigError, DivergedError, RunConfig
+from training.open_run import Progress, RunBusyError
+from training.run import run
+from training.run_directory import RunDirectory
+from training.signals import StopRequest, stop_on_signals
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(RunConfig):
+    """The options of a single run; those of its configuration are documented there.
+
+    :param checkpoint_freq: environment steps between checkpoints; default: one a minute
+    :param root: folder for the run directories
+    :param resume: a run directory: go on with that run as it is configured there; other options
+        are ignored
+    :param allow_mixed: go on with a run that was begun with other software (packages, Python,
+        commit, processor), and say so in provenance.json
+    :param check: let SB3's checker look at the environment first
+    """
+
+    algo: str = "td3"
+    env_id: str = "rocket-v0"
+    total_timesteps: int = 20_000
+    checkpoint_freq: int | None = None
+    root: Path = Path("runs")
+    resume: Path | None = None
+    allow_mixed: bool = False
+    check: bool = True
+
+    def __post_init__(self) -> None:
+        """Checked by :meth:`configured`, once all is parsed."""
+
+    def configured(self) -> tuple[RunConfig, Path]:
+        """The run that is asked for, and the root of its directory.
+
+        :raises ConfigError: if an option is not acceptable
+        """
+        if self.resume is None:
+            names = [field.name for field in fields(RunConfig)]
+            return RunConfig(**{name: getattr(self, name) for name in names}), self.root
+        path = self.resume.resolve()
+        try:
+            settings = RunDirectory(path).settings() or {}
+            config = RunConfig.from_json(settings.get("config", {}))
+        except ConfigError as error:
+            raise ConfigError(f"{self.resume} is not a run directory: {error}") from error
+        if path.parents[1] / config.directory != path:
+            raise ConfigError(f"{self.resume} must be named {config.directory}, as it began")
+        return config, path.parents[1]
+
+
+OVERRIDES = ConstructorRegistry()  # lets tyro read dictionaries as name=value
+
+
+@OVERRIDES.primitive_rule
+def read_overrides(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[dict[str, Any]] | None:
+    """How tyro reads dictionaries: ``--hyperparams learning_rate=1e-3 batch_size=64``."""
+
+    def read(texts: list[str]) -> dict[str, Any]:
+        with refusals_told():
+            return parse_overrides(texts)
+
+    if get_origin(info.type) is not dict:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs="*",
+        metavar="[NAME=VALUE ...]",
+        instance_from_str=read,
+        is_instance=lambda value: isinstance(value, dict),
+        str_from_instance=lambda values: [f"{name}={value}" for name, value in values.items()],
+    )
+
+
+def parse_overrides(texts: list[str]) -> dict[str, Any]:
+    """What a user typed, as nested values.
+
+    ``learning_rate=1e-3``, ``policy_kwargs.net_arch=[64,64]``, ``learning_rate=linear:1e-3``:
+    values are Python literals, or else text.
+
+    :raises ConfigError: for text without a name and a value, or a name given twice
+    """
+    overrides: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        parts = name.split(".")
+        if not equals or not value or not all(part.isidentifier() for part in parts):
+            raise ConfigError(f"{text!r} must be name=value, such as learning_rate=1e-3")
+        place = overrides
+        for part in parts[:-1]:
+            place = place.setdefault(part, {}) if isinstance(place, dict) else place
+        if not isinstance(place, dict) or parts[-1] in place:
+            raise ConfigError(f"{name} is given twice")
+        try:
+            place[parts[-1]] = ast.literal_eval(value)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            place[parts[-1]] = value
+    try:
+        values: dict[str, Any] = json.loads(json.dumps(overrides))  # as config.json will hold them
+    except TypeError as error:
+        raise ConfigError(
+            f"values must be numbers, text, lists or dictionaries: {error}"
+        ) from error
+    return values
+
+
+def run_command(options: RunOptions) -> None:
+    """Carry out a run with a progress bar, and say where its result lies.
+
+    Ends the process in one line, with status 2 for what is refused, 1 where training diverged,
+    and that of the signal where one stopped it.
+    """
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("training").setLevel(logging.INFO)
+    sys.path.append("")  # the working folder, for the user's own environments and algorithms
+    with stop_on_signals() as stop, refusals_told(stop):
+        config, root = options.configured()
+        directory = RunDirectory(root / config.directory)
+        was_done = directory.is_done()
+        with progress_bar(config) as on_progress:
+            run(
+                config,
+                root,
+                on_progress,
+                should_stop=stop,
+                checkpoint_freq=options.checkpoint_freq,
+                check=options.check,
+                allow_mixed=options.allow_mixed,
+            )
+    outcome = "was already complete" if was_done else "is complete"
+    last_return = directory.status()["last_return"]
+    print(f"{directory.path} {outcome}; last mean evaluation return {last_return:.2f}")
+
+
+@contextmanager
+def refusals_told(stop: StopRequest | None = None) -> Iterator[None]:
+    """End the process in one line where a run is refused, diverges or is stopped."""
+    try:
+        yield
+    except (ConfigError, RunBusyError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except DivergedError as error:
+        print(f"diverged: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt as error:
+        print(f"interrupted {error}; the same command goes on with the run", file=sys.stderr)
+        sys.exit((stop or StopRequest()).exit_status)
+
+
+@contextmanager
+def progress_bar(config: RunConfig) -> Iterator[Progress]:
+    """Show step, speed, time left and last return; yields what is to be told of each step."""
+    bar = ProgressBar(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]} steps/s"),
+        TimeRemainingColumn(),
+        TextColumn("return {task.fields[last_return]}, training {task.fields[training]}"),
+    )
+    description = f"{config.label} on {config.env_id}, seed {config.seed}"
+    unknown = dict.fromkeys(("speed", "last_return", "training"), "-")
+    task = bar.add_task(description, total=config.total_timesteps, **unknown)
+
+    def text(value: float | None, digits: int) -> str:
+        return "-" if value is None else f"{value:.{digits}f}"
+
+    def on_progress(step: int, last_return: float | None, training: float | None) -> None:
+        bar.start()  # at the first step only, so that a refused run shows no bar; later no effect
+        bar.update(
+            task,
+            completed=min(step, config.total_timesteps),
+            speed=text(bar.tasks[task].speed, 0),
+            last_return=text(last_return, 1),
+            training=text(training, 1),
+        )
+
+    try:
+        yield on_progress
+    finally:
+        if bar.live.is_started:
+            bar.stop()
