@@ -4,14 +4,14 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from benchmarks.choice import Request, choose, find_experiment, recorded_experiment
 from benchmarks.experiments import Experiment
 from training.command_line import OVERRIDES, RunOptions, run_command
-from training.config import ConfigError
+from training.config import ConfigError, RunConfig
 from training.surroundings import settle
 
 ExperimentName = Annotated[str, tyro.conf.Positional]
@@ -262,6 +262,33 @@ def record(
     )
 
 
+def evaluate(
+    policy: Annotated[str, tyro.conf.Positional],
+    env_id: str = "rocket-v0",
+    env_kwargs: dict[str, Any] = {},  # noqa: B006  (read only)
+    label: str | None = None,
+    seed: int = 0,
+    root: Path = Path("runs"),
+) -> None:
+    """Play the evaluation protocol's 10 and 100 starts with any policy; writes a run directory.
+
+    Args:
+        policy: my_module:policy (an object with predict, a class that takes the environment, or a
+            function of an observation), a run directory, a model.zip or a controller
+        env_id: the environment
+        env_kwargs: its arguments
+        label: what to call the policy; default: its name
+        seed: of the run directory's name, where policies of several seeds are evaluated
+        root: the run directory is <root>/<label>/<env-id>_<seed>
+    """
+    from benchmarks.policies.evaluate import evaluate as play
+
+    name = label or Path(policy.rpartition(":")[2]).stem.lower()
+    config = RunConfig(label=name, algo=policy, env_id=env_id, env_kwargs=env_kwargs,
+                       seed=seed, total_timesteps=1)  # fmt: skip
+    print(play(policy, config, root))
+
+
 def scores(
     policies: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
     env_id: tuple[str, ...] = ("rocket-v0", "rocket-landing-v0"),
@@ -314,6 +341,7 @@ def main() -> None:
             "fidelity": fidelity,
             "speed": speed,
             "record": record,
+            "evaluate": evaluate,
             "scores": scores,
             "optimum": optimum,
         }
