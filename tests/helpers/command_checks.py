@@ -24,7 +24,7 @@ from training.run import REFERENCE, hyperparameters_of
 from training.sb3.algorithms import ALGORITHMS
 
 OTHERS = {"rl_zoo3"}  # modules that are installed apart
-PLACEHOLDER = "my_module:"  # what a reader is to replace
+PLACEHOLDER = "my_"  # so modules and files begin that a reader is to write
 COMMAND_LINES = {  # that have a parser -> arguments with which it can be asked for its options
     "benchmarks": ["status", "quick"],
     "benchmarks.fidelity": ["my_module:Adapter"],
@@ -121,6 +121,8 @@ def refuse_pip(words: Sequence[str]) -> None:
 
 def refuse_sweep(arguments: dict[str, Any], made: frozenset[str]) -> None:
     """Refuse experiments, environments, algorithms and settings that there are not."""
+    if arguments["request"].experiment.startswith(PLACEHOLDER):
+        return
     experiment, _ = chosen(arguments)
     for run in {run.label: run for run in experiment.runs()}.values():
         refuse_run(run)
@@ -216,7 +218,10 @@ def made_by(commands: Sequence[Sequence[str]]) -> Iterator[str]:
             continue
         try:
             command: ParsedCommand = parse(words[1:])
-            yield chosen(command.arguments)[1]
+            if command.arguments["request"].experiment.startswith(PLACEHOLDER):
+                yield command.arguments["request"].name
+            else:
+                yield chosen(command.arguments)[1]
         except ValueError:
             continue
 
