@@ -175,7 +175,7 @@ def progress_bar(config: RunConfig) -> Iterator[Progress]:
         TextColumn("return {task.fields[last_return]}, training {task.fields[training]}"),
     )
     description = f"{config.label} on {config.env_id}, seed {config.seed}"
-    unknown = dict.fromkeys(("speed", "last_return", "training"), "-")
+    unknown: dict[str, Any] = dict.fromkeys(("speed", "last_return", "training"), "-")
     task = bar.add_task(description, total=config.total_timesteps, **unknown)
 
     def text(value: float | None, digits: int) -> str:

@@ -54,7 +54,7 @@ def make_env(config: RunConfig, **arguments: Any) -> Env:
             return gym.make(config.env_id, **_arguments(config), **arguments)
     except gym.error.UnregisteredEnv:
         raise ConfigError(_unknown_environment(config.env_id)) from None
-    except Exception as error:  # whatever a stranger's environment may raise
+    except Exception as error:  # a user's environment may raise anything
         text = one_line(error)
         raise ConfigError(f"cannot make environment {config.env_id!r}: {text}") from error
 

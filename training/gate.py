@@ -66,7 +66,7 @@ def pass_gate(
     reason = learner.reason_not_resumable()
     if reason is None:
         with global_generators_preserved():
-            reason = continuation_fault(config)
+            reason = reason_not_restorable(config)
     if reason is not None:
         notes.append(f"{BEGINS_ANEW}: {reason}")
     for line in [*(f"SB3's checker on {config.env_id}: {remark}" for remark in remarks), *notes]:
@@ -149,7 +149,7 @@ def remarks_of_checker(config: RunConfig, env: Env) -> list[str]:
         warnings.simplefilter("always")
         try:
             check_env(_AsTrained(env), skip_render_check=True)
-        except Exception as error:  # whatever a stranger's environment may raise
+        except Exception as error:  # a user's environment may raise anything
             raise ConfigError(
                 f"SB3's checker refuses {config.env_id}: {type(error).__name__}:"
                 f" {one_line(error)};"
@@ -179,8 +179,8 @@ def notes_on_seeds(config: RunConfig, env: Env) -> list[str]:
     return []
 
 
-def continuation_fault(config: RunConfig) -> str | None:
-    """What is wrong with the state that the environment saves, None if nothing is."""
+def reason_not_restorable(config: RunConfig) -> str | None:
+    """Why an environment's saved state cannot be restored; None if it can."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if config.vec_env != "native":

@@ -33,7 +33,7 @@ class History:
         self._before = []
         if checkpoint is None:
             return
-        # What made a checkpoint without parts, from before they were kept, nobody knows.
+        # A checkpoint without parts is from before they were kept: what made it is unknown.
         nothing: Json = {"parts": [{"software": {}, "from_step": 0, "seconds": None}]}
         kept = json.loads(checkpoint[PARTS]) if PARTS in checkpoint else nothing
         self._before = kept["parts"]

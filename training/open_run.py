@@ -99,7 +99,7 @@ class OpenRun(RunDirectory):
         """
         try:
             self.save_checkpoint(step, save_state())
-        except Exception as error:  # whatever a stranger's environment, or a disk, may raise
+        except Exception as error:  # an environment or a disk may raise anything
             message = f"not saved: {type(error).__name__}: {one_line(error)}"
             logger.warning("step %d %s", step, message)
             if message != self._save_failure:  # once, not every minute

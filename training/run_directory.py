@@ -20,7 +20,7 @@ MONITOR = "train.monitor.csv"
 LOG = "log.txt"
 CONFIG = "config.json"
 PROVENANCE = "provenance.json"
-BEGINS_ANEW = "if stopped, this run begins anew"  # so a note begins that is of no account later
+BEGINS_ANEW = "if stopped, this run begins anew"  # the first words of that note
 
 
 class RunDirectory:

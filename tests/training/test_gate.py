@@ -214,7 +214,7 @@ def test_the_state_of_a_native_vector_environment_is_tried_too(
         return {name: value for name, value in state.items() if name != forgotten}
 
     native = config("td3", "rocket-v0", vec_env="native", n_envs=2, max_episode_steps=20)
-    assert gate.continuation_fault(native) is None
+    assert gate.reason_not_restorable(native) is None
     monkeypatch.setattr(RocketVectorEnv, "get_state", partial)
     path = run(native, tmp_path)
     assert words in (path / "log.txt").read_text().splitlines()[0]

@@ -79,7 +79,7 @@ def find_algorithm(name: str) -> Algorithm:
         )
     try:
         found = getattr(importlib.import_module(module), class_name)
-    except Exception as error:  # whatever a stranger's module may raise
+    except Exception as error:  # a user's module may raise anything
         text = f"cannot import algorithm {name!r}: {one_line(error)}"
         raise ConfigError(text) from error
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -240,7 +240,7 @@ def build_model(
         return find_algorithm(config.algo).load()(
             policy, env, seed=config.seed, device=config.device, **arguments
         )
-    except Exception as error:  # whatever SB3, or a stranger's algorithm, may raise
+    except Exception as error:  # a user's algorithm may raise anything
         message = one_line(error)
         if "multiple values" in message:  # what the preset says, the class says as well
             message += f"; preset {SB3_DEFAULT} leaves its settings to the class"

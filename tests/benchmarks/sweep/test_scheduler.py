@@ -22,6 +22,7 @@ from benchmarks.sweep.cluster import connect
 from benchmarks.sweep.scheduler import MAX_RESTARTS, exclusive, sweep
 from benchmarks.sweep.worker import SESSION, SessionOver, obstacle, software
 from tests.helpers.made_up_runs import made_up_run
+from training.checkpoint import load_checkpoint
 from training.config import ConfigError, RunConfig, env_name
 from training.run_directory import RunDirectory
 
@@ -487,7 +488,7 @@ def test_ctrl_c_saves_all_runs_within_seconds_and_leaves_no_process(
     stopped = [RunDirectory(root / run.directory) for run in LASTING.runs()]
     interrupted = [run for run in stopped if run.status()["state"] == "interrupted"]
     assert 1 <= len(interrupted) <= 2
-    assert all(run.load_checkpoint() for run in interrupted)
+    assert all(load_checkpoint(run.path / "checkpoint") for run in interrupted)
     assert steps_taken(root) - began < 8_000
     with command(root) as process:
         assert process.wait(timeout=300) == 0
