@@ -19,6 +19,7 @@ from benchmarks.choice import Request, choose, find_experiment
 from benchmarks.experiments import EXPERIMENTS, Experiment
 from envs.controllers import CONTROLLERS
 from tests.helpers.command_lines import ROOT, ParsedCommand, parse
+from training.command_line import RunOptions
 from training.config import ConfigError, RunConfig, env_name
 from training.run import REFERENCE, hyperparameters_of
 from training.sb3.algorithms import ALGORITHMS
@@ -62,7 +63,8 @@ def refuse(words: Sequence[str], made: frozenset[str] = frozenset()) -> None:
     if tool == "pip":
         refuse_pip(rest)
     for word in rest:
-        if re.fullmatch(r"[\w.]+\.(txt|yml|toml)", word) and not (ROOT / word).exists():
+        is_file = re.fullmatch(r"(?!my_)[\w.]+\.(txt|yml|toml)", word)
+        if is_file and not (ROOT / word).exists():
             raise ValueError(f"there is no {word}")
 
 
@@ -159,8 +161,8 @@ def refuse_environment(env_id: str) -> None:
 
 def refuse_training(arguments: dict[str, Any], made: frozenset[str]) -> None:
     """Refuse what ``train_sb3.py`` or ``benchmarks run`` would."""
-    (options,) = arguments.values()
-    if options.resume is None:
+    options = next(iter(arguments.values()))
+    if isinstance(options, RunOptions) and options.resume is None:  # envs.checks has a run too
         config, _ = options.configured()
         refuse_run(config)
         refuse_environment(config.env_id)
