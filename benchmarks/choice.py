@@ -112,10 +112,12 @@ def choose(request: Request) -> tuple[Experiment, str]:
         raise ConfigError("--looks goes with --until-decided")
     if request.until_decided and request.seeds is not None:
         raise ConfigError("--until-decided runs as many seeds as its last look: leave out --seeds")
-    name = request.name
+    name, is_file = request.name, request.experiment.endswith(SUFFIX)
     if request.extend:
         experiment = extended(request)
-    elif request.algos or (request.envs and not request.experiment.endswith(SUFFIX)):
+    elif is_file and (request.algos or request.envs):
+        raise ConfigError(f"{request.experiment} has its algorithms and environments: change it")
+    elif request.algos or request.envs:
         experiment = composed(request)
     else:
         experiment, name = declared(request)
@@ -201,8 +203,9 @@ def extended(request: Request) -> Experiment:
     :raises ConfigError: if there is none, or it is asked to lose something
     """
     root = request.root / request.name
-    is_file = request.experiment.endswith(SUFFIX)
-    base = find_experiment(request.experiment) if is_file else recorded_experiment(root)
+    base = recorded_experiment(root)
+    if request.experiment.endswith(SUFFIX):
+        base = find_experiment(request.experiment)
     if base is None:
         raise ConfigError(f"there is no experiment in {root} that could be extended")
     own = [option for option in OWN if option not in ("margin", "settings", "against")]
@@ -224,10 +227,10 @@ def extended(request: Request) -> Experiment:
     steps = dict(base.total_timesteps)
     for env_id in request.envs:
         steps.setdefault(env_id, request.total_timesteps or max(steps.values()))
-    labels = labelled(request) if request.algos else {}
+    labels = labelled(request)
     return replace(
         base,
-        implementations={**labels, **base.implementations},
+        implementations={**base.implementations, **labels},
         total_timesteps=steps,
         seeds=more_seeds(base.seeds, number),
         looks=looks,
@@ -255,7 +258,7 @@ def labelled(request: Request) -> dict[str, dict[str, Any]]:
         labels[run.label] = {"algo": algo}
     for text in request.settings:
         label, _, setting = text.partition(":")
-        refuse_unknown("label in --settings LABEL:NAME=VALUE", [label], labels)
+        refuse_unknown("label of --algos in --settings LABEL:NAME=VALUE", [label], labels)
         labels[label] = merged(labels[label], parse_overrides([setting]))
     return labels
 

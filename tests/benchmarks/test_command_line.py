@@ -38,6 +38,10 @@ OWN = ["--algos", "td3", "--envs", "rocket-v0", "--seeds", "2", "--total-timeste
         (["sweep", "smoke", *OWN, "9"], "smoke is an experiment already"),
         (["sweep", "smoke", "--eval-freq", "9", "--preset", "paper"], "--preset, --eval-freq goes"),
         (["sweep", "nope.toml"], "nope.toml: "),
+        (
+            ["sweep", "nope.toml", "--algos", "td3"],
+            "has its algorithms and environments: change it",
+        ),
         (["sweep", "smoke", "--extend", "--seeds", "2"], "no experiment in runs/smoke that could"),
         (["sweep", "mine", *OWN, "9", "--against", "sac"], "unknown against: sac; known are td3"),
         (
@@ -317,6 +321,9 @@ def test_an_experiment_grows_by_seeds_algorithms_and_environments(tmp_path: Path
     assert {kind for kind, _ in history[1]["changes"]} == {GROWTH}
     assert {kind for kind, _ in history[2]["changes"]} == {REJUDGEMENT}
     assert history[2]["changes"][0][1] == "margin of rocket-v0 is 20.0 there and 50.0 here"
+    other = extended(algos=("td3=sac",))
+    with pytest.raises(ConfigError, match="implementation td3 is {'algo': 'td3'} there and"):
+        refuse_mismatch(other, root, extend=True)
     with pytest.raises(ConfigError, match="has 3 seeds already, got 2"):
         extended(seeds=2)
     with pytest.raises(ConfigError, match="a complete run keeps no checkpoint"):
