@@ -165,19 +165,19 @@ def experiment_of(values: Mapping[str, Any]) -> Experiment:
     if missing := [name for name, each in known.items() if name not in values
                    and each.default is each.default_factory is MISSING]:  # fmt: skip
         raise ConfigError(f"it has no {', '.join(missing)}")
-    values = dict(values)
-    if type(values["seeds"]) is int:
-        values["seeds"] = [*range(values["seeds"])]
-    for name, value in values.items():
+    content: dict[str, Any] = dict(values)
+    if type(content["seeds"]) is int:
+        content["seeds"] = [*range(content["seeds"])]
+    for name, value in content.items():
         kind = KINDS.get(name, dict)
         if not isinstance(value, kind):
             raise ConfigError(f"{name} must be a {KIND_NAMES[kind]}, got {value!r}")
-    values |= {name: tuple(value) for name, value in values.items() if KINDS.get(name) is list}
-    implementations = values["implementations"].items()
+    content |= {name: tuple(value) for name, value in content.items() if KINDS.get(name) is list}
+    implementations = content["implementations"].items()
     if wrong := [label for label, settings in implementations if not isinstance(settings, dict)]:
         raise ConfigError(f"implementations.{wrong[0]} must be a table")
-    values["implementations"] = {label: {"algo": label, **own} for label, own in implementations}
-    return checked(Experiment(**values))
+    content["implementations"] = {label: {"algo": label, **own} for label, own in implementations}
+    return checked(Experiment(**content))
 
 
 def checked(experiment: Experiment) -> Experiment:
