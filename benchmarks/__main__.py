@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from benchmarks.choice import Request, choose, find_experiment, recorded_experiment
+from benchmarks.choice import choose, find_experiment, recorded_experiment
 from benchmarks.experiments import Experiment
+from benchmarks.request import Request
 from training.command_line import OVERRIDES, RunOptions, run_command
 from training.config import ConfigError, RunConfig
 from training.surroundings import settle

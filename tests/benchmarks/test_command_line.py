@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from benchmarks import __main__ as command_line
-from benchmarks.choice import Request, choose, compiled, recorded_experiment, with_env_version
+from benchmarks.choice import choose, compiled, recorded_experiment, with_env_version
 from benchmarks.declaration import DECLARATIONS, GROWTH, REJUDGEMENT, declare, refuse_mismatch
 from benchmarks.experiments import EXPERIMENT_FILE, EXPERIMENTS, Experiment, declaration_hash
+from benchmarks.request import Request
 from training.config import ConfigError
 from training.run_directory import RunDirectory
 

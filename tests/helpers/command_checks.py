@@ -15,8 +15,9 @@ from distributed.cli.dask_worker import main as dask_worker
 from benchmarks.analysis.sides import SCORES
 from benchmarks.analysis.sources.frame import parse_columns
 from benchmarks.analysis.starts import parse_starts
-from benchmarks.choice import Request, choose, find_experiment
+from benchmarks.choice import choose, find_experiment
 from benchmarks.experiments import EXPERIMENTS, Experiment
+from benchmarks.request import Request
 from envs.controllers import CONTROLLERS
 from tests.helpers.command_lines import ROOT, ParsedCommand, parse
 from training.command_line import RunOptions

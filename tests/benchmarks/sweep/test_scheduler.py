@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,12 +19,16 @@ import pytest
 from benchmarks.analysis.load import load_results
 from benchmarks.declaration import declare, refuse_mismatch, told
 from benchmarks.experiments import EXPERIMENTS, Experiment
+from benchmarks.fidelity.variants import VARIANTS
 from benchmarks.sweep.cluster import connect
 from benchmarks.sweep.scheduler import MAX_RESTARTS, exclusive, sweep
 from benchmarks.sweep.worker import SESSION, SessionOver, obstacle, software
+from td3_reference.td3 import TD3
 from tests.helpers.made_up_runs import made_up_run
 from training.checkpoint import load_checkpoint
-from training.config import ConfigError, RunConfig, env_name
+from training.config import REFERENCE, ConfigError, RunConfig, env_name
+from training.reference import agent_class
+from training.run import hyperparameters_of
 from training.run_directory import RunDirectory
 
 # Small networks and short runs, past the warm-up.
@@ -304,6 +309,18 @@ def test_the_named_experiments_are_what_they_are_called() -> None:
     assert {run.hyperparams["gamma"] for run in EXPERIMENTS["gamma"].runs()} == {
         0.99, 0.995, 0.999
     }  # fmt: skip
+
+
+def test_the_implementations_of_the_catalogue_exist() -> None:
+    for name, made in EXPERIMENTS.items():
+        for run in {run.label: run for run in made.runs()}.values():
+            assert hyperparameters_of(run), name
+            if run.algo.startswith(f"{REFERENCE}:"):
+                assert issubclass(agent_class(run.algo), TD3)
+    variants = EXPERIMENTS["wild_differences"].implementations
+    assert {*variants} - {REFERENCE} == {*VARIANTS}
+    counts = Counter(run.label for run in EXPERIMENTS["halfcheetah_early"].runs())
+    assert counts == {"td3_reference_paper": 8, "td3_reference": 3, "td3": 3}
 
 
 # What follows runs the sweep as a command and treats it badly.
