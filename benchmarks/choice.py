@@ -18,6 +18,7 @@ from benchmarks.experiments import (
     experiment_of,
     merged,
     read_experiment,
+    refuse_looks,
     refuse_unknown,
 )
 from benchmarks.request import Request
@@ -44,6 +45,7 @@ def choose(request: Request) -> tuple[Experiment, str]:
         raise ConfigError("--looks goes with --until-decided")
     if request.until_decided and request.seeds is not None:
         raise ConfigError("--until-decided runs as many seeds as its last look: leave out --seeds")
+    refuse_looks(request.looks, max(request.looks, default=0))
     name, is_file = request.name, request.experiment.endswith(SUFFIX)
     if request.extend:
         experiment = extended(request)

@@ -30,11 +30,11 @@ class Change(NamedTuple):
     kind: str
 
     def __str__(self) -> str:
-        if self.kind == OTHER or (self.old is not None and self.name != "seeds"):
-            return f"{self.name} is {self.old} there and {self.new} here"
         if self.name == "seeds":
             return f"seeds {len(self.old)} -> {len(self.new)}"
-        return f"new: {self.name}"
+        return (
+            f"new: {self.name}" if self.kind == GROWTH else f"{self.name} {self.old} -> {self.new}"
+        )
 
 
 def changes(there: Mapping[str, Any], ours: Mapping[str, Any]) -> list[Change]:

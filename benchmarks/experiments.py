@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from math import inf
 from pathlib import Path
@@ -199,15 +199,21 @@ def checked(experiment: Experiment) -> Experiment:
         for env_id, value in getattr(experiment, name).items():
             if type(value) not in (int, float) or not 0.0 < value < inf:
                 raise ConfigError(f"{name} of {env_id} must be a number above 0, got {value!r}")
-    looks, number = experiment.looks, len(experiment.seeds)
-    ordered = [*range(MIN_VERDICT, number + 1)]
-    if list(looks) != [each for each in ordered if each in looks]:
+    refuse_looks(experiment.looks, len(experiment.seeds))
+    experiment.runs()
+    return experiment
+
+
+def refuse_looks(looks: Sequence[int], number: int) -> None:
+    """Refuse numbers of seeds, of so many, that cannot be looked at one after another.
+
+    :raises ConfigError: saying why
+    """
+    if list(looks) != [each for each in range(MIN_VERDICT, number + 1) if each in looks]:
         raise ConfigError(
             f"looks must be numbers of seeds from {MIN_VERDICT} on, each above the one before, up"
             f" to {number}, got {' '.join(map(str, looks))}"
         )
-    experiment.runs()
-    return experiment
 
 
 def refuse_unknown(what: str, given: Iterable[str], known: Iterable[str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import __main__ as command_line
 from benchmarks.choice import choose, compiled, recorded_experiment, with_env_version
-from benchmarks.declaration import DECLARATIONS, GROWTH, REJUDGEMENT, declare, refuse_mismatch
+from benchmarks.declaration import DECLARATIONS, GROWTH, REJUDGEMENT, declare, refuse_mismatch, told
 from benchmarks.experiments import EXPERIMENT_FILE, EXPERIMENTS, Experiment, declaration_hash
 from benchmarks.request import Request
 from training.config import ConfigError
@@ -321,7 +321,11 @@ def test_an_experiment_grows_by_seeds_algorithms_and_environments(tmp_path: Path
     assert [len(each["changes"]) > 0 for each in history] == [False, True, True]
     assert {kind for kind, _ in history[1]["changes"]} == {GROWTH}
     assert {kind for kind, _ in history[2]["changes"]} == {REJUDGEMENT}
-    assert history[2]["changes"][0][1] == "margin of rocket-v0 is 20.0 there and 50.0 here"
+    assert history[2]["changes"][0][1] == "margin of rocket-v0 20.0 -> 50.0"
+    line = told(json.loads((root / EXPERIMENT_FILE).read_text()), num_runs=0)
+    assert "new: implementation sac" in line
+    assert "margin of rocket-v0 20.0 -> 50.0" in line
+    assert line.count("a re-judgement") == 1
     other = extended(algos=("td3=sac",))
     with pytest.raises(ConfigError, match=r"implementation td3 is .'algo': 'td3'. there"):
         refuse_mismatch(other, root, extend=True)
