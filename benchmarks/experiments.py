@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from math import inf
 from pathlib import Path
@@ -216,7 +216,7 @@ def refuse_looks(looks: Sequence[int], number: int) -> None:
         )
 
 
-def refuse_unknown(what: str, given: Iterable[str], known: Iterable[str]) -> None:
+def refuse_unknown(what: str, given: Iterable[str], known: Collection[str]) -> None:
     """Refuse names that there are not.
 
     :param what: they name

@@ -172,7 +172,7 @@ def exploration(value: Any, size: tuple[int, ...]) -> Any:
     from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise
 
     correlated = _number_after(CORRELATED, value)
-    kind = NormalActionNoise if correlated is None else OrnsteinUhlenbeckActionNoise
+    kind: Any = NormalActionNoise if correlated is None else OrnsteinUhlenbeckActionNoise
     sigma = value if correlated is None else correlated
     return kind(np.zeros(size), np.full(size, sigma)) if sigma > 0 else None
 
