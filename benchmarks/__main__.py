@@ -4,97 +4,50 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
-from benchmarks.choice import (
-    CUSTOM,
-    choose,
-    compiled,
-    find_experiment,
-    recorded_experiment,
-    with_env_version,
-    with_settings,
-)
+from benchmarks.choice import choose, find_experiment, recorded_experiment
 from benchmarks.experiments import Experiment
+from benchmarks.request import Request
 from training.command_line import OVERRIDES, RunOptions, run_command
-from training.config import ConfigError
+from training.config import ConfigError, RunConfig
 from training.surroundings import settle
 
 ExperimentName = Annotated[str, tyro.conf.Positional]
 
 
 def sweep(
-    experiment: ExperimentName = CUSTOM,
-    algos: tuple[str, ...] = (),
-    envs: tuple[str, ...] = (),
-    seeds: int | None = None,
-    total_timesteps: int | None = None,
-    margin: float | None = None,
-    until_decided: bool = False,
-    looks: tuple[int, ...] = (),
+    request: Annotated[Request, tyro.conf.arg(name="")],
     workers: int | None = None,
     scheduler: str | None = None,
-    root: Path = Path("runs"),
-    compile: bool = False,
-    max_episode_steps: int | None = None,
-    eval_envs: int | None = None,
     check: bool = True,
-    env_version: Literal["v4", "v5"] | None = None,
     allow_mixed: bool = False,
     dry_run: bool = False,
 ) -> None:
     """Carry out an experiment's runs, side by side; those already complete are not repeated.
 
-    Without --algos, EXPERIMENT is one of: quick, pendulum_verdict, standard, action_scale,
-    rocket_early, algorithms, sb3_defaults, warmup, gamma, paper, smoke. With --algos and --envs it
-    is a new name.
+    EXPERIMENT is a name of the catalogue, a file of yours, or, with --algos and --envs, a new name.
 
     Args:
-        experiment: which one; with --algos, what to call it
-        algos: algorithms to compare, such as td3 td3_reference sac my.module:Algo; the first is
-            what the others are compared with, unless td3_reference is among them
-        envs: environments, such as rocket-v0 my_module:My-v0
-        seeds: how many, from 0 on; of a named experiment: its first ones, or more than it has
-        total_timesteps: environment steps of each run, also of a named experiment
-        margin: with --algos and --envs, the difference of mean returns that is too small to matter,
-            declared before the runs; default: 10 on Pendulum-v1, 20 on the rockets, else none, and
-            then nothing can be called equivalent
-        until_decided: run seeds in stages, and no more of a comparison that is decided; standard
-            does so anyway
-        looks: with --until-decided, the numbers of seeds after which verdicts are looked at;
-            default: 5 10 20 40, and standard's own 5 10 20
+        request: which experiment
         workers: worker processes on this machine; default: one for each processor
         scheduler: tcp://host:port of an existing Dask cluster to use instead
-        root: the runs go to <root>/<experiment>/, shortened ones of a named experiment to
-            <root>/<experiment>_<seeds>x<steps>/, compiled ones to <root>/<experiment>_compiled/
-        compile: compile the reference TD3: faster, equal up to rounding; needs a C++ compiler
-        max_episode_steps: time limit of every run's episodes; default: each environment's own
-        eval_envs: evaluation episodes played side by side, 1 or more; default: all of them
         check: let SB3's checker look at each environment before the first run
         allow_mixed: go on with runs that were begun with other software; provenance.json tells
-        env_version: of the paper's environments, in a folder <root>/paper_<version>/; default: v4,
-            in <root>/paper/
         dry_run: only show what would be done, and how long it would take
     """
-    if looks and not until_decided:
-        raise ConfigError("--looks goes with --until-decided")
-    asked = looks if until_decided else None
-    chosen, name = choose(experiment, algos, envs, seeds, total_timesteps, margin, asked)
-    if env_version:
-        chosen, name = with_env_version(chosen, name, env_version)
-    if compile:
-        chosen, name = compiled(chosen), f"{name}_compiled"
-    chosen = with_settings(chosen, max_episode_steps=max_episode_steps, eval_envs=eval_envs)
+    chosen, name = choose(request)
+    folder = request.root / name
     if workers is not None and workers < 1:
         raise ConfigError(f"workers must be 1 or more, got {workers}")
     if dry_run:
-        show_overview(chosen, root / name, workers, check)
+        show_overview(chosen, folder, workers, check, request.extend)
         return
     from benchmarks.sweep.scheduler import sweep as carry_out
 
-    failures = carry_out(chosen, root / name, workers, scheduler, check, allow_mixed)
+    failures = carry_out(chosen, folder, workers, scheduler, check, allow_mixed, request.extend)
     if failures:
         print(f"{len(failures)} of {len(chosen.runs())} runs failed; log.txt in each has more:")
         print(*failures, sep="\n")
@@ -122,13 +75,18 @@ def status(experiment: ExperimentName, root: Path = Path("runs")) -> None:
 
 
 def show_overview(
-    experiment: Experiment, root: Path, workers: int | None = None, check: bool = True
+    experiment: Experiment,
+    root: Path,
+    workers: int | None = None,
+    check: bool = True,
+    extend: bool = False,
 ) -> None:
     """Print what is there, what is missing, and how long that will take."""
-    from benchmarks.sweep.scheduler import refuse_mismatch, refuse_unworkable
+    from benchmarks.declaration import refuse_mismatch
+    from benchmarks.sweep.scheduler import refuse_unworkable
     from benchmarks.sweep.status import overview
 
-    refuse_mismatch(experiment, root)
+    refuse_mismatch(experiment, root, extend)
     refuse_unworkable(experiment.runs(), root, check)
     print(overview(experiment.runs(), root, workers))
 
@@ -302,6 +260,33 @@ def record(
     )
 
 
+def evaluate(
+    policy: Annotated[str, tyro.conf.Positional],
+    env_id: str = "rocket-v0",
+    env_kwargs: dict[str, Any] = {},  # noqa: B006  (read only)
+    label: str | None = None,
+    seed: int = 0,
+    root: Path = Path("runs"),
+) -> None:
+    """Play the evaluation protocol's 10 and 100 starts with any policy; writes a run directory.
+
+    Args:
+        policy: my_module:policy (an object with predict, a class that takes the environment, or a
+            function of an observation), a run directory, a model.zip or a controller
+        env_id: the environment
+        env_kwargs: its arguments
+        label: what to call the policy; default: its name
+        seed: of the run directory's name, where policies of several seeds are evaluated
+        root: the run directory is <root>/<label>/<env-id>_<seed>
+    """
+    from benchmarks.policies.evaluate import evaluate as play
+
+    name = label or Path(policy.rpartition(":")[2]).stem.lower()
+    config = RunConfig(label=name, algo=policy, env_id=env_id, env_kwargs=env_kwargs,
+                       seed=seed, total_timesteps=1)  # fmt: skip
+    print(play(policy, config, root))
+
+
 def scores(
     policies: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
     env_id: tuple[str, ...] = ("rocket-v0", "rocket-landing-v0"),
@@ -354,6 +339,7 @@ def main() -> None:
             "fidelity": fidelity,
             "speed": speed,
             "record": record,
+            "evaluate": evaluate,
             "scores": scores,
             "optimum": optimum,
         }

@@ -1,6 +1,6 @@
-"""Which experiment a command line means: a named one, a shortened one, or one of its own."""
+"""Which experiment a command line means: a file's, a named or shortened one, or one of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from math import inf
 from pathlib import Path
@@ -12,118 +12,208 @@ from benchmarks.experiments import (
     FINAL,
     LOOKS,
     MARGINS,
-    MIN_VERDICT,
-    MUJOCO,
+    SUFFIX,
     Experiment,
+    checked,
+    experiment_of,
+    merged,
+    read_experiment,
+    refuse_looks,
+    refuse_unknown,
 )
+from benchmarks.request import Request
+from training.command_line import parse_overrides
 from training.config import REFERENCE, ConfigError, RunConfig, refuse_alike
 from training.run_directory import RunDirectory
 
-CUSTOM = "custom"  # what an experiment of the command line is called by default
-TUPLES = ("seeds", "metrics", "looks", "baselines")  # fields that JSON knows as lists
-UNDECLARED = {"metrics": (FINAL,), "failure_regrets": {}}  # in an older experiment.json
+UNDECLARED = {"metrics": [FINAL], "failure_regrets": {}}  # in an older experiment.json
+# What an experiment that is declared elsewhere has declared already, or is named after.
+OWN = ("margin", "against", "baselines", "hyperparams", "preset", "env_kwargs", "eval_freq",
+       "n_envs", "normalize", "settings")  # fmt: skip
 
 
-def choose(
-    name: str,
-    algos: Sequence[str],
-    env_ids: Sequence[str],
-    seeds: int | None,
-    total_timesteps: int | None,
-    margin: float | None = None,
-    looks: Sequence[int] | None = None,
-) -> tuple[Experiment, str]:
+def choose(request: Request) -> tuple[Experiment, str]:
     """The experiment that a command line asks for, and the name of its folder.
 
-    :param name: of the experiment
-    :param algos: algorithms to compare; none for an experiment that has a name already
-    :param env_ids: environments, likewise
-    :param seeds: how many, from 0 on; None for all of a named experiment
-    :param total_timesteps: of each run; None for those of a named experiment
-    :param margin: difference of returns too small to matter; None for the known ones
-    :param looks: numbers of seeds after which to look, until decided; none of them for the
-        experiment's own, else the usual ones; None to run all seeds
     :raises ConfigError: if that does not make an experiment
     """
-    for option, value in (("seeds", seeds), ("total_timesteps", total_timesteps)):
+    for option in ("seeds", "total_timesteps"):
+        value = getattr(request, option)
         if value is not None and value < 1:
             raise ConfigError(f"{option} must be 1 or more, got {value}")
-    if looks is not None:
-        refuse_looks(looks, seeds)
-        known = EXPERIMENTS.get(name)
-        looks = tuple(looks) or (known.looks if known else ()) or LOOKS
-        seeds = looks[-1]
-    if algos or env_ids:
-        own = compose(name, algos, env_ids, seeds, total_timesteps, margin)
-        return replace(own, looks=looks or ()), name
-    experiment = find_experiment(name)
-    if margin is not None:
-        raise ConfigError(f"{name} has declared its margins: --margin goes with --algos and --envs")
-    number = len(experiment.seeds) if seeds is None else seeds
-    chosen = experiment.looks if looks is None else looks
-    chosen = tuple(look for look in chosen if look <= number)
-    steps = {env: total_timesteps or steps for env, steps in experiment.total_timesteps.items()}
-    if number != len(experiment.seeds) or looks is not None:
-        experiment = replace(experiment, seeds=tuple(range(number)), looks=chosen)
-    is_short = number < len(find_experiment(name).seeds) or steps != experiment.total_timesteps
-    if is_short:
+    if request.looks and not request.until_decided:
+        raise ConfigError("--looks goes with --until-decided")
+    if request.until_decided and request.seeds is not None:
+        raise ConfigError("--until-decided runs as many seeds as its last look: leave out --seeds")
+    refuse_looks(request.looks, max(request.looks, default=0))
+    name, is_file = request.name, request.experiment.endswith(SUFFIX)
+    if request.extend:
+        experiment = extended(request)
+    elif is_file and (request.algos or request.envs):
+        raise ConfigError(f"{request.experiment} has its algorithms and environments: change it")
+    elif request.algos or request.envs:
+        experiment = composed(request)
+    else:
+        experiment, name = declared(request)
+    if request.env_version:
+        experiment, name = with_env_version(experiment, name, request.env_version)
+    if request.compile:
+        experiment, name = compiled(experiment), f"{name}_compiled"
+    if request.baselines:
+        from envs.controllers import CONTROLLERS
+
+        refuse_unknown("baselines", request.baselines, CONTROLLERS)
+    limits = {"max_episode_steps": request.max_episode_steps, "eval_envs": request.eval_envs}
+    return checked(with_settings(experiment, **limits)), name
+
+
+def declared(request: Request) -> tuple[Experiment, str]:
+    """A named experiment or a file's, all or with other seeds and steps, and its name then.
+
+    :raises ConfigError: if there is none, or if it is asked to be another
+    """
+    full, name = find_experiment(request.experiment), request.name
+    if given := [option for option in OWN if getattr(request, option)]:
+        options = ", ".join(f"--{option.replace('_', '-')}" for option in given)
+        raise ConfigError(
+            f"{name} has declared its margins and settings: {options} goes with --algos and --envs,"
+            " or change a copy of the experiment's file"
+        )
+    experiment = full
+    looks, number = full.looks, request.seeds or len(full.seeds)
+    if request.until_decided:
+        looks = request.looks or full.looks or LOOKS
+        number = looks[-1]
+    looks = tuple(look for look in looks if look <= number)
+    if number != len(full.seeds) or looks != full.looks:
+        experiment = replace(full, seeds=more_seeds(full.seeds, number), looks=looks)
+    steps = {env: request.total_timesteps or old for env, old in full.total_timesteps.items()}
+    if number < len(full.seeds) or steps != full.total_timesteps:
         name = f"{name}_{number}x{max(steps.values())}"
     return replace(experiment, total_timesteps=steps), name
 
 
-def refuse_looks(looks: Sequence[int], seeds: int | None) -> None:
-    """Refuse numbers of seeds that cannot be looked at one after another.
-
-    :raises ConfigError: saying why
-    """
-    if seeds is not None:
-        raise ConfigError("--until-decided runs as many seeds as its last look: leave out --seeds")
-    if list(looks) != sorted(set(looks)) or (looks and looks[0] < MIN_VERDICT):
-        raise ConfigError(
-            f"looks must be numbers of seeds from {MIN_VERDICT} on, each above the one before,"
-            f" got {' '.join(map(str, looks))}"
-        )
+def more_seeds(seeds: Sequence[int], number: int) -> tuple[int, ...]:
+    """So many seeds: the first of these, or all and those that follow the largest."""
+    following = range(max(seeds, default=-1) + 1, max(seeds, default=-1) + 1 + number)
+    return (*seeds, *following)[:number]
 
 
-def compose(
-    name: str,
-    algos: Sequence[str],
-    env_ids: Sequence[str],
-    seeds: int | None,
-    total_timesteps: int | None,
-    margin: float | None,
-) -> Experiment:
+def composed(request: Request) -> Experiment:
     """An experiment of the command line.
 
     :raises ConfigError: if something is missing, named twice, no margin, or the name is taken
     """
-    if margin is not None and not 0.0 < margin < inf:
-        raise ConfigError(f"margin must be a number above 0, got {margin}")
-    given = {
-        "algos": algos, "envs": env_ids, "seeds": seeds, "total-timesteps": total_timesteps
-    }  # fmt: skip
-    missing = [f"--{option}" for option, value in given.items() if not value]
-    if missing:
+    looks = (request.looks or LOOKS) if request.until_decided else ()
+    seeds = looks[-1] if looks else request.seeds
+    given = {"algos": request.algos, "envs": request.envs, "seeds": seeds,
+             "total-timesteps": request.total_timesteps}  # fmt: skip
+    if missing := [f"--{option}" for option, value in given.items() if not value]:
         raise ConfigError(f"a sweep of one's own needs {', '.join(missing)} too")
-    if name in EXPERIMENTS:
-        raise ConfigError(f"{name} is an experiment already: choose another name, or no --algos")
+    if request.name in EXPERIMENTS:
+        raise ConfigError(
+            f"{request.name} is an experiment already: choose another name, or no --algos"
+        )
+    labels = labelled(request)
+    refuse_alike(request.envs)
     assert seeds is not None
-    assert total_timesteps is not None
-    labels = {}
-    for algo in algos:
-        run = RunConfig(algo=algo, env_id=env_ids[0], total_timesteps=total_timesteps)
-        if run.label in labels:
-            raise ConfigError(f"two of the algorithms would be called {run.label}")
-        labels[run.label] = {"algo": algo}
-    refuse_alike(env_ids)
+    assert request.total_timesteps is not None
     return Experiment(
         description="composed on the command line",
         implementations=labels,
-        total_timesteps=dict.fromkeys(env_ids, total_timesteps),
+        total_timesteps=dict.fromkeys(request.envs, request.total_timesteps),
         seeds=tuple(range(seeds)),
-        against=REFERENCE if REFERENCE in labels else next(iter(labels)),
-        margins=MARGINS if margin is None else dict.fromkeys(env_ids, margin),
+        against=request.against or (REFERENCE if REFERENCE in labels else next(iter(labels))),
+        margins=margins_of(request, request.envs, MARGINS),
+        looks=looks,
+        baselines=request.baselines,
+        settings=shared_settings(request),
     )
+
+
+def extended(request: Request) -> Experiment:
+    """An experiment that has begun, or what its file says now, with what else is asked for.
+
+    :raises ConfigError: if there is none, or it is asked to lose something
+    """
+    root = request.root / request.name
+    base = recorded_experiment(root)
+    if request.experiment.endswith(SUFFIX):
+        base = find_experiment(request.experiment)
+    if base is None:
+        raise ConfigError(f"there is no experiment in {root} that could be extended")
+    own = [option for option in OWN if option not in ("margin", "settings", "against")]
+    if given := [option for option in own if getattr(request, option)]:
+        raise ConfigError(f"{', '.join(given)} cannot change in an experiment that has begun")
+    number = len(base.seeds) if request.seeds is None else request.seeds
+    if number < len(base.seeds):
+        raise ConfigError(f"{root} has {len(base.seeds)} seeds already, got {number}")
+    looks = (request.looks or LOOKS) if request.until_decided else base.looks
+    if request.until_decided:
+        number = looks[-1]
+    elif looks and number > looks[-1]:
+        looks = (*looks, number)
+    if not request.envs and request.total_timesteps:
+        raise ConfigError(
+            "--total-timesteps with --extend is for new --envs: a complete run keeps no checkpoint"
+            " to go on from; longer runs are an experiment with another name"
+        )
+    steps = dict(base.total_timesteps)
+    for env_id in request.envs:
+        steps.setdefault(env_id, request.total_timesteps or max(steps.values()))
+    labels = labelled(request)
+    return replace(
+        base,
+        implementations={**base.implementations, **labels},
+        total_timesteps=steps,
+        seeds=more_seeds(base.seeds, number),
+        looks=looks,
+        against=request.against or base.against,
+        margins=margins_of(request, request.envs or tuple(steps), base.margins),
+    )
+
+
+def labelled(request: Request) -> dict[str, dict[str, Any]]:
+    """Implementations by label: those of ``--algos`` with their ``--settings``.
+
+    :raises ConfigError: if two have one label, or a setting is of none
+    """
+    labels: dict[str, dict[str, Any]] = {}
+    for text in request.algos:
+        given, equals, algo = text.rpartition("=")
+        if equals and not given:
+            raise ConfigError(f"{text!r} must be LABEL=ALGORITHM, such as slow=td3")
+        run = RunConfig(label=given, algo=algo, env_id="any", total_timesteps=1)
+        if run.label in labels:
+            raise ConfigError(
+                f"two of the algorithms would be called {run.label}: give one a label, as in"
+                f" other={algo}"
+            )
+        labels[run.label] = {"algo": algo}
+    for text in request.settings:
+        label, _, setting = text.partition(":")
+        refuse_unknown("label of --algos in --settings LABEL:NAME=VALUE", [label], labels)
+        labels[label] = merged(labels[label], parse_overrides([setting]))
+    return labels
+
+
+def shared_settings(request: Request) -> dict[str, Any]:
+    """What a command line sets for all runs."""
+    names = ("hyperparams", "preset", "env_kwargs", "eval_freq", "n_envs", "normalize")
+    return {name: value for name in names if (value := getattr(request, name))}
+
+
+def margins_of(
+    request: Request, env_ids: Sequence[str], known: Mapping[str, float]
+) -> Mapping[str, float]:
+    """Margins by environment: the one given, if one is, else those that are known."""
+    margin = request.margin
+    if margin is None:
+        return known
+    if not 0.0 < margin < inf:
+        raise ConfigError(f"margin must be a number above 0, got {margin}")
+    given = dict.fromkeys(env_ids, margin)
+    return {**known, **given} if request.extend else given
 
 
 def with_env_version(experiment: Experiment, name: str, version: str) -> tuple[Experiment, str]:
@@ -134,10 +224,10 @@ def with_env_version(experiment: Experiment, name: str, version: str) -> tuple[E
     steps = {
         f"{env_id.rpartition('-')[0]}-{version}": value
         for env_id, value in experiment.total_timesteps.items()
-        if env_id in MUJOCO
+        if env_id.endswith(("-v4", "-v5"))
     }
     if len(steps) < len(experiment.total_timesteps):
-        raise ConfigError(f"env-version is for the experiment paper, not for {name}")
+        raise ConfigError(f"env-version is for MuJoCo's environments, such as paper's; not {name}")
     return replace(experiment, total_timesteps=steps), f"{name}_{version}"
 
 
@@ -172,14 +262,17 @@ def with_settings(experiment: Experiment, **given: Any) -> Experiment:
 
 
 def find_experiment(name: str) -> Experiment:
-    """The experiment of that name.
+    """The experiment of that name, or of that file.
 
     :raises ConfigError: if there is none
     """
+    if name.endswith(SUFFIX):
+        return read_experiment(Path(name))
     if name not in EXPERIMENTS:
         known = ", ".join(EXPERIMENTS)
         raise ConfigError(
-            f"unknown experiment {name!r}: it must be one of {known}, or have --algos and --envs"
+            f"unknown experiment {name!r}: it must be one of {known}, a file {name}{SUFFIX}, or"
+            " have --algos and --envs"
         )
     return EXPERIMENTS[name]
 
@@ -189,8 +282,6 @@ def recorded_experiment(root: Path) -> Experiment | None:
     recorded = RunDirectory(root).read_json(EXPERIMENT_FILE)
     if recorded is None:
         return None
-    values = {
-        each.name: recorded[each.name] for each in fields(Experiment) if each.name in recorded
-    }
-    values |= {name: tuple(values[name]) for name in TUPLES if name in values}
-    return Experiment(**(UNDECLARED | values))
+    known = {each.name for each in fields(Experiment)}
+    values = {name: value for name, value in recorded.items() if name in known}
+    return experiment_of({**UNDECLARED, **values})

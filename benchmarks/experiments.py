@@ -2,8 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+import tomllib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from math import inf
+from pathlib import Path
 from typing import Any
 
 from training.config import ConfigError, RunConfig, env_name, margin_of, refuse_alike
@@ -23,11 +26,6 @@ MARGINS = {"Pendulum-v1": 10.0, "rocket-v0": 20.0, "rocket-landing-v0": 20.0}
 # rocket-v0, to be looked at again with the first five seeds of standard.
 FAILURE_REGRETS = {"Pendulum-v1": 30.0, "rocket-v0": 50.0, "rocket-landing-v0": 50.0}
 RATE_MARGIN = 0.2  # the difference of failure rates too small to matter
-ROCKETS = ("rocket-v0", "rocket-landing-v0")
-MUJOCO = (
-    "HalfCheetah-v4", "Hopper-v4", "Walker2d-v4", "Ant-v4",
-    "Reacher-v4", "InvertedPendulum-v4", "InvertedDoublePendulum-v4",
-)  # fmt: skip
 LATE, FINAL, LAST_10, AUC = "late_return", "final_return", "last_10", "auc"
 METRICS = {  # name -> what it is; each is one number for a run, in the unit of its returns
     LATE: "late return: mean of the policies at the last ten evaluation points, each on 100"
@@ -41,7 +39,14 @@ LOOKS = (5, 10, 20, 40)  # seeds after which a sweep until decided looks
 MIN_VERDICT = 5  # seeds: on fewer no verdict is given
 ENOUGH = 10  # seeds that a report advises for a verdict
 BOTH = {"td3": {"algo": "td3"}, "td3_reference": {"algo": "td3_reference"}}
-CROSSQ_NETWORKS = {"net_arch": {"pi": [256, 256], "qf": [256, 256]}}
+CATALOGUE = Path(__file__).parent / "catalogue"  # the experiments that have a name
+SUFFIX = ".toml"  # of an experiment's file
+KINDS: dict[str, Any] = {  # of an experiment's fields in its file; the others are tables
+    "description": str, "against": str, "rate_margin": float,
+    "seeds": list, "metrics": list, "looks": list, "baselines": list,
+}  # fmt: skip
+KIND_NAMES = {str: "text", float: "number with a point", list: "list", dict: "table"}
+GIVEN = ("label", "env_id", "seed", "total_timesteps")  # what an experiment gives each run itself
 Settings = Mapping[str, Any]
 
 
@@ -50,7 +55,8 @@ class Experiment:
     """A named set of runs, and the rule that will compare them.
 
     :param description: one line for people
-    :param implementations: by label, the fields of :class:`RunConfig` that make it what it is
+    :param implementations: by label, the fields of :class:`RunConfig` that make it what it is;
+        one with ``seeds`` has that many of the experiment's seeds, its first ones
     :param total_timesteps: the environments, and how long to train on each
     :param seeds: of each run
     :param against: label of the implementation that all others are compared with
@@ -88,16 +94,12 @@ class Experiment:
         """
         refuse_alike(self.total_timesteps)
         runs = [
-            RunConfig(
-                label=label,
-                env_id=env_id,
-                seed=seed,
-                total_timesteps=steps,
-                **{**self.settings, **settings},
-            )
+            RunConfig(label=label, env_id=env_id, seed=seed, total_timesteps=steps, **settings)
             for env_id, steps in self.total_timesteps.items()
-            for seed in self.seeds
-            for label, settings in self.implementations.items()
+            for position, seed in enumerate(self.seeds)
+            for label, own in self.implementations.items()
+            for settings in [merged(self.settings, own)]
+            if position < settings.pop("seeds", inf)
         ]
         if len({run.directory for run in runs}) < len(runs):
             raise ConfigError(f"an environment is named twice: {', '.join(self.total_timesteps)}")
@@ -131,116 +133,100 @@ def declaration_hash(declaration: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(declaration, sort_keys=True).encode()).hexdigest()
 
 
-EXPERIMENTS = {
-    "quick": Experiment(
-        description="SB3's TD3 against the reference TD3, a quarter of an hour on two cores",
-        implementations=BOTH,
-        total_timesteps={"Pendulum-v1": 10_000, "rocket-v0": 20_000},
-        seeds=(0, 1, 2),
-        baselines=("random", "brake", "pd"),
-    ),
-    "pendulum_verdict": Experiment(
-        description="the same two on Pendulum-v1 with enough seeds for a verdict, within an hour",
-        implementations=BOTH,
-        total_timesteps={"Pendulum-v1": 15_000},
-        seeds=tuple(range(20)),
-    ),
-    "standard": Experiment(
-        description="the same two on all three tasks, with no more seeds than a verdict takes",
-        implementations=BOTH,
-        total_timesteps={"Pendulum-v1": 50_000, **dict.fromkeys(ROCKETS, 100_000)},
-        seeds=tuple(range(20)),
-        looks=(5, 10, 20),
-        baselines=("random", "brake", "pd", "lqr"),
-    ),
-    "action_scale": Experiment(
-        description="does it matter to TD3 in which unit its critic sees the pendulum's actions?",
-        # SB3's critic sees actions in [-1, 1], the reference's in N m, from -2 to 2. The third
-        # differs from the second in that alone, and from the first in all but that.
-        implementations={
-            **BOTH,
-            "td3_reference_rescaled": {"algo": "td3_reference", "env_kwargs": {"action_bound": 1}},
-        },
-        total_timesteps={"Pendulum-rescaled-v1": 15_000},
-        seeds=tuple(range(10)),
-        metrics=(LAST_10, AUC),
-        # Half of what pendulum_verdict hinted at without having declared it: SB3's TD3 was 52
-        # better in last-10 (standard deviations over 20 seeds 54 and 91), 40 in AUC (38 and 73).
-        margins={"Pendulum-rescaled-v1": 20.0},
-        failure_regrets={},  # after 15,000 steps many policies still fail for a while
-    ),
-    "rocket_early": Experiment(
-        description="is SB3's slow start on rocket-v0 chance?",
-        # After 20,000 steps SB3's three seeds scored -318 to 89 (mean -121), the reference's 44 to
-        # 487 (mean 335).
-        implementations=BOTH,
-        total_timesteps={"rocket-v0": 20_000},
-        seeds=tuple(range(10)),
-        margins={"rocket-v0": 100.0},  # so early, the seeds of one lie 400 apart
-        failure_regrets={},  # so early, every run has a regret of 249 or more
-        baselines=("random", "brake", "pd"),
-    ),
-    "algorithms": Experiment(
-        description="seven algorithms and the classical controllers on all three tasks",
-        implementations={
-            **{
-                name: {"algo": name}
-                for name in ("td3", "td3_reference", "sac", "tqc", "ddpg", "ppo")
-            },
-            # Critics as wide as the others'; by default they have 1,024 units and take ten times
-            # as long.
-            "crossq": {"algo": "crossq", "hyperparams": {"policy_kwargs": CROSSQ_NETWORKS}},
-        },
-        total_timesteps=dict.fromkeys(("Pendulum-v1", *ROCKETS), 100_000),
-        seeds=tuple(range(10)),
-        baselines=("random", "zero", "brake", "pd", "pid", "lqr", "bang-bang"),
-    ),
-    "sb3_defaults": Experiment(
-        description="does SB3's own default of TD3 differ from the released settings?",
-        implementations={
-            "td3": {"algo": "td3"},
-            "td3_sb3_default": {"algo": "td3", "preset": "sb3_default"},
-        },
-        total_timesteps={"Pendulum-v1": 20_000, "rocket-v0": 100_000},
-        seeds=tuple(range(10)),
-        against="td3",
-    ),
-    "warmup": Experiment(
-        description="how many random steps at the start: 100, 1,000 or 10,000",
-        implementations={
-            f"td3_warmup_{steps}": {"algo": "td3", "hyperparams": {"learning_starts": steps}}
-            for steps in (100, 1_000, 10_000)
-        },
-        total_timesteps={"Pendulum-v1": 20_000, "rocket-v0": 50_000},
-        seeds=tuple(range(10)),
-        against="td3_warmup_1000",
-    ),
-    "gamma": Experiment(
-        description="what the discount costs, beside what dynamic programming predicts",
-        implementations={
-            f"td3_gamma_{gamma}": {"algo": "td3", "hyperparams": {"gamma": gamma}}
-            for gamma in (0.99, 0.995, 0.999)
-        },
-        total_timesteps={"rocket-v0": 100_000},
-        seeds=tuple(range(10)),
-        against="td3_gamma_0.99",
-        baselines=("pd",),
-    ),
-    "paper": Experiment(
-        description="the TD3 paper's seven MuJoCo tasks by its evaluation protocol; takes days",
-        # The paper's own settings as well, so that its table has its like beside it.
-        implementations={
-            **BOTH,
-            "td3_reference_paper": {"algo": "td3_reference", "preset": "paper"},
-        },
-        total_timesteps=dict.fromkeys(MUJOCO, 1_000_000),
-        seeds=tuple(range(10)),
-        settings={"evaluation": "published", "eval_freq": 5_000},
-    ),
-    "smoke": Experiment(
-        description="the same path in seconds: shows that everything works, not how well it learns",
-        implementations=BOTH,
-        total_timesteps={"Pendulum-v1": 1_200, "rocket-v0": 1_200},
-        seeds=(0,),
-    ),
-}
+def merged(first: Settings, second: Settings) -> dict[str, Any]:
+    """The settings of both, the second's where both have one; what is nested is merged too."""
+    nested = {
+        name: merged(first[name], value)
+        for name, value in second.items()
+        if isinstance(value, Mapping) and isinstance(first.get(name), Mapping)
+    }
+    return {**first, **second, **nested}
+
+
+def read_experiment(file: Path) -> Experiment:
+    """The experiment that a file describes: docs/experiments.md shows one.
+
+    :raises ConfigError: if it cannot be read, or a value is not what it should be
+    """
+    try:
+        return experiment_of(tomllib.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{file}: {error}") from error
+
+
+def experiment_of(values: Mapping[str, Any]) -> Experiment:
+    """An experiment from the values of a file, or of experiment.json.
+
+    ``seeds`` may be a number; an implementation without ``algo`` is called what its algorithm is.
+
+    :raises ConfigError: if something is missing, unknown, or not what it should be
+    """
+    known = {each.name: each for each in fields(Experiment)}
+    refuse_unknown("fields", values, known)
+    if missing := [name for name, each in known.items() if name not in values
+                   and each.default is each.default_factory is MISSING]:  # fmt: skip
+        raise ConfigError(f"it has no {', '.join(missing)}")
+    content: dict[str, Any] = dict(values)
+    if type(content["seeds"]) is int:
+        content["seeds"] = [*range(content["seeds"])]
+    for name, value in content.items():
+        kind = KINDS.get(name, dict)
+        if not isinstance(value, kind):
+            raise ConfigError(f"{name} must be a {KIND_NAMES[kind]}, got {value!r}")
+    content |= {name: tuple(value) for name, value in content.items() if KINDS.get(name) is list}
+    implementations = content["implementations"].items()
+    if wrong := [label for label, settings in implementations if not isinstance(settings, dict)]:
+        raise ConfigError(f"implementations.{wrong[0]} must be a table")
+    content["implementations"] = {label: {"algo": label, **own} for label, own in implementations}
+    return checked(Experiment(**content))
+
+
+def checked(experiment: Experiment) -> Experiment:
+    """The experiment, once it is known that its values go together.
+
+    :raises ConfigError: if they do not
+    """
+    of_runs = {each.name for each in fields(RunConfig)} - {*GIVEN}
+    refuse_unknown("settings", experiment.settings, of_runs)
+    for label, settings in experiment.implementations.items():
+        refuse_unknown(f"settings of {label}", settings, of_runs | {"seeds"})
+    for settings in (experiment.settings, *experiment.implementations.values()):
+        for name in ("hyperparams", "env_kwargs"):
+            if not isinstance(settings.get(name, {}), dict):
+                raise ConfigError(f"{name} must be a table, got {settings[name]!r}")
+    refuse_unknown("metrics", experiment.metrics, METRICS)
+    refuse_unknown("against", [experiment.against], experiment.implementations)
+    for name in ("margins", "failure_regrets"):
+        for env_id, value in getattr(experiment, name).items():
+            if type(value) not in (int, float) or not 0.0 < value < inf:
+                raise ConfigError(f"{name} of {env_id} must be a number above 0, got {value!r}")
+    refuse_looks(experiment.looks, len(experiment.seeds))
+    experiment.runs()
+    return experiment
+
+
+def refuse_looks(looks: Sequence[int], number: int) -> None:
+    """Refuse numbers of seeds, of so many, that cannot be looked at one after another.
+
+    :raises ConfigError: saying why
+    """
+    if list(looks) != [each for each in range(MIN_VERDICT, number + 1) if each in looks]:
+        raise ConfigError(
+            f"looks must be numbers of seeds from {MIN_VERDICT} on, each above the one before, up"
+            f" to {number}, got {' '.join(map(str, looks))}"
+        )
+
+
+def refuse_unknown(what: str, given: Iterable[str], known: Collection[str]) -> None:
+    """Refuse names that there are not.
+
+    :param what: they name
+    :raises ConfigError: naming them, and those that there are
+    """
+    if unknown := [str(name) for name in given if name not in known]:
+        raise ConfigError(
+            f"unknown {what}: {', '.join(unknown)}; known are {', '.join(sorted(known))}"
+        )
+
+
+EXPERIMENTS = {file.stem: read_experiment(file) for file in sorted(CATALOGUE.glob(f"*{SUFFIX}"))}

@@ -10,6 +10,7 @@ from training.config import REFERENCE, ConfigError, RunConfig, uses_reference
 from training.open_run import Progress, open_run
 
 if TYPE_CHECKING:
+    from training.custom import CustomLearner
     from training.gate import Passed
     from training.reference import ReferenceLearner
     from training.sb3.learner import SB3Learner
@@ -104,11 +105,12 @@ def hyperparameters_of(config: RunConfig) -> dict[str, Any]:
     return _implementation_of(config).resolve_hyperparameters(config)
 
 
-def _implementation_of(config: RunConfig) -> "type[ReferenceLearner | SB3Learner]":
+def _implementation_of(config: RunConfig) -> "type[ReferenceLearner | CustomLearner | SB3Learner]":
     if uses_reference(config.algo):
         from training.reference import ReferenceLearner
 
         return ReferenceLearner
+    from training.custom import CustomLearner, is_custom
     from training.sb3.learner import SB3Learner
 
-    return SB3Learner
+    return CustomLearner if is_custom(config.algo) else SB3Learner

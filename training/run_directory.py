@@ -54,7 +54,7 @@ class RunDirectory:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except ValueError as error:
-            raise ConfigError(f"{self.path / name} is damaged: {error}; remove the run") from error
+            raise ConfigError(f"{self.path / name} is damaged: {error}") from error
         return content
 
     def settings(self) -> dict[str, Any] | None:
@@ -179,5 +179,5 @@ def refuse_other_settings(run: RunDirectory, settings: dict[str, Any]) -> None:
     ]
     raise ConfigError(
         f"{run.path} holds a run with other settings ({'; '.join(differences)}):"
-        " remove it, or choose another label or root"
+        " choose another label or root"
     )

@@ -71,9 +71,16 @@ def _from_run(path: Path, env: Env) -> LoadedPolicy:
     settings = RunDirectory(path).settings()
     if settings is None or "config" not in settings:
         raise ConfigError(f"{path} is not a run directory: it has no config.json of a run")
+    from training.custom import POLICY, is_custom
+    from training.custom import build_agent as custom_agent
+
     hyperparameters = settings["hyperparameters"]
     config = RunConfig.from_json(settings["config"])
     name = f"{config.label} {config.seed}"
+    if is_custom(config.algo):
+        agent = custom_agent(config, hyperparameters, env)
+        agent.load(io.BytesIO(_content(path / POLICY)))
+        return LoadedPolicy(name, agent, hyperparameters.get("gamma"))
     if not uses_reference(config.algo):
         model = _sb3_model(path / "model.zip", config.algo)
         if config.normalize:

@@ -12,6 +12,7 @@ from markdown_it import MarkdownIt
 
 from benchmarks.analysis.comparisons import Comparison, compare
 from benchmarks.analysis.load import Results, load_results
+from benchmarks.declaration import told
 from benchmarks.experiments import DECLARED_FIRST, MIN_VERDICT
 from benchmarks.fidelity.report import FIDELITY_NUMBERS, FIDELITY_PAGE
 from benchmarks.latex import to_latex
@@ -48,6 +49,8 @@ def write_report(root: Path, output: Path, paper: bool = False, half_std: bool =
     comparisons = with_history(compare(results), output / VERDICTS)
     made = tables.all_tables(results, paper, comparisons)
     head = sentences(results, comparisons, root.name)
+    if line := told(results.experiment, len(results.finals)):
+        head.insert(0, (line, ""))
     output.mkdir(parents=True, exist_ok=True)
     manifest = output / MANIFEST
     for name in manifest.read_text().splitlines() if manifest.exists() else ():

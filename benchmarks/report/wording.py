@@ -10,7 +10,6 @@ from benchmarks.analysis.settings import in_words
 from benchmarks.analysis.verdict import MOST_SEEDS, Answer, Outcome, Part, Verdict
 from benchmarks.experiments import (
     ENOUGH,
-    EXPERIMENTS,
     METRICS,
     MIN_VERDICT,
 )
@@ -96,22 +95,7 @@ def command_for_more(results: Results, name: str) -> str:
     """The command that runs enough seeds, as the end of a paragraph; empty if not known."""
     if results.experiment is None:
         return ""
-    steps = results.experiment["total_timesteps"]
-    base = next((known for known in EXPERIMENTS if name.startswith(f"{known}_")), None)
-    command = f" To get them: python -m benchmarks sweep {base or name} --seeds {ENOUGH}"
-    if base:
-        return f"{command} --total-timesteps {max(steps.values())}"
-    if name in EXPERIMENTS:
-        return command
-    algos = [
-        settings.get("algo", "") for settings in results.experiment["implementations"].values()
-    ]
-    margins = set(results.experiment["margins"].values())
-    command += f" --algos {' '.join(algos)} --envs {' '.join(steps)}"
-    command += f" --total-timesteps {max(steps.values())}"
-    if set(steps) == set(results.experiment["margins"]) and len(margins) == 1:
-        command += f" --margin {margins.pop():g}"
-    return command
+    return f" To get them: python -m benchmarks sweep {name} --extend --seeds {ENOUGH}"
 
 
 def sentence(each: Comparison) -> str:

@@ -13,7 +13,8 @@ from filelock import FileLock, Timeout
 
 from benchmarks.analysis.comparisons import compare
 from benchmarks.analysis.load import load_results
-from benchmarks.experiments import DECLARED_FIRST, EXPERIMENT_FILE, MIN_VERDICT, Experiment
+from benchmarks.declaration import declare, refuse_mismatch
+from benchmarks.experiments import Experiment
 from benchmarks.report.wording import sentence
 from benchmarks.sweep.cluster import Workers, available_processors, connect
 from benchmarks.sweep.display import Display
@@ -46,6 +47,7 @@ def sweep(
     scheduler: str | None = None,
     check: bool = True,
     allow_mixed: bool = False,
+    extend: bool = False,
 ) -> list[str]:
     """Carry out an experiment's runs that are not there yet; a failing one does not stop others.
 
@@ -59,6 +61,7 @@ def sweep(
     :param scheduler: address of an existing Dask cluster to use instead
     :param check: whether SB3's checker is to look at each environment before the first run
     :param allow_mixed: whether to go on with what other software began
+    :param extend: whether an experiment that has begun may grow
     :return: one line for each run that failed
     :raises ConfigError: before anything runs: if the directory belongs to an experiment with
         other settings or another command is at work in it, if a run cannot work or was begun
@@ -66,7 +69,7 @@ def sweep(
     :raises RunStopped: if Ctrl-C or SIGTERM ended it; the runs have saved their state
     """
     configs = experiment.runs()
-    refuse_mismatch(experiment, root)
+    refuse_mismatch(experiment, root, extend)
     refuse_unworkable(configs, root, check)
     root.mkdir(parents=True, exist_ok=True)
     with exclusive(root):
@@ -261,49 +264,6 @@ def refuse_other_software(configs: Sequence[RunConfig], root: Path, allow_mixed:
     for config in configs:
         history = History(software[config.device], allow_mixed)
         OpenRun(root / config.directory).take_up(history)
-
-
-def refuse_mismatch(experiment: Experiment, root: Path) -> None:
-    """Refuse a folder in which another comparison was declared.
-
-    Seeds may be added, as long as no looks were declared, and looks may be declared as long as
-    there are too few seeds for a verdict.
-
-    :raises ConfigError: saying what differs
-    """
-    there = RunDirectory(root).read_json(EXPERIMENT_FILE)
-    if there is None:
-        return
-    ours = experiment.to_json()
-    names = ("implementations", "total_timesteps", "settings")
-    pairs = {name: (there.get(name), ours[name]) for name in names}
-    declared = {**there["declaration"]}
-    for name in {"margins", "failure_regrets"} & declared.keys():
-        declared[name] = {env_name(env_id): value for env_id, value in declared[name].items()}
-    pairs |= {name: (declared.get(name), value) for name, value in ours["declaration"].items()}
-    seeds = declared["seeds"]
-    if list(experiment.seeds[: len(seeds)]) == seeds and not declared.get("looks"):
-        may_change = {"seeds"} if not experiment.looks else set()
-        if len(seeds) < MIN_VERDICT:
-            may_change = {"seeds", "looks", "level"}
-        pairs = {name: values for name, values in pairs.items() if name not in may_change}
-    differences = [f"{name} is {old} there and {new} here" for name, (old, new) in pairs.items()
-                   if old != new]  # fmt: skip
-    if differences:
-        raise ConfigError(
-            f"{root} was declared for other runs ({'; '.join(differences)}):"
-            " choose another name or --root"
-        )
-
-
-def declare(experiment: Experiment, root: Path) -> None:
-    """Write experiment.json, which also says whether it was there before any of the runs."""
-    there = RunDirectory(root).read_json(EXPERIMENT_FILE)
-    ours = experiment.to_json()
-    first = not any(root.glob("*/*/config.json"))
-    if there is not None and there["sha256"] == ours["sha256"]:
-        first = there.get(DECLARED_FIRST, True)
-    RunDirectory(root).write_json(EXPERIMENT_FILE, {**ours, DECLARED_FIRST: first})
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from rich.progress import track
@@ -21,10 +22,13 @@ from training.signals import RunStopped
 
 MEASURING_TIME = 3.0  # s for each implementation on each environment
 PATIENCE = 60.0  # s until the first of its steps must have come
+DAMAGED = "damaged"  # a run whose state is not known
 WARM_UP = 100  # random steps before the first update when only the speed matters
 
 
-def overview(configs: Sequence[RunConfig], root: Path, workers: int | None = None) -> str:
+def overview(
+    configs: Sequence[RunConfig], root: Path, workers: int | None = None, measured: bool = True
+) -> str:
     """The state of an experiment's runs, and an estimate of the time that the missing ones take.
 
     Speeds are those of complete runs of the same implementation and environment; where there is
@@ -33,51 +37,84 @@ def overview(configs: Sequence[RunConfig], root: Path, workers: int | None = Non
 
     :param root: folder that holds the run directories
     :param workers: that are to share the work; by default one for each processor
+    :param measured: whether to measure speeds that no run tells, which carries out what runs name
     """
-    states = {run.directory: RunDirectory(root / run.directory).status() for run in configs}
     groups: dict[tuple[str, str], list[RunConfig]] = {}
     for config in configs:
         groups.setdefault((config.env_id, config.label), []).append(config)
-    rows: list[list[str]] = []
-    failures: list[str] = []
-    unknown: list[str] = []
-    left, longest_run, missing = 0.0, 0.0, 0
-    for (env_id, label), runs in track(groups.items(), "measuring speeds", transient=True):
-        counts = Counter(states[run.directory]["state"] for run in runs)
-        speed = _recorded_speed(runs, root)
-        steps = [
-            max(0, run.total_timesteps - states[run.directory]["step"])
-            for run in runs
-            if states[run.directory]["state"] != "done"
-        ]
-        if steps and speed is None:
-            try:
-                speed = measure(runs[0])
-            except Exception as error:  # whatever a run may raise
-                unknown.append(f"{label} on {env_id}: {' '.join(str(error).split())}")
-        seconds = sum(steps) / speed if speed else 0.0
-        left += seconds
-        missing += len(steps)
-        longest_run = max(longest_run, max(steps, default=0) / speed if speed else 0.0)
-        failures += [
-            f"{run.directory} {states[run.directory]['state']}: {states[run.directory]['message']}"
-            for run in runs
-            if states[run.directory]["state"] in ("failed", "diverged")
-        ]
-        what = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
-        per_second = "" if speed is None else f"{speed:.0f}"
-        rows.append([env_id, label, str(len(runs)), what, per_second, format_time(seconds)])
+    shown = track(groups.values(), "measuring speeds", transient=True)
+    found = [look_at(runs, root, measured) for runs in shown]
+    missing = sum(each.missing for each in found)
     count = workers or available_processors()
-    wait = max(longest_run, left / max(1, min(count, missing)))
+    left = sum(each.seconds for each in found) / max(1, min(count, missing))
+    wait = max([left, *(each.longest for each in found)])
     header = ["environment", "implementation", "runs", "state", "steps/s", "work left"]
     longest = max((run.total_timesteps for run in configs), default=0)
     lines = [
-        markdown(header, rows),
+        markdown(header, [each.row for each in found]),
         f"{len(configs)} runs of up to {longest:,} steps in {root}; about"
         f" {format_time(wait)} left with {count} workers.",
-        *(f"Not counted, since its speed is not known: {line}" for line in unknown),
+        *(f"Not counted, since its speed is not known: {each.unknown}"
+          for each in found if each.unknown),
+    ]  # fmt: skip
+    return "\n".join([*lines, *(line for each in found for line in each.failures)])
+
+
+class Group(NamedTuple):
+    """What the runs of an implementation on an environment have come to.
+
+    :param row: of the table
+    :param failures: a line for each
+    :param unknown: why there is no speed, empty if there is one
+    :param missing: runs that are not complete
+    :param seconds: that they take, one after another
+    :param longest: that the longest of them takes
+    """
+
+    row: list[str]
+    failures: list[str]
+    unknown: str
+    missing: int
+    seconds: float
+    longest: float
+
+
+def look_at(runs: Sequence[RunConfig], root: Path, measured: bool) -> Group:
+    """The state of the runs of one implementation on one environment."""
+    states = {run.directory: _state(root / run.directory) for run in runs}
+    steps = [
+        max(0, run.total_timesteps - states[run.directory]["step"])
+        for run in runs
+        if states[run.directory]["state"] != "done"
     ]
-    return "\n".join([*lines, *failures])
+    speed, unknown = _recorded_speed(runs, root), ""
+    env_id, label = runs[0].env_id, runs[0].label
+    if steps and speed is None and not measured:
+        unknown = f"{label} on {env_id}: no run of it is complete"
+    elif steps and speed is None:
+        try:
+            speed = measure(runs[0])
+        except Exception as error:  # whatever a run may raise
+            unknown = f"{label} on {env_id}: {' '.join(str(error).split())}"
+    seconds = [each / speed if speed else 0.0 for each in steps]
+    failures = [
+        f"{name} {state['state']}: {state.get('message', '')}"
+        for name, state in states.items()
+        if state["state"] in ("failed", "diverged", DAMAGED)
+    ]
+    counts = Counter(state["state"] for state in states.values())
+    what = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+    per_second = "" if speed is None else f"{speed:.0f}"
+    row = [env_id, label, str(len(runs)), what, per_second, format_time(sum(seconds))]
+    return Group(row, failures, unknown, len(steps), sum(seconds), max(seconds, default=0.0))
+
+
+def _state(path: Path) -> dict[str, Any]:
+    """Content of a run's status.json, or what is wrong with it."""
+    try:
+        return RunDirectory(path).status()
+    except ConfigError as error:
+        return {"state": DAMAGED, "step": 0, "message": str(error)}
 
 
 def measure(config: RunConfig) -> float:
@@ -114,6 +151,6 @@ def _recorded_speed(runs: Sequence[RunConfig], root: Path) -> float | None:
     speeds = []
     for config in runs:
         with suppress(ConfigError):  # a damaged one, whose run is not complete
-            times = RunDirectory(root / config.directory).provenance()
-            speeds += [times["steps_per_second"]] if times else []
+            speed = RunDirectory(root / config.directory).provenance().get("steps_per_second")
+            speeds += [speed] if speed and 0 < speed < np.inf else []
     return float(np.median(speeds)) if speeds else None

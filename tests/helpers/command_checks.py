@@ -3,6 +3,7 @@
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -14,16 +15,18 @@ from distributed.cli.dask_worker import main as dask_worker
 from benchmarks.analysis.sides import SCORES
 from benchmarks.analysis.sources.frame import parse_columns
 from benchmarks.analysis.starts import parse_starts
-from benchmarks.choice import choose, find_experiment, with_env_version
+from benchmarks.choice import choose, find_experiment
 from benchmarks.experiments import EXPERIMENTS, Experiment
+from benchmarks.request import Request
 from envs.controllers import CONTROLLERS
 from tests.helpers.command_lines import ROOT, ParsedCommand, parse
+from training.command_line import RunOptions
 from training.config import ConfigError, RunConfig, env_name
 from training.run import REFERENCE, hyperparameters_of
 from training.sb3.algorithms import ALGORITHMS
 
 OTHERS = {"rl_zoo3"}  # modules that are installed apart
-PLACEHOLDER = "my_module:"  # what a reader is to replace
+PLACEHOLDER = "my_"  # so modules and files begin that a reader is to write
 COMMAND_LINES = {  # that have a parser -> arguments with which it can be asked for its options
     "benchmarks": ["status", "quick"],
     "benchmarks.fidelity": ["my_module:Adapter"],
@@ -60,7 +63,8 @@ def refuse(words: Sequence[str], made: frozenset[str] = frozenset()) -> None:
     if tool == "pip":
         refuse_pip(rest)
     for word in rest:
-        if re.fullmatch(r"[\w.]+\.(txt|yml|toml)", word) and not (ROOT / word).exists():
+        is_file = re.fullmatch(r"(?!my_)[\w.]+\.(txt|yml|toml)", word)
+        if is_file and not (ROOT / word).exists():
             raise ValueError(f"there is no {word}")
 
 
@@ -119,6 +123,8 @@ def refuse_pip(words: Sequence[str]) -> None:
 
 def refuse_sweep(arguments: dict[str, Any], made: frozenset[str]) -> None:
     """Refuse experiments, environments, algorithms and settings that there are not."""
+    if arguments["request"].experiment.startswith(PLACEHOLDER):
+        return
     experiment, _ = chosen(arguments)
     for run in {run.label: run for run in experiment.runs()}.values():
         refuse_run(run)
@@ -127,19 +133,18 @@ def refuse_sweep(arguments: dict[str, Any], made: frozenset[str]) -> None:
 
 
 def chosen(arguments: dict[str, Any]) -> tuple[Experiment, str]:
-    """The experiment that a sweep's arguments mean, and its name."""
-    experiment, name = choose(
-        arguments["experiment"],
-        arguments["algos"],
-        arguments["envs"],
-        arguments["seeds"],
-        arguments["total_timesteps"],
-        arguments["margin"],
-        arguments["looks"] if arguments["until_decided"] else None,
-    )
-    if arguments["env_version"]:
-        experiment, name = with_env_version(experiment, name, arguments["env_version"])
-    return experiment, f"{name}_compiled" if arguments["compile"] else name
+    """The experiment that a sweep's arguments mean, and its name; without a compiler too.
+
+    What --extend adds is looked at as if it were an experiment of its own.
+    """
+    request: Request = replace(arguments["request"], compile=False, extend=False)
+    if arguments["request"].extend:
+        request = replace(request, algos=request.algos or ("td3",),
+                          envs=request.envs or ("rocket-v0",), seeds=request.seeds or 1,
+                          total_timesteps=request.total_timesteps or 1,
+                          experiment=f"{request.experiment}_extended")  # fmt: skip
+    experiment, name = choose(request)
+    return experiment, f"{name}_compiled" if arguments["request"].compile else name
 
 
 def refuse_run(config: RunConfig) -> None:
@@ -156,8 +161,8 @@ def refuse_environment(env_id: str) -> None:
 
 def refuse_training(arguments: dict[str, Any], made: frozenset[str]) -> None:
     """Refuse what ``train_sb3.py`` or ``benchmarks run`` would."""
-    (options,) = arguments.values()
-    if options.resume is None:
+    options = next(iter(arguments.values()))
+    if isinstance(options, RunOptions) and options.resume is None:  # envs.checks has a run too
         config, _ = options.configured()
         refuse_run(config)
         refuse_environment(config.env_id)
@@ -215,7 +220,10 @@ def made_by(commands: Sequence[Sequence[str]]) -> Iterator[str]:
             continue
         try:
             command: ParsedCommand = parse(words[1:])
-            yield chosen(command.arguments)[1]
+            if command.arguments["request"].experiment.startswith(PLACEHOLDER):
+                yield command.arguments["request"].name
+            else:
+                yield chosen(command.arguments)[1]
         except ValueError:
             continue
 

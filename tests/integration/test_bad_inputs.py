@@ -163,7 +163,7 @@ REFUSED: dict[str, list[tuple[list[str], str]]] = {
         (given("learning_rate=[1,2]"), NUMBER),
         (given("use_sde=1", algo="sac"), "True or False"),
         (given("policy_kwargs=3"), "given by its parts"),
-        (given("replay_buffer_class=HerReplayBuffer"), "cannot be given here"),
+        (given("replay_buffer_class=Her"), "must be a class of stable_baselines3.common.buffers"),
         (given("ent_coef=auto_x", algo="sac"), "auto_NUMBER"),
         (given("policy_kwargs.net_arch=64"), "net_arch"),
         (given("policy_kwargs.net_arch=[64.5]"), "net_arch"),

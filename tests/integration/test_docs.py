@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.experiments import EXPERIMENTS
+from benchmarks.experiments import EXPERIMENTS, read_experiment
 from envs.controllers import CONTROLLERS
 from envs.dynamics import RocketParameters
 from tests.helpers.command_checks import known_options, made_by, refuse
@@ -210,15 +210,38 @@ SHORTENED = {
     "-m benchmarks sweep mine --algos td3 td3_reference --envs my_module:MyEnv-v0"
     " --seeds 10 --total-timesteps 50000 --margin 20": "--seeds 2 --total-timesteps 300",
     "-m benchmarks report mine": "",
+    "-m benchmarks sweep search --algos td3 my_agent:MyAgent --envs Pendulum-v1"
+    " --seeds 5 --total-timesteps 2000": "--seeds 1 --total-timesteps 300",
+    "-m benchmarks report search": "",
+    "-m benchmarks evaluate my_policy:policy --env-id rocket-v0": "",
+    "-m benchmarks sweep my_experiment.toml": "--seeds 1 --total-timesteps 300",
     "-m benchmarks record pd --initial-state 1 0": "",
     "-m benchmarks record random --env-id CartPole-v1": "",
 }
+
+
+def experiment_file() -> str:
+    """The example of the page."""
+    text = (ROOT / "docs/experiments.md").read_text(encoding="utf-8")
+    return text.partition("```toml\n")[2].partition("```")[0]
+
+
+def test_the_experiment_file_of_the_page_is_one(tmp_path: Path) -> None:
+    (tmp_path / "my_experiment.toml").write_text(experiment_file())
+    made = read_experiment(tmp_path / "my_experiment.toml")
+    assert len(made.runs()) == 2 * (10 + 10 + 5)
 
 
 @pytest.mark.slow
 def test_commands_of_the_pages_work_with_the_environment_of_the_page(tmp_path: Path) -> None:
     (example,) = Page(ROOT / "docs/your_environment.md").snippets
     (tmp_path / "my_module.py").write_text(example)
+    (agent,) = (
+        text for text in Page(ROOT / "docs/your_algorithm.md").snippets if "MyAgent" in text
+    )
+    (tmp_path / "my_agent.py").write_text(agent)
+    (tmp_path / "my_policy.py").write_text("def policy(observation):\n    return [0.0]\n")
+    (tmp_path / "my_experiment.toml").write_text(experiment_file())
     (tmp_path / "train_sb3.py").symlink_to(ROOT / "train_sb3.py")
     commands = {" ".join(words[1:]) for path in PATHS for words in Page(path).commands}
     for command, more in SHORTENED.items():

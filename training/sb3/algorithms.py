@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
-import numpy as np
 
 from training.config import ConfigError, RunConfig, env_name, one_line
-from training.sb3.hyperparameters import check_values, to_arguments
+from training.sb3.hyperparameters import check_values, exploration, find_class, to_arguments
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
 PRESETS = Path(__file__).parent / "presets"
 SB3_DEFAULT = "sb3_default"
+POLICY = "policy"  # a hyperparameter where it is given: SB3's name of it, or my_module:MyPolicy
 VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 # Constructor arguments that are not hyperparameters: they are set from the configuration, or
 # concern what is printed. Exploration noise is given by its size, as `exploration_noise`.
@@ -85,7 +85,10 @@ def find_algorithm(name: str) -> Algorithm:
     from stable_baselines3.common.base_class import BaseAlgorithm
 
     if not (isinstance(found, type) and issubclass(found, BaseAlgorithm)):
-        raise ConfigError(f"{name!r} is not an algorithm: it must be a subclass of SB3's")
+        raise ConfigError(
+            f"{name!r} is not an algorithm: it must be a subclass of SB3's, or have predict and"
+            " learn(env, total_timesteps, seed, on_step)"
+        )
     # With a constructor of its own it may take other actions than what it descends from.
     owner = next(base for base in found.__mro__ if "__init__" in vars(base))
     known = next(iter(_known_names(owner.__mro__[:1])), None)
@@ -147,6 +150,8 @@ def resolve_hyperparameters(config: RunConfig) -> dict[str, Any]:
     }
     if "action_noise" in signature:
         defaults["exploration_noise"] = 0.0
+    if POLICY in config.hyperparams:  # else the one that suits the observations
+        defaults[POLICY] = None
     unknown = [name for name in config.hyperparams if name not in defaults]
     if unknown:
         raise ConfigError(
@@ -225,16 +230,15 @@ def build_model(
     :raises ConfigError: if SB3 refuses
     """
     arguments = to_arguments(hyperparameters)
-    noise = arguments.pop("exploration_noise", 0.0)
-    if noise > 0:
-        from stable_baselines3.common.noise import NormalActionNoise
-
-        # SB3 adds the noise to actions scaled to [-1, 1], so it is in units of the half-width.
-        size = env.action_space.shape or ()
-        arguments["action_noise"] = NormalActionNoise(np.zeros(size), np.full(size, noise))
+    policy = arguments.pop(POLICY, None) or policy_name(config.algo, env)
+    if ":" in policy:
+        policy = find_class(policy, POLICY, "SB3 (as MlpPolicy)")
+    noise = exploration(arguments.pop("exploration_noise", 0.0), env.action_space.shape or ())
+    if noise is not None:
+        arguments["action_noise"] = noise
     try:
         return find_algorithm(config.algo).load()(
-            policy_name(config.algo, env), env, seed=config.seed, device=config.device, **arguments
+            policy, env, seed=config.seed, device=config.device, **arguments
         )
     except Exception as error:  # a user's algorithm may raise anything
         message = one_line(error)

@@ -1,13 +1,24 @@
 """Hyperparameters: checked, and turned into SB3's arguments."""
 
+import importlib
 import math
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from training.config import ConfigError
 
 LINEAR = "linear:"  # prefix of a value that falls linearly to 0 over the run
+CORRELATED = "ou:"  # prefix of exploration noise that is correlated in time
+BUFFER, HER = "replay_buffer_class", "HerReplayBuffer"
+BUFFERS = ("stable_baselines3.common.buffers", "stable_baselines3.her.her_replay_buffer")
+POLICY_CLASSES = {  # by name in policy_kwargs -> where SB3 and torch have them
+    "activation_fn": "torch.nn",
+    "optimizer_class": "torch.optim",
+    "features_extractor_class": "stable_baselines3.common.torch_layers",
+}
 SCHEDULES = ("learning_rate", "clip_range", "clip_range_vf", "delta_std")
 
 
@@ -84,12 +95,17 @@ def _judge(name: str, value: Any, default: Any) -> tuple[bool, str]:
         return _are_sizes(sizes), f"given with {COUNT} for each layer of net_arch"
     if name.endswith("_kwargs"):
         return isinstance(value, dict), f"given by its parts, as in {name}.name=value"
+    if name in (BUFFER, "policy"):
+        return isinstance(value, str), "the name of a class"
     if name.endswith("_class"):
         return False, f"left at its default; {name} cannot be given here"
     if name not in RANGES:  # an algorithm of the user's own: its default's type must do
         fits = default is None or isinstance(value, type(default)) or type(value) is int
         return fits, f"of type {type(default).__name__}"
     accepted = {str(RANGES[name]): value in RANGES[name]}
+    if name == "exploration_noise":
+        text = f"{CORRELATED}NUMBER, of an Ornstein-Uhlenbeck process"
+        accepted[text] = _number_after(CORRELATED, value) in NOT_NEGATIVE
     if default is None:
         accepted["None"] = value is None
     if name in SCHEDULES:
@@ -130,7 +146,7 @@ def _is_frequency(value: Any) -> bool:
 def to_arguments(values: dict[str, Any]) -> dict[str, Any]:
     """The hyperparameters as SB3's constructors take them: schedules, tuples and classes.
 
-    :raises ConfigError: if an activation function is not one of torch's
+    :raises ConfigError: if there is no class of a name
     """
     arguments = deepcopy(values)  # SB3 writes into policy_kwargs
     for name in SCHEDULES:
@@ -139,13 +155,26 @@ def to_arguments(values: dict[str, Any]) -> dict[str, Any]:
             arguments[name] = linear_schedule(start)
     if isinstance(arguments.get("train_freq"), list):
         arguments["train_freq"] = tuple(arguments["train_freq"])
+    if isinstance(buffer := arguments.get(BUFFER), str):
+        arguments[BUFFER] = find_class(HER if buffer == "her" else buffer, BUFFER, *BUFFERS)
     policy = arguments.get("policy_kwargs") or {}
-    if "activation_fn" in policy:
-        arguments["policy_kwargs"] = {
-            **policy,
-            "activation_fn": _activation(policy["activation_fn"]),
-        }
+    for name in POLICY_CLASSES.keys() & policy.keys():
+        policy[name] = find_class(policy[name], name, POLICY_CLASSES[name])
     return arguments
+
+
+def exploration(value: Any, size: tuple[int, ...]) -> Any:
+    """SB3's noise on actions, which it scales to [-1, 1]; None where there is none.
+
+    :param value: standard deviation in half-widths of the action range, or ``ou:`` and that
+    :param size: shape of an action
+    """
+    from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise
+
+    correlated = _number_after(CORRELATED, value)
+    kind: Any = NormalActionNoise if correlated is None else OrnsteinUhlenbeckActionNoise
+    sigma = value if correlated is None else correlated
+    return kind(np.zeros(size), np.full(size, sigma)) if sigma > 0 else None
 
 
 def linear_schedule(start: float) -> Callable[[float], float]:
@@ -160,11 +189,21 @@ def linear_schedule(start: float) -> Callable[[float], float]:
     return LinearSchedule(start, 0.0, 1.0)
 
 
-def _activation(name: Any) -> Any:
-    from torch.nn.modules import activation
+def find_class(name: Any, what: str, *modules: str) -> Any:
+    """A class by its name in SB3 or torch, or of the user's own.
 
-    if name not in activation.__all__:
-        raise ConfigError(
-            f"activation_fn must be an activation of torch.nn such as ReLU, got {name!r}"
-        )
-    return getattr(activation, name)
+    :param what: it is to be, for the error
+    :param modules: where short names are looked up
+    :raises ConfigError: if there is none
+    """
+    module, _, short = str(name).rpartition(":")
+    for each in [module] if module else modules:
+        try:
+            found = getattr(importlib.import_module(each), short)
+        except (ImportError, AttributeError, ValueError):
+            continue
+        if isinstance(found, type):
+            return found
+    raise ConfigError(
+        f"{what} must be a class of {' or '.join(modules)}, or my_module:MyClass, got {name!r}"
+    )

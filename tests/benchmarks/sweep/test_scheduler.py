@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,13 +17,18 @@ import numpy as np
 import pytest
 
 from benchmarks.analysis.load import load_results
+from benchmarks.declaration import declare, refuse_mismatch, told
 from benchmarks.experiments import EXPERIMENTS, Experiment
+from benchmarks.fidelity.variants import VARIANTS
 from benchmarks.sweep.cluster import connect
-from benchmarks.sweep.scheduler import MAX_RESTARTS, declare, exclusive, refuse_mismatch, sweep
+from benchmarks.sweep.scheduler import MAX_RESTARTS, exclusive, sweep
 from benchmarks.sweep.worker import SESSION, SessionOver, obstacle, software
+from td3_reference.td3 import TD3
 from tests.helpers.made_up_runs import made_up_run
 from training.checkpoint import load_checkpoint
-from training.config import ConfigError, RunConfig, env_name
+from training.config import REFERENCE, ConfigError, RunConfig, env_name
+from training.reference import agent_class
+from training.run import hyperparameters_of
 from training.run_directory import RunDirectory
 
 # Small networks and short runs, past the warm-up.
@@ -110,6 +116,21 @@ def test_a_run_that_kills_its_worker_is_given_up_after_the_stated_number_of_rest
     assert f"restart {MAX_RESTARTS} of at most {MAX_RESTARTS}" in capsys.readouterr().out
 
 
+def test_an_experiment_that_has_grown_is_the_one_that_was_declared_so_at_once(
+    tmp_path: Path,
+) -> None:
+    full = experiment()
+    small = replace(full, implementations={"td3_reference": IMPLEMENTATIONS["td3_reference"]})
+    assert sweep(replace(small, seeds=(0,)), tmp_path / "grown", workers=2) == []
+    assert sweep(full, tmp_path / "grown", workers=2, extend=True) == []
+    assert sweep(full, tmp_path / "at_once", workers=2) == []
+    assert contents(tmp_path / "grown", full) == contents(tmp_path / "at_once", full)
+    history = json.loads((tmp_path / "grown/experiment.json").read_text())["declarations"]
+    assert [each["runs_before"] for each in history] == [[], ["td3_reference/Pendulum-v1_0"]]
+    line = told(load_results(tmp_path / "grown").experiment, 4)
+    assert "(new: implementation td3; seeds 1 -> 2): 1 run and no verdict before it, 3 runs" in line
+
+
 def test_only_missing_runs_are_carried_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -134,8 +155,11 @@ def test_another_experiment_in_the_same_folder_is_refused_with_the_difference_sh
     before = contents(tmp_path, made)
     for changed, difference in [
         (replace(made, seeds=(1, 2)), r"seeds is \[0\] there and \[1, 2\] here"),
-        (experiment(seeds=1, steps=500), "400} there"),
-        (replace(made, margins={"Pendulum-v1": 50.0}), "10.0} there and {'Pendulum-v1': 50.0}"),
+        (experiment(seeds=1, steps=500), "steps on Pendulum-v1 is 400 there"),
+        (
+            replace(made, margins={"Pendulum-v1": 50.0}),
+            "margin of Pendulum-v1 is 10.0 there and 50.0 here",
+        ),
     ]:
         with pytest.raises(ConfigError, match=difference):
             sweep(changed, tmp_path, workers=1)
@@ -279,10 +303,24 @@ def test_the_named_experiments_are_what_they_are_called() -> None:
     assert standard.total_timesteps["Pendulum-v1"] == 50_000
     for name, made in EXPERIMENTS.items():
         assert made.against in made.implementations, name
-        assert {run.eval_freq for run in made.runs()} == {5_000 if name == "paper" else 1_000}
+        assert {run.eval_freq for run in made.runs()} == {
+            5_000 if name in ("article", "halfcheetah_early", "paper") else 1_000
+        }
     assert {run.hyperparams["gamma"] for run in EXPERIMENTS["gamma"].runs()} == {
         0.99, 0.995, 0.999
     }  # fmt: skip
+
+
+def test_the_implementations_of_the_catalogue_exist() -> None:
+    for name, made in EXPERIMENTS.items():
+        for run in {run.label: run for run in made.runs()}.values():
+            assert hyperparameters_of(run), name
+            if run.algo.startswith(f"{REFERENCE}:"):
+                assert issubclass(agent_class(run.algo), TD3)
+    variants = EXPERIMENTS["wild_differences"].implementations
+    assert {*variants} - {REFERENCE} == {*VARIANTS}
+    counts = Counter(run.label for run in EXPERIMENTS["halfcheetah_early"].runs())
+    assert counts == {"td3_reference_paper": 8, "td3_reference": 3, "td3": 3}
 
 
 # What follows runs the sweep as a command and treats it badly.

@@ -1,22 +1,27 @@
 """SB3's algorithms by name, presets and hyperparameters."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from gymnasium import spaces
 from sb3_contrib import MaskablePPO, RecurrentPPO
-from stable_baselines3 import DDPG, DQN, SAC, TD3
-from stable_baselines3.common.noise import NormalActionNoise
+from stable_baselines3 import DDPG, DQN, SAC, TD3, HerReplayBuffer
+from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.torch_layers import FlattenExtractor
 from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 from torch import nn
 
 from training.config import ConfigError, RunConfig
 from training.environments import make_env
 from training.reference import resolve_hyperparameters as resolve_reference
+from training.run import run
+from training.run_directory import RunDirectory
 from training.sb3.algorithms import (
     ALGORITHMS,
     build_model,
@@ -296,3 +301,54 @@ def test_a_linear_schedule_falls_to_zero_and_is_saved_without_code_of_ours() -> 
 def test_updates_once_an_episode_need_a_single_environment() -> None:
     with pytest.raises(ConfigError, match="n_envs 1"):
         resolve_hyperparameters(config(n_envs=2, hyperparams={"train_freq": [1, "episode"]}))
+
+
+def test_hindsight_replay_trains_on_a_goal_environment(tmp_path: Path) -> None:
+    small = {"learning_starts": 40, "batch_size": 8, "policy_kwargs": {"net_arch": [8]}}
+    made = config(
+        env_id="tests.helpers.gate_envs:Goal-v0",
+        hyperparams={"replay_buffer_class": "her", "replay_buffer_kwargs": {"n_sampled_goal": 2},
+                     "policy": "MultiInputPolicy", **small},
+        eval_freq=50,
+        n_eval_episodes=2,
+    )  # fmt: skip
+    path = run(made, tmp_path)
+    assert RunDirectory(path).is_done()
+    env = make_env(made)
+    model = build_model(made, resolve_hyperparameters(made), env)
+    assert isinstance(model, OffPolicyAlgorithm)
+    assert isinstance(model.replay_buffer, HerReplayBuffer)
+    assert model.replay_buffer.n_sampled_goal == 2
+
+
+def test_classes_are_given_by_name() -> None:
+    chosen = config(
+        hyperparams={
+            "policy": "stable_baselines3.td3:MlpPolicy",
+            "exploration_noise": "ou:0.3",
+            "policy_kwargs": {"optimizer_class": "SGD", "activation_fn": "Tanh",
+                              "features_extractor_class": "FlattenExtractor"},
+        }
+    )  # fmt: skip
+    model = build_model(chosen, resolve_hyperparameters(chosen), make_env(chosen))
+    assert isinstance(model, TD3)
+    assert isinstance(model.actor.optimizer, torch.optim.SGD)
+    assert isinstance(model.actor.features_extractor, FlattenExtractor)
+    assert isinstance(model.action_noise, OrnsteinUhlenbeckActionNoise)
+    assert "policy" not in resolve_hyperparameters(config())
+
+
+@pytest.mark.parametrize(
+    ("hyperparams", "message"),
+    [
+        ({"policy_kwargs": {"optimizer_class": "Adamm"}}, "must be a class of torch.optim"),
+        ({"policy": "my_module:Nope"}, "policy must be a class of SB3"),
+        ({"policy": "NopePolicy"}, "NopePolicy unknown"),
+        ({"exploration_noise": "ou:-1"}, "exploration_noise of td3 must be"),
+        ({"replay_buffer_class": "her"}, "cannot be built"),  # the rocket has no goals
+    ],
+)
+def test_classes_that_there_are_not_are_refused(hyperparams: dict[str, Any], message: str) -> None:
+    chosen = config(hyperparams=hyperparams)
+    with pytest.raises(ConfigError, match=message):
+        build_model(chosen, resolve_hyperparameters(chosen), make_env(chosen))

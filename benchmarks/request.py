@@ -1,0 +1,77 @@
+"""What a sweep's command line may ask for."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+
+from benchmarks.experiments import SUFFIX
+
+CUSTOM = "custom"  # what an experiment of the command line is called by default
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """The experiment that a sweep's command line asks for."""
+
+    experiment: tyro.conf.Positional[str] = CUSTOM
+    """a name of the catalogue (docs/experiments.md), or a file my_experiment.toml; with --algos,
+    what to call one of your own; with --extend, the name of its folder"""
+    algos: tuple[str, ...] = ()
+    """algorithms to compare, such as td3 td3_reference sac my_module:Algo, each also with a label
+    as in slow=td3; the first is what the others are compared with, unless td3_reference is among
+    them"""
+    envs: tuple[str, ...] = ()
+    """environments, such as rocket-v0 my_module:My-v0"""
+    seeds: int | None = None
+    """how many, from 0 on; of a named experiment: its first ones, or more than it has"""
+    total_timesteps: int | None = None
+    """environment steps of each run, also of a named experiment"""
+    margin: float | None = None
+    """difference of mean returns that is too small to matter, declared before the runs; default: 10
+    on Pendulum-v1, 20 on the rockets, else none, and then nothing can be called equivalent"""
+    against: str | None = None
+    """label that the others are compared with, instead of the default of --algos"""
+    baselines: tuple[str, ...] = ()
+    """controllers that the report shows beside the runs: random zero brake pd pid lqr bang-bang"""
+    hyperparams: dict[str, Any] = field(default_factory=dict)
+    """hyperparameters of all algorithms, such as gamma=0.995"""
+    preset: str | None = None
+    """set of hyperparameters of all algorithms: released or sb3_default"""
+    env_kwargs: dict[str, Any] = field(default_factory=dict)
+    """arguments of the environments, such as dt=0.02"""
+    eval_freq: int | None = None
+    """environment steps between evaluations; default: 1,000"""
+    n_envs: int | None = None
+    """environments that each run steps side by side; default: 1"""
+    normalize: bool = False
+    """normalise observations and rewards"""
+    settings: tuple[str, ...] = ()
+    """settings of one label, as LABEL:NAME=VALUE, NAME being anything that a run has: slow:preset=
+    sb3_default slow:hyperparams.learning_rate=1e-4 slow:n_envs=4"""
+    until_decided: bool = False
+    """run seeds in stages, and no more of a comparison that is decided; standard does so anyway"""
+    looks: tuple[int, ...] = ()
+    """with --until-decided, the numbers of seeds after which verdicts are looked at; default: 5 10
+    20 40, and a named experiment's own"""
+    extend: bool = False
+    """let an experiment that has begun grow by what else is given: more --seeds, --algos, --envs; a
+    changed --margin is a re-judgement"""
+    root: Path = Path("runs")
+    """the runs go to <root>/<experiment>/, shortened ones of a named experiment to
+    <root>/<experiment>_<seeds>x<steps>/, compiled ones to <root>/<experiment>_compiled/"""
+    compile: bool = False
+    """compile the reference TD3: faster, equal up to rounding; needs a C++ compiler"""
+    max_episode_steps: int | None = None
+    """time limit of every run's episodes; default: each environment's own"""
+    eval_envs: int | None = None
+    """evaluation episodes played side by side, 1 or more; default: all of them"""
+    env_version: Literal["v4", "v5"] | None = None
+    """of MuJoCo's environments, in a folder <root>/<experiment>_<version>/; default: v4"""
+
+    @property
+    def name(self) -> str:
+        """What the experiment is called: a file's name, without folder and suffix."""
+        name = self.experiment
+        return Path(name).stem if name.endswith(SUFFIX) else name
