@@ -17,7 +17,7 @@ from training.config import ConfigError, DivergedError, RunConfig
 from training.run_directory import Progress, RunBusyError, RunDirectory
 from training.sb3.hyperparameters import parse_overrides
 from training.signals import stop_on_signals
-from training.surroundings import settle
+from training.surroundings import announce, settle
 
 __all__ = ["RunConfig", "main", "train"]
 
@@ -106,6 +106,7 @@ def main() -> None:
     settle()
     sys.path.append("")  # the working folder, for the user's own environments and algorithms
     arguments = tyro.cli(Arguments)
+    announce()
     logging.basicConfig(format="%(message)s")
     logging.getLogger("training").setLevel(logging.INFO)
     with stop_on_signals() as stop:

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
 from torch.nn import functional as F
 
 from td3_reference.adam import Adam
