@@ -156,8 +156,7 @@ def draw_parts(times: Times, bound: float, file: Path) -> None:
     """Stacked bars of the parts, beside the bound."""
     figure, axes = plt.subplots(figsize=(6.0, 4.0), layout="constrained")
     bottom = np.zeros(len(times))
-    palette = [*COLOURS, *plt.get_cmap("tab20").colors]  # type: ignore[attr-defined]
-    for part, colour in zip(PARTS, palette, strict=False):
+    for part, colour in zip(PARTS, (*COLOURS, "#999999"), strict=True):
         heights = np.array([max(values[part], 0.0) for values in times.values()])
         axes.bar(list(times), heights, bottom=bottom, label=part, color=colour)
         bottom += heights
