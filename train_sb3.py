@@ -15,7 +15,7 @@ from training.command_line import OVERRIDES, RunOptions, refusals_told, run_comm
 from training.config import ConfigError, RunConfig, uses_reference
 from training.open_run import Progress
 from training.run import run
-from training.surroundings import settle
+from training.surroundings import announce, settle
 
 __all__ = ["RunConfig", "main", "train"]
 
@@ -67,6 +67,7 @@ def main() -> None:
     """The command line."""
     settle()
     arguments = tyro.cli(Arguments, registry=OVERRIDES)
+    announce()
     if arguments.list_algos:
         from training.sb3.algorithms import list_algorithms
 

@@ -3,6 +3,7 @@
 import shlex
 import sys
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,7 +14,7 @@ from benchmarks.experiments import Experiment
 from benchmarks.request import Request
 from training.command_line import OVERRIDES, RunOptions, run_command
 from training.config import ConfigError, RunConfig
-from training.surroundings import settle
+from training.surroundings import announce, settle
 
 ExperimentName = Annotated[str, tyro.conf.Positional]
 
@@ -198,18 +199,24 @@ def fidelity(
 
 def speed(
     what: Annotated[Literal["td3", "envs", "training", "sweep"], tyro.conf.Positional],
+    output: Path = Path("reports"),
 ) -> None:
     """Measure speeds side by side, in alternation, and print their medians and ratios.
 
     Args:
-        what: td3, updates and whole loops of SB3 and the reference, eager and compiled; or envs,
+        what: td3, updates, whole loops and where their time goes, of SB3 and the reference, eager
+            and compiled; or envs,
             steps and frames of the rocket, single and in a batch, beside Pendulum; or training,
             whole runs of train() beside SB3's plain learn(); or sweep, whole commands of many
             runs side by side and one after the other
+        output: the picture of td3 goes to <output>/speed_td3.png
     """
     if what == "td3":
-        from benchmarks.speed.td3 import speed_table
-    elif what == "envs":
+        from benchmarks.speed.td3 import speed_table as td3_table
+
+        print(td3_table(output / "speed_td3.png"))
+        return
+    if what == "envs":
         from benchmarks.speed.envs import speed_table
     elif what == "training":
         from benchmarks.speed.training import speed_table
@@ -326,6 +333,17 @@ def write_page(page: str, file: Path) -> None:
     print(f"{page}\nThis page: {file}")
 
 
+def announced(command: Callable[..., None]) -> Callable[..., None]:
+    """The command, which says at once that it has begun."""
+
+    @wraps(command)
+    def run(*args: object, **options: object) -> None:
+        announce()
+        command(*args, **options)
+
+    return run
+
+
 def main() -> None:
     """The command line."""
     settle()
@@ -343,6 +361,7 @@ def main() -> None:
             "scores": scores,
             "optimum": optimum,
         }
+        commands = {name: announced(command) for name, command in commands.items()}
         with OVERRIDES:
             tyro.extras.subcommand_cli_from_dict(commands, prog="python -m benchmarks")
     except ConfigError as error:

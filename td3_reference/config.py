@@ -17,12 +17,12 @@ class TD3Config:
     :param hidden_sizes: widths of the hidden layers of actor and critics
     :param gamma: discount
     :param tau: fraction by which a target network moves at each of its updates
-    :param policy_noise: standard deviation of the target policy's noise, in half-widths of the
-        action range
+    :param policy_noise: standard deviation of the target policy's noise, in action scales: halves
+        of the action range, per dimension
     :param noise_clip: largest size of that noise, in the same unit
     :param policy_freq: critic updates for each update of the policy and the targets
     :param learning_rate: of Adam, for actor and critics
-    :param scale_noise: whether noises are in half-widths; if not, they are in environment units
+    :param scale_noise: whether noises are in action scales; if not, they are in environment units
     :raises ValueError: if the bounds are not finite, or low is not below high
     """
 
@@ -58,8 +58,8 @@ class LoopConfig:
     :param learning_starts: first steps, taken with random actions
     :param batch_size: transitions in an update
     :param buffer_size: transitions remembered
-    :param exploration_noise: standard deviation of the noise on actions, in half-widths of the
-        action range if ``TD3Config.scale_noise``
+    :param exploration_noise: standard deviation of the noise on actions, in action scales if
+        ``TD3Config.scale_noise``
     :param update_after_episode: at the end of each episode as many updates as it had steps,
         instead of one update after each step that follows the random ones
     """

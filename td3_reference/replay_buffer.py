@@ -1,9 +1,9 @@
 """Replay memory."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, SupportsFloat
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float32]
 
@@ -32,11 +32,16 @@ class ReplayBuffer:
         widths = (observation_dim, action_dim, observation_dim, 1, 1)
         self._storage = Batch(*(np.zeros((capacity, width), np.float32) for width in widths))
 
-    def add(self, *transition: Any) -> None:
-        """Store one transition, over the oldest one once the memory is full.
-
-        :param transition: observation, action, next observation, reward, not terminated
-        """
+    def add(
+        self,
+        observation: ArrayLike,
+        action: ArrayLike,
+        next_observation: ArrayLike,
+        reward: SupportsFloat,
+        not_terminated: bool,
+    ) -> None:
+        """Store one transition, over the oldest one once the memory is full."""
+        transition = (observation, action, next_observation, reward, not_terminated)
         for array, value in zip(self._storage, transition, strict=True):
             array[self.position] = value
         self.position = (self.position + 1) % self.capacity

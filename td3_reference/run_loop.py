@@ -36,8 +36,8 @@ class RunLoop:
         self.rng = rng
         self._low: Array = np.asarray(agent.config.action_low, np.float32)
         self._high: Array = np.asarray(agent.config.action_high, np.float32)
-        half_width = (self._high - self._low) / 2 if agent.config.scale_noise else np.float32(1)
-        self._noise_scale = config.exploration_noise * half_width
+        action_scale = (self._high - self._low) / 2 if agent.config.scale_noise else np.float32(1)
+        self._noise_scale = config.exploration_noise * action_scale
         dimensions = (agent.config.observation_dim, agent.config.action_dim)
         self.buffer = ReplayBuffer(min(config.buffer_size, total_timesteps), *dimensions)
         observation, _ = env.reset(seed=seed)
@@ -51,8 +51,7 @@ class RunLoop:
                 if self.timestep > self.config.learning_starts:
                     self._update()
             elif self.episode_steps == 0:  # the episode is over
-                # Counted from 0 anew, the even updates move the policy.
-                self.agent.updates = self.agent.config.policy_freq - 1
+                self.agent.restart_policy_delay()
                 for _ in range(episode_steps):
                     self._update()
             yield self.timestep

@@ -5,16 +5,16 @@ ICML 2018.
 """
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from td3_reference.adam import Adam, polyak_step
 from td3_reference.config import TD3Config
-from td3_reference.networks import as_one_vector, as_vector, compiled, initial_weights, mlp
+from td3_reference.networks import Mlp, as_one_vector, as_vector, compiled, initial_weights
 from td3_reference.replay_buffer import Array, Batch
 
 
@@ -23,19 +23,23 @@ class Actor(nn.Module):
 
     low: Tensor
     high: Tensor
-    half_width: Tensor
+    action_scale: Tensor
 
     def __init__(self, config: TD3Config) -> None:
         super().__init__()
-        self.net = mlp(config.observation_dim, config.hidden_sizes, config.action_dim)
+        self.net = Mlp(config.observation_dim, config.hidden_sizes, config.action_dim)
         low, high = torch.as_tensor(np.array([config.action_low, config.action_high]))
-        bounds = {"low": low, "high": high, "half_width": (high - low) / 2}
+        bounds = {"low": low, "high": high, "action_scale": (high - low) / 2}
         for name, bound in bounds.items():
             self.register_buffer(name, bound.float())
 
     def forward(self, observations: Tensor) -> Tensor:
         """Actions (n, action_dim) for observations (n, observation_dim)."""
-        return self.low + self.half_width + self.half_width * torch.tanh(self.net(observations))
+        return self.scaled(torch.tanh(self.net(observations)))
+
+    def scaled(self, unit_actions: Tensor) -> Tensor:
+        """Actions in environment units for actions in [-1, 1]."""
+        return self.low + self.action_scale + self.action_scale * unit_actions
 
 
 class Critic(nn.Module):
@@ -44,13 +48,17 @@ class Critic(nn.Module):
     def __init__(self, config: TD3Config) -> None:
         super().__init__()
         inputs = config.observation_dim + config.action_dim
-        self.q1_net = mlp(inputs, config.hidden_sizes, 1)
-        self.q2_net = mlp(inputs, config.hidden_sizes, 1)
+        self.q1_net = Mlp(inputs, config.hidden_sizes, 1)
+        self.q2_net = Mlp(inputs, config.hidden_sizes, 1)
 
     def forward(self, observations: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
         """Both values, each (n, 1)."""
-        inputs = torch.cat([observations, actions], dim=1)
+        inputs = self.inputs(observations, actions)
         return self.q1_net(inputs), self.q2_net(inputs)
+
+    def inputs(self, observations: Tensor, actions: Tensor) -> Tensor:
+        """What both networks are given, (n, observation_dim + action_dim)."""
+        return torch.cat([observations, actions], dim=1)
 
 
 class TD3:
@@ -64,11 +72,21 @@ class TD3:
     def __init__(
         self, config: TD3Config, rng: np.random.Generator | None = None, compile: bool = False
     ) -> None:
-        self.config, self.compile = config, compile
-        if compile:
-            self._critic_gradients = compiled(self._critic_gradients)  # type: ignore[method-assign]
-            self._actor_gradients = compiled(self._actor_gradients)  # type: ignore[method-assign]
+        self.config = config
         self.actor, self.critic = Actor(config), Critic(config)
+        self.actor_target = copy.deepcopy(self.actor).requires_grad_(False)
+        self.critic_target = copy.deepcopy(self.critic).requires_grad_(False)
+        names = ("actor", "critic", "actor_target", "critic_target")
+        self.weights = {name: as_one_vector(getattr(self, name)) for name in names}
+        self.optimizers = {
+            name: Adam(self.weights[name], config.learning_rate, compile) for name in names[:2]
+        }
+        as_is: Callable[[Any], Any] = lambda function: function  # noqa: E731
+        wrapped = compiled if compile else as_is
+        self._critic_gradient = wrapped(self._critic_gradients)
+        self._actor_gradient = wrapped(self._actor_gradients)
+        self._polyak_step = wrapped(polyak_step)
+        self.updates = 0
         self.load_weights(initial_weights((self.actor, self.critic), rng))
 
     def load_weights(self, arrays: Iterable[Array]) -> None:
@@ -83,14 +101,9 @@ class TD3:
             if parameter.shape != array.shape:
                 raise ValueError(f"a weight has shape {array.shape}, not {parameter.shape}")
             parameter.detach().copy_(torch.from_numpy(array))
-        self.actor_target = copy.deepcopy(self.actor).requires_grad_(False)
-        self.critic_target = copy.deepcopy(self.critic).requires_grad_(False)
-        names = ("actor", "critic", "actor_target", "critic_target")
-        self.weights = {name: as_one_vector(getattr(self, name)) for name in names}
-        rate, fused = self.config.learning_rate, self.compile or None
-        self.optimizers = {
-            name: torch.optim.Adam([self.weights[name]], rate, fused=fused) for name in names[:2]
-        }
+        for name, optimizer in self.optimizers.items():
+            self.weights[f"{name}_target"].copy_(self.weights[name])
+            optimizer.reset()
         self.updates = 0
 
     def update(self, batch: Batch, noise: Array) -> None:
@@ -101,20 +114,20 @@ class TD3:
         """
         tensors = tuple(map(torch.from_numpy, (*batch, noise)))
         self.updates += 1
-        self._descend("critic", self._critic_gradients(tensors))
+        self.optimizers["critic"].step(self._critic_gradient(tensors))
 
         # Delayed policy update: climb the first critic, then let the targets follow.
         if self.updates % self.config.policy_freq == 0:
-            self._descend("actor", self._actor_gradients(tensors[0]))
-            self._move_target("actor")
-            self._move_target("critic")
+            self.optimizers["actor"].step(self._actor_gradient(tensors[0]))
+            self.polyak_update("actor")
+            self.polyak_update("critic")
 
     def _critic_gradients(self, tensors: tuple[Tensor, ...]) -> Tensor:
         observations, actions, next_observations, rewards, not_terminated, noise = tensors
         config, target_actor = self.config, self.actor_target
         with torch.no_grad():
             # Target policy smoothing: clipped noise on the target policy's actions.
-            unit = target_actor.half_width if config.scale_noise else 1.0
+            unit = target_actor.action_scale if config.scale_noise else 1.0
             noise = (noise * config.policy_noise).clamp(-config.noise_clip, config.noise_clip)
             next_actions = target_actor(next_observations) + noise * unit
             next_actions = next_actions.clamp(target_actor.low, target_actor.high)
@@ -123,30 +136,38 @@ class TD3:
             target_q = torch.min(*self.critic_target(next_observations, next_actions))
             target = rewards + config.gamma * not_terminated * target_q
 
-        # Both critics regress on the one target.
-        q1, q2 = self.critic(observations, actions)
-        loss = F.mse_loss(q1, target) + F.mse_loss(q2, target)
-        return as_vector(torch.autograd.grad(loss, list(self.critic.parameters())))
+            # Both critics regress on the one target: the gradients of the mean squared errors.
+            inputs = self.critic.inputs(observations, actions)
+            gradients: list[Tensor] = []
+            for net in (self.critic.q1_net, self.critic.q2_net):
+                *activations, q = net.activations(inputs)
+                gradients += net.backward(activations, 2 / len(q) * (q - target))
+            return as_vector(gradients)
 
     def _actor_gradients(self, observations: Tensor) -> Tensor:
-        # The policy climbs the first critic alone.
-        inputs = torch.cat([observations, self.actor(observations)], dim=1)
-        loss = -self.critic.q1_net(inputs).mean()
-        return as_vector(torch.autograd.grad(loss, list(self.actor.parameters())))
+        with torch.no_grad():
+            *given, outputs = self.actor.net.activations(observations)
+            unit_actions = torch.tanh(outputs)
+            inputs = self.critic.inputs(observations, self.actor.scaled(unit_actions))
 
-    def _descend(self, name: str, gradient: Tensor) -> None:
-        self.weights[name].grad = gradient
-        self.optimizers[name].step()
+            # The policy climbs the first critic alone: the gradient of minus its mean value.
+            *activations, q = self.critic.q1_net.activations(inputs)
+            climb = torch.full_like(q, -1 / len(q))
+            (gradient,) = self.critic.q1_net.backward(activations, climb, to_inputs=True)
+            by_action = gradient[:, -self.config.action_dim :] * self.actor.action_scale
+            by_output = torch.ops.aten.tanh_backward(by_action, unit_actions)
+            return as_vector(self.actor.net.backward(given, by_output))
 
-    def _move_target(self, name: str) -> None:
-        """Move a network's target to tau * weights + (1 - tau) * target, rounded so.
+    def restart_policy_delay(self) -> None:
+        """Let the next update, and every policy_freq-th after it, move the policy.
 
-        A linear interpolation or a fused optimiser would differ in the last bit. That is enough
-        to wake a sleeping hidden unit at another update, which Adam then turns into differences
-        of 1e-2 within 200 updates; in this order the published numbers are met bit by bit.
+        So does the paper's code, which counts updates from 0 anew after each episode.
         """
-        step = self.config.tau * self.weights[name]
-        self.weights[f"{name}_target"].mul_(1 - self.config.tau).add_(step)
+        self.updates = self.config.policy_freq - 1
+
+    def polyak_update(self, name: str) -> None:
+        """Let a network's target follow it."""
+        self._polyak_step(self.weights[name], self.weights[f"{name}_target"], self.config.tau)
 
     def actions(self, observations: Array) -> Array:
         """Noise-free actions (n, action_dim) for observations (n, observation_dim)."""
@@ -185,8 +206,8 @@ class TD3:
         state = {"updates": torch.tensor(self.updates)}
         state |= {name: vector.clone() for name, vector in self.weights.items()}
         for name, optimizer in self.optimizers.items():
-            moments = optimizer.state[self.weights[name]]
-            state |= {f"{name}_optimizer.{key}": moments[key].clone() for key in moments}
+            moments = optimizer.get_state()
+            state |= {f"{name}_optimizer.{key}": moments[key] for key in moments}
         return state
 
     def set_state(self, state: dict[str, Tensor]) -> None:
@@ -196,6 +217,6 @@ class TD3:
             vector.copy_(state[name])
         for name, optimizer in self.optimizers.items():
             start = f"{name}_optimizer."
-            moments = {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
-            states = {0: moments} if moments else {}
-            optimizer.load_state_dict({**optimizer.state_dict(), "state": states})
+            optimizer.set_state(
+                {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
+            )

@@ -30,6 +30,12 @@ def settle() -> None:
         os.environ.setdefault("MPLCONFIGDIR", _temporary_folder())
 
 
+def announce() -> None:
+    """Say on a terminal that a command has begun: its libraries take seconds to load."""
+    if sys.stderr.isatty():
+        print("loading ...", file=sys.stderr, flush=True)
+
+
 def _has_home() -> bool:
     try:
         home = Path.home()

@@ -6,16 +6,16 @@ reference's source. All show that the fidelity checks would notice, and name the
 """
 
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from td3_reference import run_loop, td3
+from td3_reference.config import TD3Config
 from td3_reference.networks import as_vector
 from td3_reference.replay_buffer import Array, Batch
 from td3_reference.td3 import TD3
@@ -37,8 +37,8 @@ class TargetsAtEveryUpdate(TD3):
         """As the reference; then the targets, where they have not moved yet."""
         super().update(batch, noise)
         if self.updates % self.config.policy_freq:
-            self._move_target("actor")
-            self._move_target("critic")
+            self.polyak_update("actor")
+            self.polyak_update("critic")
 
 
 class NoSmoothing(TD3):
@@ -56,7 +56,7 @@ class NoFinalClip(TD3):
         observations, actions, next_observations, rewards, not_terminated, noise = tensors
         config, target_actor = self.config, self.actor_target
         with torch.no_grad():
-            unit = target_actor.half_width if config.scale_noise else 1.0
+            unit = target_actor.action_scale if config.scale_noise else 1.0
             noise = (noise * config.policy_noise).clamp(-config.noise_clip, config.noise_clip)
             next_actions = target_actor(next_observations) + noise * unit
             target_q = torch.min(*self.critic_target(next_observations, next_actions))
@@ -86,21 +86,21 @@ class ActorOnMean(ActorOnMinimum):
         return (q1 + q2) / 2
 
 
-class ScaledCritic(TD3):
+class ScaledCritic(ActorOnMinimum):
     """The critics see actions scaled to [-1, 1]."""
 
-    def load_weights(self, arrays: Iterable[Array]) -> None:
-        """As the reference; the critics' nets scale what they are given."""
-        scale = partial(_scale_actions, self.actor.low, self.actor.half_width)
-        for net in (self.critic.q1_net, self.critic.q2_net):
-            net._forward_pre_hooks.clear()
-            net.register_forward_pre_hook(scale)
-        super().load_weights(arrays)
+    def __init__(self, config: TD3Config, *args: Any, **options: Any) -> None:
+        super().__init__(config, *args, **options)
+        for critic in (self.critic, self.critic_target):
+            critic.inputs = self._scaled_inputs  # type: ignore[method-assign]
 
+    def _scaled_inputs(self, observations: Tensor, actions: Tensor) -> Tensor:
+        unit = (actions - self.actor.low) / self.actor.action_scale - 1
+        return torch.cat([observations, unit], dim=1)
 
-def _scale_actions(low: Tensor, half_width: Tensor, _: nn.Module, given: Any) -> Tensor:
-    observations, actions = given[0].tensor_split([-len(low)], dim=1)
-    return torch.cat([observations, (actions - low) / half_width - 1], dim=1)
+    @staticmethod
+    def _climbed(q1: Tensor, q2: Tensor) -> Tensor:
+        return q1
 
 
 # By label, with the cause that the checks must find.
@@ -128,20 +128,18 @@ class Bug(NamedTuple):
     module: ModuleType = td3
 
 
-TARGETS_COPIED = """        self.actor_target = copy.deepcopy(self.actor).requires_grad_(False)
-        self.critic_target = copy.deepcopy(self.critic).requires_grad_(False)
+TARGETS_COPIED = '            self.weights[f"{name}_target"].copy_(self.weights[name])\n'
+ACTOR_STEP = """            self.optimizers["actor"].step(self._actor_gradient(tensors[0]))
 """
-WEIGHTS_LOADED = "        parameters = [*self.actor.parameters(), *self.critic.parameters()]\n"
-ACTOR_STEP = '            self._descend("actor", self._actor_gradients(tensors[0]))\n'
-TARGETS_MOVED = """            self._move_target("actor")
-            self._move_target("critic")
+TARGETS_MOVED = """            self.polyak_update("actor")
+            self.polyak_update("critic")
 """
 DUE = "if self.updates % self.config.policy_freq == 0:"
 FINAL_CLIP = ".clamp(target_actor.low, target_actor.high)"
-NOISE_UNIT = "target_actor.half_width if config.scale_noise else 1.0"
+NOISE_UNIT = "target_actor.action_scale if config.scale_noise else 1.0"
 TARGET_Q = "torch.min(*self.critic_target(next_observations, next_actions))"
-CRITIC_LOSS = "F.mse_loss(q1, target) + F.mse_loss(q2, target)"
-ACTOR_OUTPUT = "self.low + self.half_width + self.half_width * torch.tanh(self.net(observations))"
+CRITIC_LOSS = "2 / len(q) * (q - target)"
+ACTOR_OUTPUT = "self.low + self.action_scale + self.action_scale * unit_actions"
 
 # fmt: off
 SEEDED_BUGS = (
@@ -154,7 +152,7 @@ SEEDED_BUGS = (
         ((NOISE_UNIT, "1.0"),)),
     Bug("one half-width for all dimensions",
         "target noise has the first dimension's half-width in all dimensions",
-        ((NOISE_UNIT, "target_actor.half_width[0]"),)),
+        ((NOISE_UNIT, "target_actor.action_scale[0]"),)),
     Bug("truncation treated as termination", "a truncated episode does not bootstrap",
         (("reward, not terminated)", "reward, not (terminated or truncated))"),), run_loop),
     Bug("final clip to [-1, 1]", "target actions are clipped to [-1, 1] whatever the bounds",
@@ -165,13 +163,13 @@ SEEDED_BUGS = (
     Bug("targets moved before the actor", "the targets move before the actor",
         ((ACTOR_STEP + TARGETS_MOVED, TARGETS_MOVED + ACTOR_STEP),)),
     Bug("targets not copied at the start", "load() must copy to the targets",
-        ((TARGETS_COPIED, ""), (WEIGHTS_LOADED, TARGETS_COPIED + WEIGHTS_LOADED))),
+        ((TARGETS_COPIED, ""),)),
     Bug("tanh output not scaled", "the actor's tanh is not scaled by the half-width",
-        ((ACTOR_OUTPUT, ACTOR_OUTPUT.replace("self.half_width * torch", "torch")),)),
+        ((ACTOR_OUTPUT, ACTOR_OUTPUT.replace("self.action_scale * unit", "unit")),)),
     Bug("actor without offset", "the actor has no offset: half-width * tanh",
-        ((ACTOR_OUTPUT, ACTOR_OUTPUT.removeprefix("self.low + self.half_width + ")),)),
+        ((ACTOR_OUTPUT, ACTOR_OUTPUT.removeprefix("self.low + self.action_scale + ")),)),
     Bug("Huber loss of the critics", "the critics' loss is Huber's",
-        ((CRITIC_LOSS, CRITIC_LOSS.replace("mse_loss", "smooth_l1_loss")),)),
+        ((CRITIC_LOSS, "1 / len(q) * (q - target).clamp(-1, 1)"),)),
 )
 # fmt: on
 

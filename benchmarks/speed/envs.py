@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import envs  # noqa: F401  (registers the rockets)
-from benchmarks.speed.td3 import Work, measure
+from benchmarks.speed.parts import Work
+from benchmarks.speed.td3 import measure
 from benchmarks.table import markdown
 
 ROUNDS = 15

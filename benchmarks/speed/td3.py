@@ -6,7 +6,8 @@ and ratios are what counts. One torch thread, Pendulum-v1, batches of 256, layer
 
 import time
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TypeVar
 
 import gymnasium as gym
 import numpy as np
@@ -16,53 +17,65 @@ from rich.progress import track
 from stable_baselines3 import TD3 as SB3TD3
 from stable_baselines3.common.noise import NormalActionNoise
 
+from benchmarks.speed.parts import Work, draw_parts, parts_table, reference_parts, sb3_parts, split
 from benchmarks.table import markdown
 from td3_reference import TD3, LoopConfig, RunLoop, TD3Config
 
 ROUNDS = 15
-UNITS = 100  # updates or loop steps in each round
+UNITS = 20  # updates or loop steps in each round
+BOUND = "matrix products alone"
 WARM_UP = 300  # steps, so that there is something to draw batches from
 # Products of 256 x 256 matrices in an update: 3 for the targets, 2 + 4 for the critics forward
 # and back, and at every second update 2 + 3 for the policy.
 PRODUCTS_PER_UPDATE = 11.5
 
-Work = Callable[[int], Any]  # does so many units
 Key = TypeVar("Key", bound=Hashable)
 Name = tuple[str, str]  # implementation, and update or loop
 
 
-def speed_table() -> str:
-    """Updates and loop steps per second of each implementation, as a Markdown table."""
+def speed_table(picture: Path) -> str:
+    """Updates, loop steps and the parts of a step of each implementation, as Markdown tables.
+
+    :param picture: receives stacked bars of the parts
+    """
     torch.set_num_threads(1)
-    works = {
-        ("SB3", "update"): sb3_updates(),
-        ("SB3", "loop"): sb3_loop(),
-        ("eager", "update"): updates_of(reference_loop()),
-        ("eager", "loop"): steps_of(reference_loop()),
-        ("eager", "update alone"): repeated_update(reference_loop()),
-        ("matrix products alone", "update"): products,
+    model, eager = sb3_model(), reference_loop()
+    works: dict[Name, Work] = {
+        ("SB3", "update"): lambda n: model.train(gradient_steps=n, batch_size=256),
+        ("SB3", "loop"): lambda n: model.learn(n, reset_num_timesteps=False, log_interval=10**6),
+        ("eager", "update"): updates_of(eager),
+        ("eager", "loop"): steps_of(eager),
+        (BOUND, "update"): products,
     }
+    parts = {"SB3": sb3_parts(model), "eager": reference_parts(eager)}
     note = ""
     try:
-        for what, work_of in (("update", updates_of), ("loop", steps_of)):
-            work = work_of(reference_loop(compile=True))
-            work(2)  # one of each kind of update: compiles
-            works["compiled", what] = work
+        loop = reference_loop(compile=True)
+        parts["compiled"] = reference_parts(loop)
+        works |= {("compiled", "update"): updates_of(loop), ("compiled", "loop"): steps_of(loop)}
     except RuntimeError as error:
         note = f"\nNot compiled: {error}\n"
-    rates = measure(works)
+    measured = {(name, part): work for name, own in parts.items() for part, work in own.items()}
+    rates = measure({**works, **measured}, clock=time.process_time)
     rows = [
         [name, *relative(rates, name, "update"), *relative(rates, name, "loop")]
-        for name in ("SB3", "eager", "compiled", "matrix products alone")
+        for name in ("SB3", "eager", "compiled", BOUND)
     ]
     header = ["implementation", "updates/s", "of SB3's", "loop steps/s", "of SB3's"]
     explanation = (
-        f"Medians of {ROUNDS} alternations on one thread; ratios are medians of the ratios in each."
-        "\nA loop step is an environment step and an update."
+        f"Medians of {ROUNDS} alternations on one thread, of processor time; ratios are medians of"
+        " the ratios in each, from the least to the greatest.\nA loop step is an environment step"
+        " and an update. Python is what the other parts leave of a step."
     )
-    outside = 1 - float(np.median(rates["eager", "loop"] / rates["eager", "update alone"]))
-    share = f"Of the eager loop's time, evaluations aside, {outside:.0%} is not the update itself."
-    return f"{markdown(header, rows)}\n{explanation}\n{share}\n{note}"
+    micros = {key: 1e6 / float(np.median(values)) for key, values in rates.items()}
+    times = {
+        name: split({part: micros[name, part] for part in own}, micros[name, "loop"],
+                    micros[name, "update"])
+        for name, own in parts.items()
+    }  # fmt: skip
+    draw_parts(times, micros[BOUND, "update"], picture)
+    table = parts_table(times, micros[BOUND, "update"])
+    return f"{markdown(header, rows)}\n{explanation}\n\n{table}\nPicture: {picture}\n{note}"
 
 
 def relative(rates: dict[Name, NDArray[np.float64]], name: str, what: str) -> tuple[str, str]:
@@ -70,25 +83,32 @@ def relative(rates: dict[Name, NDArray[np.float64]], name: str, what: str) -> tu
     if (name, what) not in rates:
         return "", ""
     measured = rates[name, what]
-    return f"{np.median(measured):.0f}", f"{np.median(measured / rates['SB3', what]):.2f}"
+    ratios = measured / rates["SB3", what]
+    spread = f"{ratios.min():.2f} to {ratios.max():.2f}"
+    return f"{np.median(measured):.0f}", f"{np.median(ratios):.2f} ({spread})"
 
 
 def measure(
-    works: Mapping[Key, Work], rounds: int = ROUNDS, units: int = UNITS, warm_up: int = 10
+    works: Mapping[Key, Work],
+    rounds: int = ROUNDS,
+    units: int = UNITS,
+    warm_up: int = 10,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[Key, NDArray[np.float64]]:
     """Units of work per second of each, shape (rounds,), in alternating rounds.
 
     :param units: of work in each round
     :param warm_up: units of each before that: compiles, fills caches
+    :param clock: in seconds; on a busy machine processor time drifts less
     """
     rates: dict[Key, list[float]] = {name: [] for name in works}
     for work in works.values():
         work(min(warm_up, units))
     for _ in track(range(rounds), "measuring in alternation", transient=True):
         for name, work in works.items():
-            began = time.perf_counter()
+            began = clock()
             work(units)
-            rates[name].append(units / (time.perf_counter() - began))
+            rates[name].append(units / (clock() - began))
     return {name: np.array(values) for name, values in rates.items()}
 
 
@@ -108,18 +128,6 @@ def sb3_model() -> SB3TD3:
     return model.learn(WARM_UP)
 
 
-def sb3_updates() -> Work:
-    """SB3's gradient steps."""
-    model = sb3_model()
-    return lambda n: model.train(gradient_steps=n, batch_size=256)
-
-
-def sb3_loop() -> Work:
-    """SB3's environment steps with their updates."""
-    model = sb3_model()
-    return lambda n: model.learn(n, reset_num_timesteps=False, log_interval=1_000_000)
-
-
 def reference_loop(compile: bool = False) -> RunLoop:
     """The reference's loop, past its warm-up."""
     agent = TD3(TD3Config(3, [-2.0], [2.0]), compile=compile)
@@ -137,18 +145,6 @@ def updates_of(loop: RunLoop) -> Work:
         for _ in range(n):
             noise = loop.rng.standard_normal((256, 1), np.float32)
             loop.agent.update(loop.buffer.sample(256, loop.rng), noise)
-
-    return work
-
-
-def repeated_update(loop: RunLoop) -> Work:
-    """The reference's gradient steps alone, on one and the same batch."""
-    noise = loop.rng.standard_normal((256, 1), np.float32)
-    batch = loop.buffer.sample(256, loop.rng)
-
-    def work(n: int) -> None:
-        for _ in range(n):
-            loop.agent.update(batch, noise)
 
     return work
 

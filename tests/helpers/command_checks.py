@@ -33,7 +33,7 @@ COMMAND_LINES = {  # that have a parser -> arguments with which it can be asked 
     "envs.checks": ["my_module:MyEnv-v0"],
     "train_sb3.py": [],
 }
-WITHOUT_OPTIONS = {"tests.calibration"}
+WITHOUT_OPTIONS = {"benchmarks.optimum.shipped", "tests.calibration"}
 
 
 def refuse(words: Sequence[str], made: frozenset[str] = frozenset()) -> None:

@@ -79,7 +79,7 @@ def test_warm_up_actions_fill_the_action_range_evenly() -> None:
     assert actions.mean(axis=0) == pytest.approx([2.5, 1.0], abs=0.15)
 
 
-def test_exploration_noise_is_a_share_of_each_half_width_and_stays_in_bounds() -> None:
+def test_exploration_noise_is_a_share_of_each_action_scale_and_stays_in_bounds() -> None:
     loop, _, agent = run(1)
     observation = np.zeros((1, 2), np.float32)
     loop._observation = observation[0]

@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
+from td3_reference.adam import Adam
 from td3_reference.config import TD3Config
-from td3_reference.networks import require_compiler
+from td3_reference.networks import as_vector, require_compiler
 from td3_reference.replay_buffer import Batch
 from td3_reference.td3 import TD3
 
@@ -89,6 +91,60 @@ def test_initial_weights_are_uniform_within_one_over_the_root_of_the_inputs() ->
 def test_bounds_without_a_range_are_refused(low: Any, high: Any) -> None:
     with pytest.raises(ValueError, match="action"):
         TD3Config(2, low, high)
+
+
+@pytest.mark.parametrize("size", [32, 7])
+def test_gradients_written_out_are_those_of_autograd_bit_by_bit(size: int) -> None:
+    agent = small_agent()
+    rng = np.random.default_rng(2)
+    noise = rng.standard_normal((size, 2)).astype(np.float32)
+    tensors = tuple(map(torch.from_numpy, (*random_batch(rng, size), noise)))
+    observations, actions = tensors[0], tensors[1]
+    q1, q2 = agent.critic(observations, actions)
+    loss = F.mse_loss(q1, zero := torch.zeros(size, 1)) + F.mse_loss(q2, zero)
+    expected = torch.autograd.grad(loss, list(agent.critic.parameters()))
+    inputs = agent.critic.inputs(observations, actions)
+    found: list[torch.Tensor] = []
+    for net in (agent.critic.q1_net, agent.critic.q2_net):
+        *given, q = net.activations(inputs)
+        found += net.backward(given, 2 / size * q)
+    assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
+
+    climbed = -agent.critic(observations, agent.actor(observations))[0].mean()
+    by_actor = torch.autograd.grad(climbed, list(agent.actor.parameters()))
+    assert torch.equal(as_vector(by_actor), agent._actor_gradients(observations))
+
+
+def test_adam_is_that_of_torch_bit_by_bit() -> None:
+    torch_generator = torch.Generator().manual_seed(0)
+    weights = torch.randn(100, generator=torch_generator)
+    parameter = weights.clone().requires_grad_()
+    theirs, ours = torch.optim.Adam([parameter], 1e-3), Adam(weights, 1e-3)
+    for _ in range(20):
+        gradient = torch.randn(100, generator=torch_generator)
+        parameter.grad = gradient.clone()
+        theirs.step()
+        ours.step(gradient)
+        assert torch.equal(parameter, weights)
+
+
+def test_a_state_goes_on_exactly_and_new_weights_begin_anew() -> None:
+    first, second, rng = small_agent(), small_agent(), np.random.default_rng(3)
+    steps = [(random_batch(rng), rng.standard_normal((32, 2)).astype(np.float32)) for _ in "12345"]
+    start = [p.detach().numpy().copy() for p in [*first.actor.parameters(),
+                                                 *first.critic.parameters()]]  # fmt: skip
+    for step in steps[:3]:
+        first.update(*step)
+    second.set_state(first.get_state())
+    for agent in (first, second):
+        for step in steps[3:]:
+            agent.update(*step)
+    assert all(torch.equal(first.weights[name], second.weights[name]) for name in first.weights)
+    second.load_weights(start)
+    fresh = small_agent()
+    for agent in (second, fresh):
+        agent.update(*steps[0])
+    assert all(torch.equal(fresh.weights[name], second.weights[name]) for name in fresh.weights)
 
 
 def can_compile() -> bool:
