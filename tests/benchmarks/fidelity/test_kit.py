@@ -289,7 +289,9 @@ def test_the_exit_status_is_the_result(
     arguments = [f"three_adapters:{name}", "--output", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", [*command.split(), *arguments])
     with pytest.raises(SystemExit) as ended:
-        sys.exit(fidelity_main() if command == "fidelity" else benchmarks_main())
+        if command == "fidelity":
+            sys.exit(fidelity_main())
+        benchmarks_main()
     assert ended.value.code == status
 
 
