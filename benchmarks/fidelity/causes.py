@@ -214,9 +214,10 @@ def simulated(name: str, value: Any, case: str = "pendulum_like") -> float | Non
     if name not in SIMULATED or not isinstance(value, int | float):
         return None
     problem, turned = CASES[case].problem, Switches()
+    setting: dict[str, Any] = {name: value}
     if name == "policy_freq":
         turned = Switches(delay=int(value))
     else:
-        problem = replace(problem, **{name: value})
+        problem = replace(problem, **setting)
     changed = follow(Published(problem, turned), case, 10)
     return deviation(changed[10], simulate(case, Switches(), 10)[10])
