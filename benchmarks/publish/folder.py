@@ -62,6 +62,7 @@ def publish(root: Path, folder: Path) -> str:
         shutil.copy(root / EXPERIMENT_FILE, made)
         pack(root, made / RUNS)
         text = json.dumps(summary(root, results, comparisons), indent=2, ensure_ascii=False)
+        scores(results).data.to_csv(made / "scores.csv", index=False)
         (made / SUMMARY).write_text(text + "\n", encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -96,19 +97,22 @@ def refuse_incomplete(root: Path, results: Results, comparisons: Sequence[Compar
 def pack(root: Path, archive: Path) -> None:
     """Write all run directories to one file: evaluations, settings, status, provenance.
 
-    Of the reference's policies, the first on each environment.
+    Of the reference's policies, the first on each environment. The status names the digests of
+    these files alone, so that the runs count as whole.
     """
     chosen = {str(file) for file in first_policies(root)}
     with ZipFile(archive, "w", ZIP_DEFLATED, compresslevel=9) as packed:
         for folder in sorted(file.parent for file in root.glob(f"*/*/{CONFIG}")):
-            for name in (CONFIG, EVALUATIONS, STATUS, PROVENANCE, POLICY):
-                file = folder / name
-                if not file.exists() or (name == POLICY and str(file) not in chosen):
-                    continue
-                content = file.read_bytes()
-                if name == PROVENANCE:
-                    content = json.dumps(portable(RunDirectory(folder).provenance())).encode()
-                info = ZipInfo(str(file.relative_to(root)), EPOCH)
+            names = [name for name in (CONFIG, EVALUATIONS, POLICY) if (folder / name).exists()
+                     and (name != POLICY or str(folder / name) in chosen)]  # fmt: skip
+            contents = {name: (folder / name).read_bytes() for name in names}
+            status = RunDirectory(folder).status()
+            digests = status.get("digests", {})
+            status["digests"] = {name: digests[name] for name in names if name in digests}
+            contents[STATUS] = json.dumps(status).encode()
+            contents[PROVENANCE] = json.dumps(portable(RunDirectory(folder).provenance())).encode()
+            for name, content in contents.items():
+                info = ZipInfo(str((folder / name).relative_to(root)), EPOCH)
                 info.compress_type = ZIP_DEFLATED
                 packed.writestr(info, content)
 
@@ -154,13 +158,15 @@ def summary(root: Path, results: Results, comparisons: Sequence[Comparison]) -> 
     runs = {
         str(file.parent.relative_to(root)): {
             "state": status["state"],
-            "sha256 of evaluations.npz": status.get("digests", {}).get(EVALUATIONS),
+            "sha256": status.get("digests", {}),
             "seconds": RunDirectory(file.parent).provenance().get("seconds"),
         }
         for file in sorted(root.glob(f"*/*/{CONFIG}"))
         for status in [RunDirectory(file.parent).status()]
     }
     table = scores(results)
+    starts = results.curves.drop_duplicates("env_id").set_index("env_id")
+    best = (starts["mean_return"] + starts["mean_regret"]).dropna()
     seconds = [float(run["seconds"]) for run in runs.values() if run["seconds"]]
     return {
         "name": root.name,
@@ -172,6 +178,7 @@ def summary(root: Path, results: Results, comparisons: Sequence[Comparison]) -> 
         ],
         "has_forest": any(each.verdict for each in comparisons),
         "summary": {"header": table.header, "rows": table.rows},
+        "best on the learning curves' starts": best.to_dict(),
         "runs done": len(results.finals),
         "processor hours": round(sum(seconds) / 3600.0, 1),
         "made with": kinds,

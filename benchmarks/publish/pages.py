@@ -68,7 +68,7 @@ def published(results: Path) -> list[Json]:
 def readme_part(results: Path, experiments: list[Json]) -> Iterator[str]:
     """Animation, forest plot with its verdict, findings, each with the command that shows it."""
     told = [each for each in experiments if each["findings"]]
-    if not told:
+    if not experiments:
         yield NOTHING
     if (results / IMAGES / NUMBERS).exists():
         film = json.loads((results / IMAGES / NUMBERS).read_text(encoding="utf-8"))
@@ -99,7 +99,7 @@ def film_part(film: Json) -> Iterator[str]:
     names = list(film["policies"])
     alt = f"Animation of three rockets from x = 1 m, v = 0, one below the other: {names[0]};"
     errors = [
-        f"{name} {values['steady-state error in m']:.4f} m"
+        f"{name.partition(',')[0]} {values['steady-state error in m']:.4f} m"
         for name, values in film["policies"].items()
     ]
     yield f"![{alt} PD control; the optimum](results/{IMAGES}/{FILM})\n"
