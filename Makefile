@@ -5,12 +5,20 @@ BIN := $(VENV)/bin
 EXPERIMENT ?= quick
 
 .DEFAULT_GOAL := help
-.PHONY: benchmark implementations test test-slow lint format clean help
+.PHONY: benchmark results implementations test test-slow lint format clean help
 
 benchmark: $(VENV)/installed ## train both TD3s on both tasks and write the comparison to reports/quick
-	$(BIN)/python -m benchmarks sweep $(EXPERIMENT)
-	-$(BIN)/python -m benchmarks fidelity > /dev/null
-	$(BIN)/python -m benchmarks report $(EXPERIMENT)
+	@echo "The experiment $(EXPERIMENT): train, check the reference against the published TD3, report."
+	@$(BIN)/python -m benchmarks sweep $(EXPERIMENT) --dry-run --no-check
+	@$(BIN)/python -m benchmarks sweep $(EXPERIMENT)
+	@echo "Checking the reference against the published TD3, up to two minutes ..."
+	-@$(BIN)/python -m benchmarks fidelity > /dev/null
+	@echo "Making the report; the first time the best possible returns are computed, up to two minutes ..."
+	@$(BIN)/python -m benchmarks report $(EXPERIMENT)
+	@test ! -d results/$(EXPERIMENT) || $(BIN)/python -m benchmarks verify $(EXPERIMENT)
+
+results: $(VENV)/installed ## make the README's images and docs/results.md anew from results/
+	$(BIN)/python -m benchmarks publish
 
 implementations: $(VENV)/installed ## examine thirteen public TD3s, each in an environment of its own
 	$(BIN)/python -m benchmarks.fidelity
@@ -41,8 +49,8 @@ help: ## show this list
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; choose one with: make PYTHON=/path/to/python3" >&2; exit 2; }
-	@echo "Setting up $(VENV), a few minutes ..."
+	@echo "Setting up $(VENV): pip fetches about 60 packages, a few minutes ..."
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[dev]'
 	@touch $@

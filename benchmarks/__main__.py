@@ -99,29 +99,67 @@ def report(
     compare_to: Literal["paper"] | None = None,
     half_std: bool = False,
 ) -> None:
-    """Make tables, figures and a page of an experiment's runs, and print the main tables.
+    """Make tables, figures and a page of an experiment's runs, and print the verdicts.
 
     Args:
-        experiment: its name, the folder below root
+        experiment: its name, the folder below root; or a published one, such as results/quick
         root: the runs are read from <root>/<experiment>/
         output: everything goes to <output>/<experiment>/; open report.html there
         compare_to: paper puts Table 1 of the TD3 paper beside the MuJoCo results
         half_std: shade half a standard deviation, as the TD3 paper does, not the 95% interval
     """
+    from benchmarks.analysis.sources.published import is_published
     from benchmarks.report.page import write_report
 
+    folder = Path(experiment) if is_published(Path(experiment)) else root / experiment
     try:
-        text = write_report(root / experiment, output / experiment, compare_to == "paper", half_std)
+        text = write_report(folder, output / experiment, compare_to == "paper", half_std)
     except FileNotFoundError as error:
         raise ConfigError(f"{error}; run: python -m benchmarks sweep {experiment}") from error
     except ValueError as error:
         raise ConfigError(str(error)) from error
     print(text)
-    print(f"On one page, with figures: {output / experiment / 'report.html'}")
+    print(f"\nOn one page, with figures: {output / experiment / 'report.html'}")
+
+
+def publish(
+    experiments: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
+    root: Path = Path("runs"),
+    results: Path = Path("results"),
+) -> None:
+    """Put complete experiments into results/, and make anew what README and docs show of them.
+
+    Args:
+        experiments: their names, folders below root; none: only make the pages anew
+        root: the runs are read from <root>/<experiment>/
+        results: each goes to <results>/<experiment>/
+    """
+    from benchmarks.publish.folder import publish as write
+    from benchmarks.publish.pages import write_pages
+
+    for name in experiments:
+        print(write(root / name, results / name))
+    print(*write_pages(results), sep="\n")
+
+
+def verify(
+    experiment: ExperimentName, root: Path = Path("runs"), results: Path = Path("results")
+) -> None:
+    """Hold an experiment's runs against the published ones: are they the same, or as near?
+
+    Args:
+        experiment: its name, the folder below root and results
+        root: the runs are read from <root>/<experiment>/
+        results: the published ones from <results>/<experiment>/
+    """
+    from benchmarks.publish.verify import verify as hold_against
+
+    print(hold_against(root / experiment, results / experiment))
 
 
 def compare(
     sources: Annotated[tuple[str, ...], tyro.conf.Positional],
+    against: str | None = None,
     env: tuple[str, ...] = (),
     at: int | None = None,
     score: str | None = None,
@@ -136,7 +174,9 @@ def compare(
     Args:
         sources: two or more, LABEL=PATH or PATH, a file or folder: run directories; what SB3's
             EvalCallback or Monitor, rl-baselines3-zoo, CleanRL, the TD3 author's script, Tianshou
-            or openrlbenchmark write; CSV exports of Weights & Biases; other CSV files
+            or openrlbenchmark write; CSV exports of Weights & Biases; other CSV files; experiments
+            published here, such as results/quick
+        against: one more source, as in mine=my_runs --against results/quick
         env: on which environments; default: all that two sources have. A name without its version,
             such as HalfCheetah, compares whatever version each source has
         at: compare at this environment step; default: the largest common one
@@ -154,6 +194,7 @@ def compare(
     from benchmarks.analysis.sources.frame import parse_columns
     from benchmarks.report.compare import write_comparison
 
+    sources += () if against is None else (against,)
     request = Request(env, at, score, margin, starts)
     options = parse_columns(eval_freq, columns)
     print(write_comparison(sources, request, options, output / "compare", command_line()))
@@ -353,6 +394,8 @@ def main() -> None:
             "sweep": sweep,
             "status": status,
             "report": report,
+            "publish": publish,
+            "verify": verify,
             "compare": compare,
             "fidelity": fidelity,
             "speed": speed,

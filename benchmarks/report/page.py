@@ -11,7 +11,8 @@ from jinja2 import Environment, PackageLoader
 from markdown_it import MarkdownIt
 
 from benchmarks.analysis.comparisons import Comparison, compare
-from benchmarks.analysis.load import Results, load_results
+from benchmarks.analysis.load import load_results
+from benchmarks.analysis.sources.published import unpacked
 from benchmarks.declaration import told
 from benchmarks.experiments import DECLARED_FIRST, MIN_VERDICT
 from benchmarks.fidelity.report import FIDELITY_NUMBERS, FIDELITY_PAGE
@@ -20,10 +21,10 @@ from benchmarks.plot_style import Picture
 from benchmarks.report import tables
 from benchmarks.report.figures import plot_all
 from benchmarks.report.forest import forest_plot
+from benchmarks.report.terminal import terminal_text
 from benchmarks.report.wording import sentences
-from benchmarks.table import Table, to_markdown
+from benchmarks.table import to_markdown
 
-PRINTED = ("verdicts", "summary", "learning_curves", "paper")  # tables for the terminal
 PAGE = "report.html"
 VERDICTS = "verdicts.json"  # the comparisons as records
 KEYS = ("env_id", "first", "second", "metric")  # what tells them apart
@@ -35,16 +36,17 @@ def write_report(root: Path, output: Path, paper: bool = False, half_std: bool =
 
     The verdicts as records go to verdicts.json, where the next report finds them.
 
-    :param root: folder that holds the run directories
+    :param root: folder that holds the run directories, or of a published experiment
     :param output: folder for the report, made if need be
     :param paper: whether to put Table 1 of the TD3 paper beside the results
     :param half_std: whether learning curves are shaded by half a standard deviation
-    :return: the verdicts and main tables as text
+    :return: the verdicts and a table, for a terminal
     :raises FileNotFoundError: if there is no complete run
     :raises ConfigError: if the runs do not go together, or have nothing in common with the paper
     """
     from benchmarks.report.gallery import showcase  # which needs torch
 
+    root = unpacked(root)
     results = load_results(root)
     comparisons = with_history(compare(results), output / VERDICTS)
     made = tables.all_tables(results, paper, comparisons)
@@ -99,7 +101,9 @@ def write_report(root: Path, output: Path, paper: bool = False, half_std: bool =
               for kind in ("png", "svg")]  # fmt: skip
     files += [f"{name}.gif" for name, _ in shown.animations]
     manifest.write_text("".join(f"{name}\n" for name in files))
-    return terminal_text(results, made, head)
+    return terminal_text(
+        results, comparisons, root.name, [table for table in made if table.name == "paper"]
+    )
 
 
 def with_history(comparisons: Sequence[Comparison], file: Path) -> list[Comparison]:
@@ -151,14 +155,3 @@ def embedded(picture: Picture, folder: Path) -> dict[str, Any]:
 def uri(file: Path, kind: str) -> str:
     """A file's content as a data URI."""
     return f"data:{kind};base64,{base64.b64encode(file.read_bytes()).decode()}"
-
-
-def terminal_text(results: Results, made: Sequence[Table], head: Sequence[tuple[str, str]]) -> str:
-    """What qualifies the verdicts, the verdicts themselves, the main tables, what was left out."""
-    parts = [f"{results.mixture}\n"] if results.mixture else []
-    parts += [f"Note: {note}\n" for note in results.notes]
-    parts += [f"{line}\n" for paragraph in head for line in paragraph if line]
-    parts += [to_markdown(table) for table in made if table.name in PRINTED]
-    if results.unfinished:
-        parts.append(f"Left out, being incomplete: {', '.join(results.unfinished)}\n")
-    return "\n".join(parts)

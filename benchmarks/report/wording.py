@@ -114,6 +114,14 @@ def sentence(each: Comparison) -> str:
     return " ".join([text, *caveats(each, verdict)])
 
 
+def short(each: Comparison) -> str:
+    """A comparison's outcome, and the number that it rests on most."""
+    text = f"{each.env_id}, {each.first} against {each.second}{by(each)}: {outcome(each)}."
+    if each.verdict is None or not each.is_conclusive:
+        return text
+    return f"{text} {typical(each.verdict)} Judged on {number_of_runs(each.verdict)}."
+
+
 def in_short(env_id: str, comparisons: Sequence[Comparison]) -> str:
     """An environment's comparisons by outcome; the table has the rest."""
     told: dict[str, list[str]] = {}

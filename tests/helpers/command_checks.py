@@ -170,8 +170,9 @@ def refuse_training(arguments: dict[str, Any], made: frozenset[str]) -> None:
 
 def refuse_experiment(arguments: dict[str, Any], made: frozenset[str]) -> None:
     """Refuse a name that no sweep of the documentation makes."""
-    if arguments["experiment"] not in made:
-        find_experiment(arguments["experiment"])
+    name = arguments["experiment"].removeprefix("results/")
+    if name not in made:
+        find_experiment(name)
 
 
 def refuse_policies(arguments: dict[str, Any], made: frozenset[str], name: str) -> None:
@@ -205,6 +206,7 @@ MEANINGS: dict[
     "sweep": refuse_sweep,
     "status": refuse_experiment,
     "report": refuse_experiment,
+    "verify": refuse_experiment,
     "record": partial(refuse_policies, name="policy"),
     "scores": partial(refuse_policies, name="policies"),
     "compare": refuse_comparison,

@@ -22,6 +22,7 @@ from benchmarks.analysis.sources import (
     wandb,
 )
 from benchmarks.analysis.sources.frame import KEYS, CsvFile, Options
+from benchmarks.analysis.sources.published import unpacked
 from training.config import ConfigError
 
 UNKNOWN = {"fixed_starts": np.nan, "final_return": np.nan, "late_return": np.nan}
@@ -77,7 +78,7 @@ class Source:
     @property
     def root(self) -> Path:
         """The directory that names of files are relative to."""
-        return self.path.parent if self.path.is_file() else self.path
+        return self.path.parent if self.path.is_file() else unpacked(self.path)
 
 
 def read_source(path: Path, name: str = "", options: Options | None = None) -> Source:
@@ -93,7 +94,8 @@ def read_source(path: Path, name: str = "", options: Options | None = None) -> S
     """
     if not path.exists():
         raise ConfigError(f"{path} must be a file or directory with results; there is none")
-    root, files = (path.parent, [path]) if path.is_file() else (path, sorted(_files(path)))
+    root = path.parent if path.is_file() else unpacked(path)
+    files = [path] if path.is_file() else sorted(_files(root))
     found: dict[Format, list[pd.DataFrame]] = {}
     damaged: dict[str, tuple[Format, ConfigError]] = {}
     read: set[Path] = set()

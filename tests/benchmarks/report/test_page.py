@@ -84,11 +84,12 @@ def test_every_table_is_written_for_people_for_programs_and_for_papers(report: R
     assert summary["return mean"].tolist() == [-20.0, -30.0, -70.0]
 
 
-def test_the_terminal_gets_the_verdicts_first_then_the_main_tables(report: Report) -> None:
-    assert report.text.startswith("Pendulum-v1, a against b: different in typical return.")
-    assert report.text.index("## Verdicts") < report.text.index("## Summary")
-    assert report.text.index("## Summary") < report.text.index("## Learning curves")
-    assert "a - b" in report.text
+def test_the_terminal_gets_the_verdicts_and_one_table_on_one_screen(report: Report) -> None:
+    lines = report.text.splitlines()
+    assert lines[0].startswith("Pendulum-v1, a against b: different in typical return.")
+    assert lines[-2].split() == ["Pendulum-v1", "b", "5", "-9", "-30.0", "±", "7.1", "0"]
+    assert len(lines) <= 20
+    assert max(map(len, lines)) <= 80
 
 
 def test_the_page_stands_alone_and_gives_the_verdict_before_anything_else(report: Report) -> None:
@@ -180,14 +181,15 @@ def test_what_an_earlier_report_showed_does_not_stay(small: Path, tmp_path: Path
 
 def test_seeds_added_after_a_verdict_are_looks_and_the_report_says_so(tmp_path: Path) -> None:
     root = tmp_path / "mine"
-    texts = []
+    pages = []
     for seeds in (range(3), range(3, 5), range(5, 5), range(5, 7)):
         for seed in seeds:
             made_up_run(root, "a", seed, [-9.0, -1.0 - seed / 10])
             made_up_run(root, "b", seed, [-9.0, -1.0 - seed / 9])
-        texts.append(write_report(root, tmp_path / "report"))
-    assert ["Seeds were added" in text for text in texts] == [False, False, False, True]
-    assert "had been written on 5: 2 looks at 5%" in texts[-1]
+        write_report(root, tmp_path / "report")
+        pages.append((tmp_path / "report/report.html").read_text())
+    assert ["Seeds were added" in page for page in pages] == [False, False, False, True]
+    assert "had been written on 5: 2 looks at 5%" in pages[-1]
     (record,) = json.loads((tmp_path / "report/verdicts.json").read_text())
     assert record["earlier"] == [5]
     assert record["verdict"]["num_runs"] == [7, 7]

@@ -1,0 +1,1 @@
+"""From runs to results/, the pages that show it, and whether another's runs are the same."""

@@ -1,0 +1,186 @@
+"""A complete sweep -> results/<experiment>/: what its report is made of, small enough for git."""
+
+import io
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+from PIL import Image
+
+from benchmarks.analysis.comparisons import Comparison, compare
+from benchmarks.analysis.load import Results, load_results
+from benchmarks.analysis.sources.published import RUNS
+from benchmarks.choice import recorded_experiment
+from benchmarks.experiments import EXPERIMENT_FILE
+from benchmarks.report.page import VERDICTS, write_report
+from benchmarks.report.terminal import scores
+from benchmarks.report.wording import sentences, short
+from training.config import ConfigError, env_name
+from training.provenance import sealed
+from training.run_directory import CONFIG, EVALUATIONS, PROVENANCE, RunDirectory
+
+SUMMARY = "published.json"
+STATUS = "status.json"
+POLICY = "policy.safetensors"  # the reference's, a quarter of a megabyte
+ENDED = ("done", "failed", "diverged")
+COPIED = ("*.csv", "*.md", "*.svg", VERDICTS)
+LEFT_OUT = ("showcase", "trajectories", "fidelity")  # made by policies, or of no experiment
+PNG_WIDTH = 800
+PNG_COLOURS = 64
+EPOCH = (1980, 1, 1, 0, 0, 0)  # of all files in the archive: the same runs give the same bytes
+
+
+def publish(root: Path, folder: Path) -> str:
+    """Write what a sweep has found to a folder that is made anew.
+
+    :param root: holds the run directories and experiment.json
+    :param folder: receives tables (CSV, Markdown), figures (SVG, small PNG), verdicts.json,
+        experiment.json, runs.zip and published.json
+    :return: what was written, in a line
+    :raises ConfigError: if there is no such sweep, or runs are missing
+    """
+    try:
+        results = load_results(root)
+    except FileNotFoundError as error:
+        raise ConfigError(str(error)) from error
+    comparisons = compare(results)
+    refuse_incomplete(root, results, comparisons)
+    with tempfile.TemporaryDirectory() as temporary:
+        report, made = Path(temporary) / "report", Path(temporary) / "made"
+        made.mkdir()
+        write_report(root, report)
+        for file in sorted(file for pattern in COPIED for file in report.glob(pattern)):
+            if not file.name.startswith(LEFT_OUT):
+                shutil.copy(file, made)
+        for file in sorted(report.glob("*.png")):
+            if not file.name.startswith(LEFT_OUT):
+                shrink(file, made / file.name)
+        shutil.copy(root / EXPERIMENT_FILE, made)
+        pack(root, made / RUNS)
+        text = json.dumps(summary(root, results, comparisons), indent=2, ensure_ascii=False)
+        scores(results).data.to_csv(made / "scores.csv", index=False)
+        (made / SUMMARY).write_text(text + "\n", encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(made, folder)
+    size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
+    return f"{len(results.finals)} runs of {root.name} are published in {folder} ({size:.1f} MB)"
+
+
+def refuse_incomplete(root: Path, results: Results, comparisons: Sequence[Comparison]) -> None:
+    """Refuse a sweep that is not over: a verdict on fewer seeds is not the declared one.
+
+    :raises ConfigError: naming what is missing
+    """
+    experiment = recorded_experiment(root)
+    if experiment is None:
+        raise ConfigError(f"{root} must be the folder of a sweep: it holds no {EXPERIMENT_FILE}")
+    runs = {run.directory: env_name(run.env_id) for run in experiment.runs()}
+    going_on = {each.env_id for each in comparisons if each.is_provisional}
+    open_envs = going_on if experiment.looks else set(runs.values())
+    missing = [
+        directory
+        for directory, env_id in runs.items()
+        if env_id in open_envs and RunDirectory(root / directory).status()["state"] not in ENDED
+    ]
+    if missing:
+        raise ConfigError(
+            f"{root.name} is not complete: {len(missing)} of {len(runs)} runs are missing, such as"
+            f" {missing[0]}; run: python -m benchmarks sweep {root.name}"
+        )
+
+
+def pack(root: Path, archive: Path) -> None:
+    """Write all run directories to one file: evaluations, settings, status, provenance.
+
+    Of the reference's policies, the first on each environment. The status names the digests of
+    these files alone, so that the runs count as whole.
+    """
+    chosen = {str(file) for file in first_policies(root)}
+    with ZipFile(archive, "w", ZIP_DEFLATED, compresslevel=9) as packed:
+        for folder in sorted(file.parent for file in root.glob(f"*/*/{CONFIG}")):
+            names = [name for name in (CONFIG, EVALUATIONS, POLICY) if (folder / name).exists()
+                     and (name != POLICY or str(folder / name) in chosen)]  # fmt: skip
+            contents = {name: (folder / name).read_bytes() for name in names}
+            status = RunDirectory(folder).status()
+            digests = status.get("digests", {})
+            status["digests"] = {name: digests[name] for name in names if name in digests}
+            contents[STATUS] = json.dumps(status).encode()
+            contents[PROVENANCE] = json.dumps(portable(RunDirectory(folder).provenance())).encode()
+            for name, content in contents.items():
+                info = ZipInfo(str((folder / name).relative_to(root)), EPOCH)
+                info.compress_type = ZIP_DEFLATED
+                packed.writestr(info, content)
+
+
+def first_policies(root: Path) -> Iterator[Path]:
+    """The policy of the lowest seed of the reference on each environment."""
+    by_env: dict[tuple[str, str], tuple[int, Path]] = {}
+    for file in root.glob(f"*/*/{POLICY}"):
+        config = (RunDirectory(file.parent).settings() or {})["config"]
+        key = config["label"], config["env_id"]
+        by_env[key] = min(by_env.get(key, (config["seed"], file)), (config["seed"], file))
+    yield from (file for _, file in by_env.values())
+
+
+def portable(made_with: dict[str, Any]) -> dict[str, Any]:
+    """Content of provenance.json, its command without the paths of the machine."""
+    words = made_with.get("command", [])
+    if words and Path(words[0]).name == "__main__.py":
+        words = ["python", "-m", Path(words[0]).parent.name, *words[1:]]
+    words = [Path(word).name if word.startswith("/") else word for word in words]
+    return sealed({**made_with, "command": words})
+
+
+def shrink(file: Path, target: Path) -> None:
+    """Write a figure as a small PNG."""
+    with Image.open(file) as image:
+        image = image.convert("RGB")
+        image.thumbnail((PNG_WIDTH, 10 * PNG_WIDTH))
+        buffer = io.BytesIO()
+        image.quantize(PNG_COLOURS).save(buffer, "png", optimize=True)
+    target.write_bytes(buffer.getvalue())
+
+
+def summary(root: Path, results: Results, comparisons: Sequence[Comparison]) -> dict[str, Any]:
+    """Content of published.json: the verdicts in words, origin and digests, what it took."""
+    experiment = results.experiment or {}
+    kinds = [{name: value for name, value in kind.items() if name not in ("commands", "parts")}
+             for kind in results.provenance]  # fmt: skip
+    commands = {
+        " ".join(portable(RunDirectory(file.parent).provenance())["command"])
+        for file in root.glob(f"*/*/{PROVENANCE}")
+    }
+    runs = {
+        str(file.parent.relative_to(root)): {
+            "state": status["state"],
+            "sha256": status.get("digests", {}),
+            "seconds": RunDirectory(file.parent).provenance().get("seconds"),
+        }
+        for file in sorted(root.glob(f"*/*/{CONFIG}"))
+        for status in [RunDirectory(file.parent).status()]
+    }
+    table = scores(results)
+    starts = results.curves.drop_duplicates("env_id").set_index("env_id")
+    best = (starts["mean_return"] + starts["mean_regret"]).dropna()
+    seconds = [float(run["seconds"]) for run in runs.values() if run["seconds"]]
+    return {
+        "name": root.name,
+        "description": experiment.get("description"),
+        "commands": sorted(commands - {""}),
+        "findings": [short(each) for each in comparisons if each.is_conclusive],
+        "verdicts": [
+            " ".join(filter(None, pair)) for pair in sentences(results, comparisons, root.name)
+        ],
+        "has_forest": any(each.verdict for each in comparisons),
+        "summary": {"header": table.header, "rows": table.rows},
+        "best on the learning curves' starts": best.to_dict(),
+        "runs done": len(results.finals),
+        "processor hours": round(sum(seconds) / 3600.0, 1),
+        "made with": kinds,
+        "runs": runs,
+    }

@@ -1,0 +1,138 @@
+"""README and docs/results.md say what results/ holds: no more, no less, and no other number."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from benchmarks.publish.folder import publish
+from benchmarks.publish.pages import BEGIN, END, IMAGES, PAGE, pages, published
+from tests.benchmarks.publish.test_publish import sweep
+from tests.helpers.command_lines import ROOT
+from tests.helpers.made_up_runs import set_optimum
+from training.config import ConfigError
+
+NUMBER = re.compile(r"(?<![\w.-])[+-]?\d[\d,]*(?:\.\d+)?(?![\w.]*\d)")
+IN_NAMES = re.compile(r"`[^`]*`|!?\[[^]]*\]\([^)]*\)|[\w-]+-v\d+|\w*td3\w*|<!--.*?-->", re.I)
+MOST_FILM_BYTES = 2_000_000
+# Not results: versions, the paper's year, how many implementations are examined.
+OTHERS_IN_README = {"3.11", "2018", "-1", "0"}
+
+
+def numbers_in(folder: Path) -> Iterator[float]:
+    """All numbers of a published experiment's files; rates and levels in percent too."""
+    for file in [*folder.glob("*.json"), *folder.glob("*.csv")]:
+        text = file.read_text(encoding="utf-8")
+        if file.suffix == ".json":
+            values = [float(x) for x in leaves(json.loads(text))]
+        else:
+            table = pd.read_csv(file).select_dtypes("number").to_numpy().ravel()
+            values = [float(x) for x in table if x == x]
+        for value in values:
+            yield from (value, 100 * value, 100 * (1 - value), 100 * (1 - 2 * value))
+
+
+def leaves(content: Any) -> Iterator[Any]:
+    """The numbers of a JSON file, those within its texts left out."""
+    if isinstance(content, dict | list):
+        for each in content.values() if isinstance(content, dict) else content:
+            yield from leaves(each)
+        if isinstance(content, list):
+            yield len(content)
+    elif isinstance(content, int | float) and not isinstance(content, bool):
+        yield content
+
+
+def untraced(text: str, known: list[float]) -> list[str]:
+    """Numbers of a text that are no rounded number of the files."""
+    found = []
+    for word in NUMBER.findall(IN_NAMES.sub(" ", text)):
+        digits = len(word.partition(".")[2])
+        value = float(word.replace(",", ""))
+        if not any(round(abs(x), digits) == abs(value) for x in known):
+            found.append(word)
+    return found
+
+
+def sections(text: str) -> Iterator[tuple[str, str]]:
+    """Name and verdict lines of each experiment on the page of results."""
+    for part in text.split("\n## ")[1:]:
+        name, _, body = part.partition("\n")
+        yield name, "\n".join(line for line in body.splitlines() if line.startswith(("- ", "|")))
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A README and one made-up published experiment beside it; to be read only."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "README.md").write_text(f"Mine.\n\n{BEGIN}\nold 123.4\n{END}\nRest.\n")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        set_optimum(monkeypatch)
+        monkeypatch.setattr("benchmarks.report.gallery.has_optimum", lambda env_id: False)
+        publish(sweep(folder / "runs/mine"), folder / "results/mine")
+    return folder
+
+
+def test_the_pages_are_those_that_results_makes() -> None:
+    """``make results`` mends this."""
+    for name, text in pages(ROOT / "results").items():
+        assert (ROOT / name).read_text(encoding="utf-8") == text, name
+
+
+def test_every_number_of_the_pages_stands_in_the_files_of_results() -> None:
+    experiments = {each["name"] for each in published(ROOT / "results")}
+    told = dict(sections((ROOT / PAGE).read_text(encoding="utf-8")))
+    assert told.keys() == experiments
+    for name, text in told.items():
+        assert untraced(text, [*numbers_in(ROOT / "results" / name)]) == [], name
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    made, others = readme.partition(BEGIN)[2].partition(END)[0], readme
+    others = readme.replace(made, "")
+    folders = [ROOT / "results", ROOT / "results" / IMAGES]
+    folders += [ROOT / "results" / name for name in experiments]
+    known = [number for folder in folders for number in numbers_in(folder)]
+    assert set(untraced(made, known)) <= OTHERS_IN_README
+    prose = "\n".join(line for line in others.splitlines() if not line.startswith("    "))
+    assert set(NUMBER.findall(IN_NAMES.sub(" ", prose))) <= OTHERS_IN_README
+
+
+def test_the_first_screen_s_animation_is_small() -> None:
+    for file in (ROOT / "results" / IMAGES).glob("*"):
+        assert file.stat().st_size < MOST_FILM_BYTES
+
+
+def test_the_readme_s_part_alone_is_made_anew_and_names_verdict_and_command(project: Path) -> None:
+    made = pages(project / "results")
+    text = made["README.md"]
+    assert text.startswith(f"Mine.\n\n{BEGIN}\n")
+    assert text.endswith(f"{END}\nRest.\n")
+    assert "old" not in text
+    assert "Pendulum-v1, a against b: equivalent" in text or "undecided" in text
+    assert "python -m benchmarks report results/mine" in text
+    assert "![Forest plot of the experiment mine. Pendulum-v1, a against b:" in text
+    assert "## mine\n" in made[PAGE]
+    assert "Not published, for want of runs: standard, rocket_early," in made[PAGE]
+
+
+def test_numbers_are_traced_and_a_wrong_digit_is_not(project: Path) -> None:
+    (section,) = sections(pages(project / "results")[PAGE])
+    known = [*numbers_in(project / "results/mine")]
+    assert untraced(section[1], known) == []
+    changed = section[1].replace("+10.0", "+10.7")
+    assert changed != section[1]
+    assert untraced(changed, known) == ["+10.7"]
+
+
+def test_without_results_a_place_is_left_and_nothing_is_invented(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "README.md", tmp_path)
+    made = pages(tmp_path / "results")
+    assert "No experiment is published yet" in made["README.md"]
+    assert "No experiment is published yet" in made[PAGE]
+    (tmp_path / "README.md").write_text("no marks")
+    with pytest.raises(ConfigError, match="must have the lines"):
+        pages(tmp_path / "results")

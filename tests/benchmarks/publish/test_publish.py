@@ -1,0 +1,196 @@
+"""From made-up runs to results/, back to the same report, and what verify says of other runs."""
+
+import io
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from zipfile import ZipFile
+
+import numpy as np
+import pytest
+
+from benchmarks import __main__ as command_line
+from benchmarks.analysis.sources.published import RUNS, unpacked
+from benchmarks.experiments import EXPERIMENT_FILE, Experiment
+from benchmarks.publish.folder import publish
+from benchmarks.publish.verify import prediction_interval, verify
+from benchmarks.report.page import write_report
+from tests.helpers.made_up_runs import edit_provenance, made_up_run, set_optimum
+from training.config import ConfigError
+from training.run_directory import RunDirectory
+
+MOST_BYTES = 1_000_000  # of a file in git
+
+
+@pytest.fixture(autouse=True, scope="module")
+def cheap_optimum() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        set_optimum(monkeypatch)
+        monkeypatch.setattr("benchmarks.report.gallery.has_optimum", lambda env_id: False)
+        yield
+
+
+def sweep(root: Path, seeds: int = 5) -> Path:
+    """A complete sweep of two implementations, the first better by ten."""
+    declared = Experiment(
+        description="a against b",
+        implementations={"a": {"algo": "td3"}, "b": {"algo": "td3"}},
+        total_timesteps={"Pendulum-v1": 100},
+        seeds=tuple(range(seeds)),
+        against="b",
+        settings={"n_eval_episodes": 2},
+    ).to_json()
+    for seed in range(seeds):
+        made_up_run(root, "a", seed, [-9.0, -1.0 - seed])
+        path = made_up_run(root, "b", seed, [-9.0, -2.0 - seed])
+        command = ["/home/me/project/benchmarks/__main__.py", "sweep", "mine", "--root", "/tmp/x"]
+        edit_provenance(path, command=command)
+    for path in root.glob("*/*"):
+        (path / "model.zip").write_bytes(b"a model that is not published")
+        digest_again(path, "model.zip")
+    RunDirectory(root).write_json(EXPERIMENT_FILE, declared)
+    return root
+
+
+def digest_again(path: Path, name: str) -> None:
+    """As if the run had left a file as it is."""
+    run = RunDirectory(path)
+    status = run.read_json("status.json") or {}
+    status["digests"] |= run._digests([name])
+    run.write_json("status.json", status)
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``runs/mine`` and ``results/mine``; to be read only."""
+    folder = tmp_path_factory.mktemp("published")
+    publish(sweep(folder / "runs/mine"), folder / "results/mine")
+    return folder
+
+
+def test_what_is_published_is_complete_small_and_free_of_the_machine_s_paths(mine: Path) -> None:
+    names = {file.name for file in (mine / "results/mine").iterdir()}
+    assert {"verdicts.json", "verdicts.csv", "summary.md", "verdicts_forest.svg", RUNS,
+            "verdicts_forest.png", "published.json", "experiment.json"} <= names  # fmt: skip
+    for file in (mine / "results/mine").iterdir():
+        assert file.stat().st_size < MOST_BYTES
+        assert b"/home/me" not in file.read_bytes()
+    with ZipFile(mine / "results/mine" / RUNS) as packed:
+        assert len(packed.namelist()) == 10 * 4
+        made_with = json.loads(packed.read("b/Pendulum-v1_0/provenance.json"))
+    assert made_with["command"] == ["python", "-m", "benchmarks", "sweep", "mine", "--root", "x"]
+    content = json.loads((mine / "results/mine/published.json").read_text())
+    assert content["runs done"] == 10
+    digests = json.loads((mine / "runs/mine/a/Pendulum-v1_0/status.json").read_text())["digests"]
+    assert content["runs"]["a/Pendulum-v1_0"]["sha256"] == digests
+    assert "model.zip" in digests
+    assert content["findings"][0].startswith("Pendulum-v1, a against b: ")
+
+
+def test_a_published_experiment_makes_the_report_that_its_runs_make(
+    mine: Path, tmp_path: Path
+) -> None:
+    text = write_report(mine / "runs/mine", tmp_path / "runs")
+    assert write_report(mine / "results/mine", tmp_path / "published") == text
+    tables = sorted(file.name for file in (tmp_path / "runs").glob("*.csv"))
+    assert len(tables) > 5
+    for name in tables:
+        assert (tmp_path / "published" / name).read_bytes() == (
+            tmp_path / "runs" / name
+        ).read_bytes()
+
+
+def test_compare_takes_a_published_experiment(
+    mine: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(mine / "runs/mine/a", tmp_path / "new")
+    shutil.copytree(mine / "results", tmp_path / "results")
+    monkeypatch.chdir(tmp_path)
+    words = ["compare", "new", "--against", "results/mine"]
+    monkeypatch.setattr(sys, "argv", ["benchmarks", *words])
+    command_line.main()
+    page = capsys.readouterr().out
+    assert "| new - mine:b |" in page
+    assert "declared in results/mine/experiment.json" in page
+    # Every return of a is 10 above b's: final returns are ten times the last mean.
+    assert "|               10.0 |" in page
+
+
+def test_publishing_again_gives_the_same_bytes(mine: Path, tmp_path: Path) -> None:
+    publish(mine / "runs/mine", tmp_path / "mine")
+    for file in (mine / "results/mine").iterdir():
+        assert file.read_bytes() == (tmp_path / "mine" / file.name).read_bytes(), file.name
+
+
+def test_a_sweep_that_is_not_over_is_not_published(tmp_path: Path) -> None:
+    root = sweep(tmp_path / "mine", seeds=3)
+    shutil.rmtree(root / "a/Pendulum-v1_2")
+    with pytest.raises(ConfigError, match="1 of 6 runs are missing, such as a/Pendulum-v1_2"):
+        publish(root, tmp_path / "results")
+    assert not (tmp_path / "results").exists()
+    (root / EXPERIMENT_FILE).unlink()
+    with pytest.raises(ConfigError, match=r"holds no experiment\.json"):
+        publish(root, tmp_path / "results")
+
+
+def test_the_same_runs_are_verified_as_identical(mine: Path) -> None:
+    said = verify(mine / "runs/mine", mine / "results/mine")
+    assert said.replace("\n", " ").startswith(
+        "10 of 10 runs are bit-identical to the published ones"
+    )
+
+
+def change_a_digit(run: Path, by: float) -> None:
+    """Another number in a run's evaluations, and digests as if the run had left it so."""
+    with np.load(run / "evaluations.npz") as arrays:
+        content = dict(arrays)
+    content["final_results"] = content["final_results"] + by * (np.arange(100) == 0)
+    buffer = io.BytesIO()
+    np.savez(buffer, **content)  # type: ignore[arg-type]
+    (run / "evaluations.npz").write_bytes(buffer.getvalue())
+    digest_again(run, "evaluations.npz")
+
+
+@pytest.mark.parametrize(("by", "inside"), [(1e-9, 1), (1e5, 0)])
+def test_one_changed_digit_is_found_and_judged_by_the_published_seeds(
+    by: float, inside: int, mine: Path, tmp_path: Path
+) -> None:
+    root = shutil.copytree(mine / "runs/mine", tmp_path / "mine")
+    change_a_digit(root / "a/Pendulum-v1_3", by)
+    said = verify(root, mine / "results/mine").replace("\n", " ")
+    assert said.startswith("9 of 10 runs are bit-identical")
+    assert f"Of the other 1, {inside} lie within the 95% prediction interval" in said
+    assert ("a/Pendulum-v1_3: late return 960.0, not from" in said) == (inside == 0)
+
+
+def test_what_cannot_be_verified_is_named_with_its_reason(mine: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(mine / "runs/mine", tmp_path / "mine")
+    shutil.rmtree(root / "a/Pendulum-v1_0")
+    (root / "a/Pendulum-v1_1/evaluations.npz").write_bytes(b"damaged")
+    shutil.rmtree(root / "b")
+    for seed in range(5):
+        made_up_run(root, "b", seed, [-9.0, -2.0 - seed], gamma=0.5)
+    said = verify(root, mine / "results/mine")
+    assert said.startswith("3 of 10 runs are bit-identical")
+    assert "a/Pendulum-v1_0: no such run" in said
+    assert "a/Pendulum-v1_1: not complete, or changed since it ended" in said
+    assert said.count(": other settings") == 5
+    with pytest.raises(ConfigError, match="nothing is published there"):
+        verify(root, tmp_path)
+
+
+def test_a_prediction_interval_is_that_of_the_textbook() -> None:
+    # 0, 1, 2: mean 1, standard deviation 1, t(0.975, 2) = 4.3027, sqrt(1 + 1 / 3).
+    mean, low, high = prediction_interval(np.array([0.0, 1.0, 2.0]))
+    assert (mean, low, high) == pytest.approx((1.0, 1.0 - 4.96828, 1.0 + 4.96828), abs=1e-4)
+
+
+def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
+    (tmp_path / RUNS).write_bytes(b"no archive")
+    with pytest.raises(ConfigError, match=r"runs\.zip is damaged"):
+        unpacked(tmp_path)
