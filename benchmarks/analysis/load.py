@@ -25,6 +25,7 @@ from training.checkpoint import digest
 from training.config import ConfigError, RunConfig, env_name, refuse_alike
 from training.provenance import mixture
 from training.run_directory import BEGINS_ANEW, EVALUATIONS, RunDirectory
+from training.schemas import parsed, read_evaluations
 
 FIRST_CURVE_SEED = 10_000  # of the learning curve's evaluations
 KEYS = ["env_id", "label", "seed"]
@@ -93,6 +94,7 @@ def load_results(root: Path) -> Results:
             config, arrays = _read(run)
             made_with = run.provenance()
             state = run.status()["state"]
+            ran = RunConfig.from_json((run.settings() or config).get("config", {}))
         except ConfigError as error:  # which names the damaged file
             unfinished.append(f"{path.relative_to(root)} ({error})")
             continue
@@ -101,8 +103,7 @@ def load_results(root: Path) -> Results:
                 state = CHANGED if arrays is None else NOT_FINITE
             unfinished.append(f"{path.relative_to(root)} ({state})")
             if state in ("failed", "diverged", NOT_FINITE):
-                left = json.loads((path / "config.json").read_bytes())["config"]
-                failures[env_name(left["env_id"]), left["label"]] += 1
+                failures[env_name(ran.env_id), ran.label] += 1
             continue
         _refuse_mixture(settings, config, path)
         env_ids.add(config["config"]["env_id"])
@@ -195,10 +196,13 @@ def _read(run: RunDirectory) -> tuple[Json, dict[str, NDArray[Any]] | None]:
             contents[name] = (run.path / name).read_bytes()
         except FileNotFoundError:
             return {}, None
-        if digest(contents[name]) != status["digests"][name]:
+        except OSError as error:
+            raise ConfigError(f"{name} cannot be read: {error.strerror}") from error
+        if digest(contents[name]) != status.get("digests", {}).get(name):
             return {}, None
-    with np.load(io.BytesIO(contents[EVALUATIONS])) as arrays:
-        return json.loads(contents["config.json"]), dict(arrays)
+    config = parsed(contents["config.json"], run.path / "config.json")
+    config["config"] = RunConfig.from_json(config["config"]).to_json()  # with defaults
+    return config, read_evaluations(contents[EVALUATIONS], run.path / EVALUATIONS)
 
 
 def _is_finite(arrays: Mapping[str, NDArray[Any]]) -> bool:
@@ -277,7 +281,8 @@ def _refuse_mixture(settings: dict[tuple[str, str], Json], config: Json, path: P
     kept = settings.setdefault(name, config)
     if kept != {**config, "config": {**values, "seed": kept["config"]["seed"]}}:
         raise ConfigError(
-            f"{path} has other settings than its neighbours of other seeds: remove it"
+            f"{path} has other settings than its neighbours of other seeds:"
+            " give it another label, or another folder"
         )
     if values["seed"] < kept["config"]["seed"]:
         settings[name] = config
