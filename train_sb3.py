@@ -14,12 +14,13 @@ from typing import Any
 
 import tyro
 
-from training.config import ConfigError, DivergedError, RunConfig
+from training.config import BrokenEnvironmentError, ConfigError, DivergedError, RunConfig
 from training.run_directory import Progress, RunBusyError, RunDirectory
 from training.sb3.hyperparameters import parse_overrides
 from training.signals import stop_on_signals
 from training.surroundings import settle
 from training.trust import reading
+from training.watchdog import watching
 
 __all__ = ["RunConfig", "main", "train"]
 
@@ -96,6 +97,8 @@ class Arguments:
     """a run directory: go on with that run as it is configured there; other options are ignored"""
     trust: list[str] = field(default_factory=list)
     """with resume: modules of your own that the run names, such as my_module"""
+    step_timeout: float | None = None
+    """seconds after which an environment that does not return ends the run; default: no limit"""
     allow_mixed: bool = False
     """go on with a run that was begun with other software (packages, Python, commit, processor),
     and say so in provenance.json"""
@@ -114,7 +117,7 @@ def main() -> None:
     logging.getLogger("training").setLevel(logging.INFO)
     # Another's run directory may name any code; the user's own command only what the user knows.
     careful = nullcontext() if arguments.resume is None else reading(arguments.trust)
-    with stop_on_signals() as stop, careful:
+    with stop_on_signals() as stop, careful, watching(arguments.step_timeout):
         try:
             if arguments.list_algos:
                 from training.sb3.algorithms import list_algorithms
@@ -135,6 +138,9 @@ def main() -> None:
             sys.exit(2)
         except DivergedError as error:
             print(f"diverged: {error}", file=sys.stderr)
+            sys.exit(1)
+        except BrokenEnvironmentError as error:
+            print(f"failed: {error}; log.txt has more", file=sys.stderr)
             sys.exit(1)
         except KeyboardInterrupt as error:
             print(f"interrupted {error}; the same command goes on with the run", file=sys.stderr)

@@ -43,6 +43,7 @@ def sweep(
     check: bool = True,
     env_version: Literal["v4", "v5"] | None = None,
     allow_mixed: bool = False,
+    step_timeout: float = 600.0,
     dry_run: bool = False,
 ) -> None:
     """Carry out an experiment's runs, side by side; those already complete are not repeated.
@@ -76,6 +77,8 @@ def sweep(
         allow_mixed: go on with runs that were begun with other software; provenance.json tells
         env_version: of the paper's environments, in a folder <root>/paper_<version>/; default: v4,
             in <root>/paper/
+        step_timeout: seconds after which a run whose environment does not return has failed; 0 for
+            no limit
         dry_run: only show what would be done, and how long it would take
     """
     if looks and not until_decided:
@@ -94,7 +97,8 @@ def sweep(
         return
     from benchmarks.sweep.scheduler import sweep as carry_out
 
-    failures = carry_out(chosen, root / name, workers, scheduler, check, allow_mixed)
+    failures = carry_out(chosen, root / name, workers, scheduler, check, allow_mixed,
+                         step_timeout)  # fmt: skip
     if failures:
         print(f"{len(failures)} of {len(chosen.runs())} runs failed; log.txt in each has more:")
         print(*failures, sep="\n")
@@ -376,9 +380,9 @@ def main() -> None:
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         print("interrupted; the same command does what is missing", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(getattr(error, "exit_status", 130))  # 143 where SIGTERM stopped a sweep
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import difflib
 import importlib
 import logging
 import re
-import signal
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -160,13 +159,13 @@ def make_training_env(
     from stable_baselines3.common.monitor import Monitor, ResultsWriter
     from stable_baselines3.common.vec_env import (
         DummyVecEnv,
-        SubprocVecEnv,
         VecEnv,
         VecMonitor,
         VecNormalize,
     )
 
     from training.sb3.native_vec_env import NativeVecEnv
+    from training.sb3.subproc import NamingSubprocVecEnv
 
     env: VecEnv
     if config.n_envs == 1 and config.vec_env == "dummy":
@@ -176,10 +175,10 @@ def make_training_env(
         if config.vec_env == "native":
             native = make_native_env(config, config.n_envs, autoreset_mode=SAME_STEP)
             bare: VecEnv = NativeVecEnv(native)
+        elif config.vec_env == "subproc":
+            bare = NamingSubprocVecEnv(config)
         else:
-            kind = SubprocVecEnv if config.vec_env == "subproc" else DummyVecEnv
-            maker = _make_in_worker if config.vec_env == "subproc" else make_guarded
-            bare = kind([partial(maker, config)] * config.n_envs)
+            bare = DummyVecEnv([partial(make_guarded, config)] * config.n_envs)
         env = monitored = VecMonitor(bare)
         if monitor_file is not None:
             header: dict[str, float | str] = {"t_start": monitored.t_start, "env_id": config.env_id}
@@ -196,17 +195,6 @@ def make_training_env(
 def make_guarded(config: RunConfig) -> Env:
     """Make the environment of a run for training: all that it returns is checked and copied."""
     return StepGuard(make_env(config))
-
-
-def _make_in_worker(config: RunConfig) -> Env:
-    """Make an environment in a process of its own, which leaves it to its parent when to stop.
-
-    To its parent too it leaves the checks, since an error here would only be seen as a process
-    that is gone.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all processes
-    leave_remarks_to_parent()
-    return StepGuard(make_env(config), checks=False)
 
 
 def _unknown_environment(env_id: str) -> str:

@@ -19,8 +19,10 @@ import torch
 from envs.checks.play import action_sequence, play, same
 from envs.rollout import Env
 from envs.saved_state import get_state, set_state, state_fault
+from envs.step_check import CLOCK
 from training.config import ConfigError, RunConfig
 from training.environments import SAME_STEP, make_env, make_native_env, say_once
+from training.escapes import escapes_named
 from training.evaluation import global_generators_untouched
 from training.run_directory import BEGINS_ANEW
 
@@ -52,7 +54,9 @@ def pass_gate(config: RunConfig, trial: Trial, check: bool = True) -> Passed:
     :raises ConfigError: if the run cannot work
     """
     check_device(config.device)
-    with global_generators_untouched(), ExitStack() as stack:
+    CLOCK.enter("the checks before the run")
+    escapes = escapes_named(lambda: "in the checks before the run", ConfigError)
+    with escapes, global_generators_untouched(), ExitStack() as stack:
         env = make_env(config)
         stack.callback(env.close)
         refuse_unbounded_actions(config, env)
@@ -66,6 +70,7 @@ def pass_gate(config: RunConfig, trial: Trial, check: bool = True) -> Passed:
             notes.append(f"starts do not follow seeds on {config.env_id}: {broken}")
         if fault is None:
             fault = continuation_fault(config)
+    CLOCK.leave()
     if fault is not None:
         notes.append(f"{BEGINS_ANEW}: {fault}")
     for remark in remarks:

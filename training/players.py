@@ -1,6 +1,7 @@
 """The environments that a run evaluates in: made once, and used again at each evaluation."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from envs.rollout import (
     BatchEnv,
@@ -12,6 +13,7 @@ from envs.rollout import (
     score_in_batch,
     score_side_by_side,
 )
+from envs.step_check import CLOCK
 from training.config import RunConfig
 from training.environments import make_batch_env, make_env
 
@@ -53,6 +55,15 @@ class Players:
         :param on_step: called before each step; may raise to break off
         """
         measures = self._measures() if measured else {}
+        CLOCK.enter("a reset of the evaluation")
+        try:
+            return self._play(policy, seeds, measures, partial(_watched, on_step))
+        finally:
+            CLOCK.leave()
+
+    def _play(
+        self, policy: Policy, seeds: Sequence[int], measures: Measures, on_step: OnStep
+    ) -> list[Score]:
         if self._config.evaluation == "published":
             (env,) = self._single(1)
             first = self._config.seed + PUBLISHED_SEED_OFFSET
@@ -97,3 +108,8 @@ class Players:
             if batch is not None:
                 batch.close()
         self._singles, self._batches = [], {}
+
+
+def _watched(on_step: OnStep) -> None:
+    CLOCK.enter("a step of the evaluation")
+    on_step()

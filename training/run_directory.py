@@ -14,11 +14,13 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from training.checkpoint import digest, load_checkpoint, save_checkpoint, write_through
-from training.config import ConfigError, RunConfig
+from training.config import BrokenEnvironmentError, ConfigError, RunConfig
+from training.escapes import escapes_named
 from training.history import PARTS, History
 from training.locks import is_held
 from training.provenance import describe_software, is_whole, sealed
 from training.schemas import parsed, read_json
+from training.watchdog import told_of_hangs
 
 logger = logging.getLogger(__name__)
 
@@ -360,7 +362,11 @@ def _start_afresh(run: RunDirectory, settings: dict[str, Any]) -> None:
 
 def _carry_out(run: RunDirectory, config: RunConfig, body: Callable[[RunDirectory], None]) -> None:
     try:
-        body(run)
+        with (
+            told_of_hangs(run),
+            escapes_named(lambda: f"at step {run.step}", BrokenEnvironmentError),
+        ):
+            body(run)
     except BaseException as error:
         state = getattr(error, "run_state", "failed")
         if isinstance(error, KeyboardInterrupt):

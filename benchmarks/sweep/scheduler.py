@@ -24,6 +24,7 @@ from training.provenance import describe_software
 from training.run import hyperparameters_of, refuse_impossible
 from training.run_directory import RunDirectory, refuse_other_settings, settings_of
 from training.signals import RunStopped, StopRequest, stop_on_signals
+from training.watchdog import HUNG, watching
 
 POLL_INTERVAL = 0.5  # s between two looks at the runs' status files
 MAX_RESTARTS = 5  # how often a run whose worker has died is taken up by another
@@ -45,6 +46,7 @@ def sweep(
     scheduler: str | None = None,
     check: bool = True,
     allow_mixed: bool = False,
+    step_timeout: float | None = None,
 ) -> list[str]:
     """Carry out an experiment's runs that are not there yet; a failing one does not stop others.
 
@@ -58,6 +60,7 @@ def sweep(
     :param scheduler: address of an existing Dask cluster to use instead
     :param check: whether SB3's checker is to look at each environment before the first run
     :param allow_mixed: whether to go on with what other software began
+    :param step_timeout: seconds after which a run whose environment hangs has failed
     :return: one line for each run that failed
     :raises ConfigError: before anything runs: if the directory belongs to an experiment with
         other settings or another command is at work in it, if a run cannot work or was begun
@@ -66,7 +69,8 @@ def sweep(
     """
     configs = experiment.runs()
     refuse_mismatch(experiment, root)
-    refuse_unworkable(configs, root, check)
+    with watching(step_timeout):
+        refuse_unworkable(configs, root, check)
     root.mkdir(parents=True, exist_ok=True)
     with exclusive(root):
         declare(experiment, root)
@@ -81,7 +85,9 @@ def sweep(
                 for run in configs
                 if run.seed in seeds and (env_name(run.env_id), run.label) in wanted
             ]
-            failures += carry_out_missing(stage, root, workers, scheduler, allow_mixed)
+            failures += carry_out_missing(
+                stage, root, workers, scheduler, allow_mixed, step_timeout
+            )
             if experiment.looks:
                 wanted = undecided(root, number)
             if not wanted:
@@ -100,6 +106,7 @@ def carry_out_missing(
     workers: int | None,
     scheduler: str | None,
     allow_mixed: bool,
+    step_timeout: float | None = None,
 ) -> list[str]:
     """Carry out the runs that are not complete; returns a line for each that failed."""
     missing = unfinished(configs, root)
@@ -114,7 +121,9 @@ def carry_out_missing(
         connect(count, scheduler) as client,
         Display(configs, missing) as display,
     ):
-        under_way = Sweep(client, root.resolve(), session, display, request, allow_mixed)
+        under_way = Sweep(
+            client, root.resolve(), session, display, request, allow_mixed, step_timeout
+        )
         return under_way.carry_out(missing)
 
 
@@ -150,13 +159,14 @@ class Sweep:
         display: Display,
         request: StopRequest,
         allow_mixed: bool = False,
+        step_timeout: float | None = None,
     ) -> None:
         self._client = client
         self._root = root
         self._session = session
         self._display = display
         self._request = request
-        self._allow_mixed = allow_mixed
+        self._options = allow_mixed, step_timeout
         self._workers = Workers(client, root, session)
         self._waiting: deque[RunConfig] = deque()
         self._jobs: list[Job] = []
@@ -187,7 +197,7 @@ class Sweep:
         for worker in sorted(able - {job.worker for job in self._jobs}):
             if self._waiting:
                 config = self._waiting.popleft()
-                what = config, self._root, self._session, self._allow_mixed
+                what = config, self._root, self._session, *self._options
                 future = self._client.submit(carry_out, *what, workers=[worker], pure=False)
                 self._jobs.append(Job(config, worker, future))
 
@@ -204,7 +214,10 @@ class Sweep:
         elif job.future.done() or job.worker not in able:
             self._jobs.remove(job)
             job.future.cancel(force=True)
-            self._restart(job.config)
+            if status["state"] == "failed" and status.get("message", "").startswith(HUNG):
+                self._fail(job.config, f"failed: {status['message']}")
+            else:
+                self._restart(job.config)
         elif status["state"] == "running":
             self._display.update(job.config, status)
 
@@ -233,7 +246,7 @@ class Sweep:
         deadline = time.monotonic() + STOP_PATIENCE
         while not all(job.future.done() for job in self._jobs) and time.monotonic() < deadline:
             time.sleep(POLL_INTERVAL / 5)
-        raise RunStopped("asked to stop")
+        raise RunStopped("asked to stop", self._request.exit_status)
 
 
 def refuse_unworkable(configs: Sequence[RunConfig], root: Path, check: bool = True) -> None:

@@ -9,7 +9,7 @@ from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
-from envs.step_check import copied
+from envs.step_check import CLOCK, copied
 
 
 class NativeVecEnv(VecEnv):
@@ -32,7 +32,9 @@ class NativeVecEnv(VecEnv):
     def reset(self) -> Any:
         """Start all episodes; the seeds that :meth:`seed` has set apply once, as in SB3."""
         seeds: Any = None if None in self._seeds else self._seeds
+        CLOCK.enter("reset")
         observations, infos = self.env.reset(seed=seeds)
+        CLOCK.leave()
         self.reset_infos = self._split(infos)
         self._reset_seeds()
         return copied(observations)
@@ -43,7 +45,9 @@ class NativeVecEnv(VecEnv):
 
     def step_wait(self) -> VecEnvStepReturn:
         """Do the step: observations, rewards (float32, as in DummyVecEnv), dones, infos."""
+        CLOCK.enter("step")
         observations, rewards, terminations, truncations, batched = self.env.step(self._actions)
+        CLOCK.leave()
         infos = self._split(batched)
         over = terminations | truncations
         if over.any():
