@@ -1,5 +1,6 @@
 """Whether a lock is held, found out without writing anything."""
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -33,8 +34,8 @@ def is_held(file: Path) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except OSError:  # a file system without locks: nobody can hold one there
-        return False
+    except OSError as error:  # without such locks, filelock's file is there as long as it is held
+        return error.errno == errno.ENOSYS
     finally:
         os.close(descriptor)
     return False

@@ -299,8 +299,8 @@ def execute(
         lock = run.lock().acquire(timeout=LOCK_TIMEOUT)
     except Timeout:
         raise RunBusyError(f"another process is writing to {run.path}") from None
-    except OSError as error:
-        raise ConfigError(f"cannot write to {run.path}: {error.strerror}") from error
+    except (OSError, NotImplementedError) as error:  # the latter on a disk without locks
+        raise ConfigError(f"cannot write to, or lock, {run.path}: {error}") from error
     with lock:
         refuse_other_settings(run, settings)
         if not run.is_done():

@@ -27,7 +27,8 @@ RUN = {
 OPEN = {f"{name.removesuffix('?')}?" if name != "*" else name: kind for name, kind in RUN.items()}
 SOFTWARE = {"packages?": {"*": (str, None)}, "*": object}
 DECLARATION = {
-    "seeds": [int], "against": str, "margins": {"*": MAYBE}, "metrics?": ({f"{name}?": str for name in METRICS}, [METRICS]),
+    "seeds": [int], "against": str, "margins": {"*": MAYBE},
+    "metrics?": ({f"{name}?": str for name in METRICS}, [METRICS]),
     "failure_regrets?": {"*": MAYBE}, "rate_margin?": NUMBER, "looks?": [int], "level?": NUMBER,
     "*": object,
 }  # fmt: skip
@@ -141,7 +142,7 @@ def fault_of(value: Any, schema: Any, where: str = "") -> str | None:
 
 
 def _fault_of_parts(value: Json, schema: Json, where: str) -> str | None:
-    for name, kind in schema.items():
+    for name in schema:
         if not name.endswith("?") and name != "*" and name not in value:
             return f"{_at(where)} has no {name}"
     for name, part in value.items():

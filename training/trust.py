@@ -1,4 +1,4 @@
-"""Which code a command that reads results may import: the user's runs name what they were made with.
+"""Which code a command that reads results may import.
 
 A run directory may be a stranger's. Training imports whatever the user's own command names; reading
 imports only what ships with this project, unless the command line trusts a module by name.

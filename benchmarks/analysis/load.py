@@ -1,6 +1,5 @@
 """Run directories -> tidy tables. Nothing here trains or needs torch."""
 
-import io
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence

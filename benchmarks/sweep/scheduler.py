@@ -71,7 +71,6 @@ def sweep(
     refuse_mismatch(experiment, root)
     with watching(step_timeout):
         refuse_unworkable(configs, root, check)
-    root.mkdir(parents=True, exist_ok=True)
     with exclusive(root):
         declare(experiment, root)
         if scheduler is None:  # elsewhere the workers see themselves
@@ -322,14 +321,18 @@ def declare(experiment: Experiment, root: Path) -> None:
 def exclusive(root: Path) -> Iterator[None]:
     """Keep other sweeps out of a folder.
 
-    :raises ConfigError: if one is at work there
+    :raises ConfigError: if one is at work there, or nothing can be written or locked there
     """
-    lock = FileLock(root / ".lock")
     try:
-        with lock.acquire(timeout=0):
-            yield
+        root.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(root / ".lock").acquire(timeout=0)
     except Timeout:
         raise ConfigError(f"another sweep is at work in {root}; wait for it, or stop it") from None
+    except (OSError, NotImplementedError) as error:  # the latter on a disk without locks
+        message = " ".join(str(error).split())
+        raise ConfigError(f"cannot write to, or lock, {root}: {message}") from error
+    with lock:
+        yield
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from benchmarks.choice import recorded_experiment
 from benchmarks.experiments import METRICS, Experiment
 from benchmarks.policies.load import load_policy
 from benchmarks.sweep.status import overview
-from tests.faults.hostile import CANARY, hostile_run, seal, with_data, with_objects, with_weights
+from tests.faults.hostile import hostile_run, seal
 from tests.helpers.made_up_runs import made_up_run
 from training import schemas
 from training.config import ConfigError
@@ -91,7 +91,10 @@ def assert_the_other_run_is_reported(root: Path) -> None:
 
 
 @quick
-@given(name=st.sampled_from(sorted(SCHEMAS)), content=BYTES | VALUES.map(lambda v: json.dumps(v).encode()))
+@given(
+    name=st.sampled_from(sorted(SCHEMAS)),
+    content=BYTES | VALUES.map(lambda v: json.dumps(v).encode()),
+)
 def test_any_bytes_in_a_json_file_give_a_value_or_one_line(
     name: str, content: bytes, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

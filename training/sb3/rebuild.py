@@ -66,9 +66,8 @@ def _untrained(config: RunConfig, hyperparameters: dict[str, Any], env: Env) -> 
     arguments = {k: v for k, v in to_arguments(values).items() if k in known}
     try:
         spaces = algorithm._wrap_env(env, monitor_wrapper=False)
-        model = algorithm(
-            policy_name(config.algo, env), env=None, device="cpu", _init_setup_model=False, **arguments
-        )  # fmt: skip
+        arguments |= {"env": None, "device": "cpu", "_init_setup_model": False}
+        model = algorithm(policy_name(config.algo, env), **arguments)
         model.observation_space, model.action_space = spaces.observation_space, spaces.action_space
         model.n_envs = config.n_envs
         model._setup_model()

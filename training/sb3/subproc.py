@@ -100,7 +100,7 @@ class NamingSubprocVecEnv(SubprocVecEnv):
         self._folder.cleanup()
 
     def _name_the_lost(self, error: BaseException) -> NoReturn:
-        for i, (process, note) in enumerate(zip(self.processes, self._notes, strict=True)):
+        for i, note in enumerate(self._notes):
             if note.exists():
                 said, _, trace = note.read_text(encoding="utf-8").partition("\n")
                 named = BrokenEnvironmentError(f"environment {i} ended its process: {said}")
