@@ -1,16 +1,20 @@
 """Environments that end or block their process: named, and never taken for a success."""
 
+import os
+import signal
 import subprocess
 import sys
 import threading
+import types
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import train_sb3
+from benchmarks import __main__ as command_line
 from benchmarks.experiments import Experiment
-from benchmarks.sweep.scheduler import sweep
+from benchmarks.sweep.scheduler import Sweep, sweep
 from benchmarks.sweep.worker import Outcome, carry_out
 from tests.helpers.failing_envs import RELEASED
 from training.config import BrokenEnvironmentError, RunConfig
@@ -136,6 +140,25 @@ def test_a_hang_is_written_into_the_run_before_its_process_ends(
         run(wanted, tmp_path, check=False)
     assert found[-1]["message"] == "hung in step at step 149: it did not return within 1 s"
     assert "failing_envs.py" in log[-1]  # where it hung
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_sweep_that_a_signal_stops_ends_with_its_status(
+    number: signal.Signals, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    display: Any = types.SimpleNamespace(note=lambda line: None)
+    client: Any = None
+
+    def stop(*_: Any) -> None:
+        with stop_on_signals() as request:
+            os.kill(os.getpid(), number)
+            Sweep(client, tmp_path, "s", display, request)._stop()
+
+    monkeypatch.setattr("benchmarks.sweep.scheduler.sweep", stop)
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "sweep", "smoke"])
+    with pytest.raises(SystemExit) as ended:
+        command_line.main()
+    assert ended.value.code == status
 
 
 @pytest.mark.slow
