@@ -65,12 +65,22 @@ def load_policy(source: str, env: Env, algo: str | None = None) -> LoadedPolicy:
 
 def recorded_run(path: Path) -> RunConfig | None:
     """The configuration of a run directory; None for anything else."""
-    settings = RunDirectory(path).settings() if path.is_dir() else None
+    settings = _settings(path)
     return RunConfig.from_json(settings["config"]) if settings else None
 
 
+def _settings(path: Path) -> dict[str, Any] | None:
+    """Content of a run's config.json; None where there is none, or it is somebody else's file."""
+    try:
+        return RunDirectory(path).settings() if path.is_dir() else None
+    except ConfigError:
+        if (path / "status.json").exists():
+            raise
+        return None
+
+
 def _from_run(path: Path, env: Env) -> LoadedPolicy:
-    settings = RunDirectory(path).settings()
+    settings = _settings(path)
     if settings is None:
         raise ConfigError(f"{path} is not a run directory: it has no config.json of a run")
     hyperparameters = settings["hyperparameters"]
@@ -111,11 +121,11 @@ def _from_model_file(path: Path, algo: str | None, env: Env) -> LoadedPolicy:
     algo = algo or (run.algo if run else None)
     if algo is None:
         raise ConfigError(f"the algorithm of {path} is not known: give it, as in --algo td3")
+    hyperparameters: dict[str, Any] | None = None
     if run is not None and run.algo == algo:
-        hyperparameters = (RunDirectory(path.parent).settings() or {})["hyperparameters"]
+        hyperparameters = (_settings(path.parent) or {})["hyperparameters"]
     else:
         run = RunConfig(algo=algo, env_id=str(env.spec and env.spec.id), total_timesteps=1)
-        hyperparameters = None
     model = _sb3_model(path, run, hyperparameters, env)
     gamma = getattr(model, "gamma", None)
     statistics = path.with_name(path.name.replace("model.zip", "normalization.npz"))
@@ -131,7 +141,7 @@ def _content(file: Path) -> bytes:
     """
     run = RunDirectory(file.parent)
     try:
-        return run.read_verified(file.name) if run.settings() else file.read_bytes()
+        return run.read_verified(file.name) if _settings(run.path) else file.read_bytes()
     except OSError as error:
         raise ConfigError(
             f"{file.parent} holds no {file.name} that can be read: the run is not complete"
