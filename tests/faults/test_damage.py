@@ -39,7 +39,7 @@ def test_a_flipped_byte_anywhere_in_the_optimums_cache_changes_nothing(
     intact = file.read_bytes()
     assert np.array_equal(values(), right)
     assert len(solved) == 1  # the second came from the cache
-    places = [*range(300), *range(300, len(intact), len(intact) // 300)]
+    places = [*range(0, 300, 3), *range(300, len(intact), len(intact) // 100)]
     for place in places:
         damaged = bytearray(intact)
         damaged[place] ^= 0x11

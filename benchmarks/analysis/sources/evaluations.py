@@ -22,14 +22,15 @@ def read(files: list[Path], options: Options) -> pd.DataFrame | None:
         is_ours = run.read_json("status.json") is not None
         if is_ours and not (run.is_done() and read_evaluations(file.read_bytes(), file)):
             return None
-    except ConfigError:  # its status is damaged, or its evaluations are of another shape
+        settings = run.settings() if is_ours else None
+        config = RunConfig.from_json(settings["config"]).to_json() if settings else {}
+    except ConfigError:  # a file of it is damaged, or of another shape
         return None
     with np.load(file, allow_pickle=False) as arrays:
         means = arrays["results"].mean(axis=1)
         rows = pd.DataFrame({"step": arrays["timesteps"], "mean_return": means})
         if not is_ours:
             return rows.assign(**from_folder(file.parent.absolute()))
-        config = RunConfig.from_json((run.settings() or {})["config"]).to_json()
         if config.get("evaluation", "fixed") == "fixed":
             held_out = {
                 f"{name}_return": arrays[f"{name}_results"].mean()
