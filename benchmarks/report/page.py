@@ -23,6 +23,7 @@ from benchmarks.report.forest import forest_plot
 from benchmarks.report.wording import sentences
 from benchmarks.table import Table, to_markdown
 from training.schemas import read_json
+from training.trust import reading
 
 PRINTED = ("verdicts", "summary", "learning_curves", "paper")  # tables for the terminal
 PAGE = "report.html"
@@ -31,6 +32,7 @@ KEYS = ("env_id", "first", "second", "metric")  # what tells them apart
 MANIFEST = "report_files.txt"  # names the files of a report, which the next one removes
 
 
+@reading()
 def write_report(root: Path, output: Path, paper: bool = False, half_std: bool = False) -> str:
     """Write tables (CSV, Markdown, LaTeX), figures (PNG, SVG) and the page; nothing is trained.
 

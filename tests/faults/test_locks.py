@@ -92,6 +92,8 @@ def test_workers_that_are_killed_while_they_start_are_started_again(
     if failures == 1:
         assert str(cluster.start_workers(2)) == "cluster"
     else:
-        with pytest.raises(ConfigError, match=r"could not be started: Worker failed to start\. and"):
+        with pytest.raises(
+            ConfigError, match=r"could not be started: Worker failed to start\. and"
+        ):
             cluster.start_workers(2)
     assert len(attempts) == min(failures + 1, cluster.STARTS)
