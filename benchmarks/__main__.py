@@ -15,6 +15,7 @@ from benchmarks.request import Request
 from training.command_line import OVERRIDES, RunOptions, run_command
 from training.config import ConfigError, RunConfig
 from training.surroundings import announce, settle
+from training.trust import module_of, reading
 
 ExperimentName = Annotated[str, tyro.conf.Positional]
 
@@ -25,6 +26,7 @@ def sweep(
     scheduler: str | None = None,
     check: bool = True,
     allow_mixed: bool = False,
+    step_timeout: float = 600.0,
     dry_run: bool = False,
 ) -> None:
     """Carry out an experiment's runs, side by side; those already complete are not repeated.
@@ -37,6 +39,8 @@ def sweep(
         scheduler: tcp://host:port of an existing Dask cluster to use instead
         check: let SB3's checker look at each environment before the first run
         allow_mixed: go on with runs that were begun with other software; provenance.json tells
+        step_timeout: seconds after which a run whose environment does not return has failed; 0 for
+            no limit
         dry_run: only show what would be done, and how long it would take
     """
     chosen, name = choose(request)
@@ -48,7 +52,8 @@ def sweep(
         return
     from benchmarks.sweep.scheduler import sweep as carry_out
 
-    failures = carry_out(chosen, folder, workers, scheduler, check, allow_mixed, request.extend)
+    failures = carry_out(chosen, folder, workers, scheduler, check, allow_mixed, request.extend,
+                         step_timeout)  # fmt: skip
     if failures:
         print(f"{len(failures)} of {len(chosen.runs())} runs failed; log.txt in each has more:")
         print(*failures, sep="\n")
@@ -67,12 +72,17 @@ def run(options: Annotated[RunOptions, tyro.conf.arg(name="")]) -> None:
 def status(experiment: ExperimentName, root: Path = Path("runs")) -> None:
     """Show what an experiment's runs have come to, and how long the missing ones will take.
 
+    It only reads: how fast a run is that none was complete of, sweep --dry-run measures.
+
     Args:
         experiment: its name, the folder below root
         root: the runs are in <root>/<experiment>/
     """
-    show_overview(recorded_experiment(root / experiment) or find_experiment(experiment),
-                  root / experiment)  # fmt: skip
+    from benchmarks.sweep.status import overview
+
+    recorded = recorded_experiment(root / experiment) or find_experiment(experiment)
+    with reading():
+        print(overview(recorded.runs(), root / experiment, measured=False))
 
 
 def show_overview(
@@ -98,6 +108,7 @@ def report(
     output: Path = Path("reports"),
     compare_to: Literal["paper"] | None = None,
     half_std: bool = False,
+    trust: tuple[str, ...] = (),
 ) -> None:
     """Make tables, figures and a page of an experiment's runs, and print the verdicts.
 
@@ -107,13 +118,16 @@ def report(
         output: everything goes to <output>/<experiment>/; open report.html there
         compare_to: paper puts Table 1 of the TD3 paper beside the MuJoCo results
         half_std: shade half a standard deviation, as the TD3 paper does, not the 95% interval
+        trust: modules of your own, such as my_module, that the runs name: without, what needs
+            them is left out
     """
     from benchmarks.analysis.sources.published import is_published
     from benchmarks.report.page import write_report
 
     folder = Path(experiment) if is_published(Path(experiment)) else root / experiment
     try:
-        text = write_report(folder, output / experiment, compare_to == "paper", half_std)
+        with reading(trust):
+            text = write_report(folder, output / experiment, compare_to == "paper", half_std)
     except FileNotFoundError as error:
         raise ConfigError(f"{error}; run: python -m benchmarks sweep {experiment}") from error
     except ValueError as error:
@@ -197,7 +211,8 @@ def compare(
     sources += () if against is None else (against,)
     request = Request(env, at, score, margin, starts)
     options = parse_columns(eval_freq, columns)
-    print(write_comparison(sources, request, options, output / "compare", command_line()))
+    with reading():
+        print(write_comparison(sources, request, options, output / "compare", command_line()))
 
 
 def command_line() -> str:
@@ -276,6 +291,7 @@ def record(
     noise: float = 0.0,
     speed: float = 1.0,
     output: Path | None = None,
+    trust: tuple[str, ...] = (),
 ) -> None:
     """Play one episode of a policy: an animation (GIF), a figure, and what it achieved.
 
@@ -290,11 +306,12 @@ def record(
         noise: exploration noise, as a fraction of the action's half-width
         speed: of the animation; 1 is real time
         output: path of the files, without suffix; default: recordings/<policy>_<environment>
+        trust: modules of your own that the run names, such as my_module, or a model.zip to unpickle
     """
     from benchmarks.policies.record import record as play
 
-    print(
-        play(
+    with reading(named(trust, env_id, algo)):
+        text = play(
             policy,
             env_id=env_id,
             output=output,
@@ -305,7 +322,7 @@ def record(
             noise=noise,
             speed=speed,
         )
-    )
+    print(text)
 
 
 def evaluate(
@@ -340,6 +357,7 @@ def scores(
     env_id: tuple[str, ...] = ("rocket-v0", "rocket-landing-v0"),
     episodes: int = 1_000,
     output: Path = Path("reports"),
+    trust: tuple[str, ...] = (),
 ) -> None:
     """Score policies on many starts: return, regret and its gaps, success, steady-state error.
 
@@ -348,10 +366,12 @@ def scores(
         env_id: the environments
         episodes: starts, from reset(seed=20000) on
         output: the tables go to <output>/scores.md too
+        trust: modules of your own that the runs name, such as my_module, or a model.zip to unpickle
     """
     from benchmarks.policies.score import scores_page
 
-    page = scores_page(policies, env_id, episodes)
+    with reading(named(trust, *env_id)):
+        page = scores_page(policies, env_id, episodes)
     write_page(page, output / "scores.md")
 
 
@@ -365,6 +385,11 @@ def optimum(output: Path = Path("reports")) -> None:
 
     output.mkdir(parents=True, exist_ok=True)
     write_page(optimum_page(output / "optimum.png"), output / "optimum.md")
+
+
+def named(trust: tuple[str, ...], *names: str | None) -> list[str]:
+    """What is trusted: ``--trust``, and whatever module the command itself names."""
+    return [*trust, *(module_of(name) for name in names if name and ":" in name)]
 
 
 def write_page(page: str, file: Path) -> None:
@@ -410,9 +435,9 @@ def main() -> None:
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         print("interrupted; the same command does what is missing", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(getattr(error, "exit_status", 130))  # 143 where SIGTERM stopped a sweep
 
 
 if __name__ == "__main__":

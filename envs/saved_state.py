@@ -125,7 +125,7 @@ def _steps(env: Any, actions: Iterable[Any]) -> list[Any]:
 def _wrappers(env: Env) -> list[Env]:
     layers: list[Env] = []
     while isinstance(env, gym.Wrapper):
-        if type(env) is not StepGuard:  # which has no state
+        if not isinstance(env, StepGuard):  # which has no state
             layers.append(env)
         env = env.env
     return layers

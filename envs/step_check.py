@@ -2,6 +2,7 @@
 
 import copy
 import math
+import time
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
@@ -11,6 +12,25 @@ from gymnasium import spaces
 # Dtype kinds that are taken for a space's numbers; a Box takes its own kind alone.
 KINDS = {"f": "floating-point", "i": "whole", "u": "unsigned whole", "b": "boolean"}
 WHOLE_NUMBERS = {spaces.Discrete: "iu", spaces.MultiDiscrete: "iu", spaces.MultiBinary: "iub"}
+
+
+class CallClock:
+    """Which call of an environment is under way, and since when; whoever watches may look."""
+
+    what: str | None = None
+    since = 0.0
+
+    def enter(self, what: str) -> None:
+        """Note that a call begins."""
+        self.since = time.monotonic()
+        self.what = what
+
+    def leave(self) -> None:
+        """Note that it has returned."""
+        self.what = None
+
+
+CLOCK = CallClock()  # of this process
 
 
 class NotFiniteError(ValueError):
@@ -155,7 +175,9 @@ class StepGuard(gym.Wrapper[Any, Any, Any, Any]):
         :raises NotFiniteError: if the observation is NaN or infinite
         :raises SpaceMismatchError: if it does not fit its space
         """
+        CLOCK.enter("reset")
         observation, info = self.env.reset(seed=seed, options=options)
+        CLOCK.leave()
         if self._checks:
             self._check(observation, at_reset=True)
         return copied(observation), info
@@ -168,7 +190,9 @@ class StepGuard(gym.Wrapper[Any, Any, Any, Any]):
         """
         if self._checks and isinstance(action, np.ndarray) and not np.isfinite(action).all():
             raise NotFiniteError("action is NaN or infinite")
+        CLOCK.enter("step")
         observation, reward, terminated, truncated, info = self.env.step(copied(action))
+        CLOCK.leave()
         if self._checks:
             check_reward(reward)
             self._check(observation)

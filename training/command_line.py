@@ -5,7 +5,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_origin
@@ -14,11 +14,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as ProgressBar
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from training.config import ConfigError, DivergedError, RunConfig
+from training.config import BrokenEnvironmentError, ConfigError, DivergedError, RunConfig
 from training.open_run import Progress, RunBusyError
 from training.run import run
 from training.run_directory import RunDirectory
 from training.signals import StopRequest, stop_on_signals
+from training.trust import reading
+from training.watchdog import watching
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,9 @@ class RunOptions(RunConfig):
         are ignored
     :param allow_mixed: go on with a run that was begun with other software (packages, Python,
         commit, processor), and say so in provenance.json
+    :param trust: with resume: modules of your own that the run names, such as my_module
+    :param step_timeout: seconds after which an environment that does not return ends the run;
+        default: no limit
     :param check: let SB3's checker look at the environment first
     """
 
@@ -41,6 +46,8 @@ class RunOptions(RunConfig):
     root: Path = Path("runs")
     resume: Path | None = None
     allow_mixed: bool = False
+    trust: tuple[str, ...] = ()
+    step_timeout: float | None = None
     check: bool = True
 
     def __post_init__(self) -> None:
@@ -128,7 +135,9 @@ def run_command(options: RunOptions) -> None:
     logging.basicConfig(format="%(message)s")
     logging.getLogger("training").setLevel(logging.INFO)
     sys.path.append("")  # the working folder, for the user's own environments and algorithms
-    with stop_on_signals() as stop, refusals_told(stop):
+    # Another's run directory may name any code; the user's own command only what the user knows.
+    careful = nullcontext() if options.resume is None else reading(options.trust)
+    with stop_on_signals() as stop, refusals_told(stop), careful, watching(options.step_timeout):
         config, root = options.configured()
         directory = RunDirectory(root / config.directory)
         was_done = directory.is_done()
@@ -143,8 +152,9 @@ def run_command(options: RunOptions) -> None:
                 allow_mixed=options.allow_mixed,
             )
     outcome = "was already complete" if was_done else "is complete"
-    last_return = directory.status()["last_return"]
-    print(f"{directory.path} {outcome}; last mean evaluation return {last_return:.2f}")
+    last_return = directory.status().get("last_return")
+    told = "not known" if last_return is None else f"{last_return:.2f}"
+    print(f"{directory.path} {outcome}; last mean evaluation return {told}")
 
 
 @contextmanager
@@ -157,6 +167,9 @@ def refusals_told(stop: StopRequest | None = None) -> Iterator[None]:
         sys.exit(2)
     except DivergedError as error:
         print(f"diverged: {error}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenEnvironmentError as error:
+        print(f"failed: {error}; log.txt has more", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt as error:
         print(f"interrupted {error}; the same command goes on with the run", file=sys.stderr)

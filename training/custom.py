@@ -18,6 +18,7 @@ from training.open_run import OpenRun
 from training.run_directory import MONITOR
 from training.sb3.hyperparameters import check_values
 from training.supervisor import Supervisor
+from training.trust import refuse_untrusted
 
 POLICY = "policy.bin"  # what an agent with ``save(file)`` writes
 GIVEN = ("self", "env", "seed")  # what a constructor may take that is no hyperparameter
@@ -28,6 +29,7 @@ def is_custom(algo: str) -> bool:
     module, colon, name = algo.partition(":")
     if not colon:
         return False
+    refuse_untrusted(module, algo)
     try:
         found = getattr(importlib.import_module(module), name)
         return hasattr(found, "predict") and "on_step" in inspect.signature(found.learn).parameters
@@ -75,6 +77,7 @@ def build_agent(config: RunConfig, hyperparameters: dict[str, Any], env: Env) ->
 
 def _class(algo: str) -> Any:
     module, _, name = algo.partition(":")
+    refuse_untrusted(module, algo)
     return getattr(importlib.import_module(module), name)
 
 

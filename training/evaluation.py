@@ -3,6 +3,7 @@
 import io
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from envs.rollout import (
     score_in_batch,
     score_side_by_side,
 )
+from envs.step_check import CLOCK
 from training.config import FIRST_SEED, HELD_OUT_SEED, RunConfig
 from training.environments import make_batch_env, make_env
 from training.guard import errors_at, refuse_not_finite
@@ -67,6 +69,15 @@ class Players:
         :param on_step: called before each step; may raise to break off
         """
         measures = self._measures() if measured else {}
+        CLOCK.enter("a reset of the evaluation")
+        try:
+            return self._play(policy, seeds, measures, partial(_watched, on_step))
+        finally:
+            CLOCK.leave()
+
+    def _play(
+        self, policy: Policy, seeds: Sequence[int], measures: Measures, on_step: OnStep
+    ) -> list[Score]:
         if self._config.evaluation == "published":
             (env,) = self._single(1)
             first = self._config.seed + PUBLISHED_SEED_OFFSET
@@ -111,6 +122,11 @@ class Players:
             if batch is not None:
                 batch.close()
         self._singles, self._batches = [], {}
+
+
+def _watched(on_step: OnStep) -> None:
+    CLOCK.enter("a step of the evaluation")
+    on_step()
 
 
 class Evaluator:

@@ -19,8 +19,10 @@ import torch
 from envs.checks.play import action_sequence, global_generators_preserved, play, same
 from envs.rollout import Env
 from envs.saved_state import get_state, set_state, state_fault
+from envs.step_check import CLOCK
 from training.config import FIRST_SEED, ConfigError, RunConfig, one_line
 from training.environments import SAME_STEP, make_env, make_native_env, say_once
+from training.escapes import escapes_named
 from training.run_directory import BEGINS_ANEW
 from training.supervisor import Learner
 
@@ -55,7 +57,11 @@ def pass_gate(
     :raises ConfigError: if the run cannot work
     """
     check_device(config.device)
-    with closing(make_env(config)) as env:
+    CLOCK.enter("the checks before the run")
+    with (
+        escapes_named(lambda: "in the checks before the run", ConfigError),
+        closing(make_env(config)) as env,
+    ):
         refuse_unbounded_actions(config, env)
         refuse_endless_episodes(config, env)
         with global_generators_preserved():
@@ -67,6 +73,7 @@ def pass_gate(
     if reason is None:
         with global_generators_preserved():
             reason = reason_not_restorable(config)
+    CLOCK.leave()
     if reason is not None:
         notes.append(f"{BEGINS_ANEW}: {reason}")
     for line in [*(f"SB3's checker on {config.env_id}: {remark}" for remark in remarks), *notes]:

@@ -13,7 +13,8 @@ from typing import Any
 from filelock import Timeout
 
 from training.checkpoint import load_checkpoint, save_checkpoint
-from training.config import ConfigError, RunConfig, one_line
+from training.config import BrokenEnvironmentError, ConfigError, RunConfig, one_line
+from training.escapes import escapes_named
 from training.history import PARTS, History
 from training.provenance import describe_software, sealed
 from training.run_directory import (
@@ -26,6 +27,7 @@ from training.run_directory import (
     refuse_other_settings,
     settings_of,
 )
+from training.watchdog import told_of_hangs
 
 logger = logging.getLogger(__name__)
 
@@ -220,7 +222,11 @@ def open_run(
         history = History({**describe_software(config.device), **noted}, allow_mixed)
         run.begin(settings, history, notes)
         try:
-            yield run
+            with (
+                told_of_hangs(run),
+                escapes_named(lambda: f"at step {run.step}", BrokenEnvironmentError),
+            ):
+                yield run
         except BaseException as error:
             run.break_off(error)
             raise
@@ -240,8 +246,8 @@ def locked(run: RunDirectory) -> Iterator[None]:
         lock = run.lock().acquire(timeout=LOCK_TIMEOUT)
     except Timeout:
         raise RunBusyError(f"another process is writing to {run.path}") from None
-    except OSError as error:
-        raise ConfigError(f"cannot write to {run.path}: {error.strerror}") from error
+    except (OSError, NotImplementedError) as error:  # the latter on a disk without locks
+        raise ConfigError(f"cannot write to, or lock, {run.path}: {error}") from error
     with lock:
         yield
 

@@ -8,7 +8,14 @@ from types import FrameType
 
 
 class RunStopped(KeyboardInterrupt):
-    """The run has stopped because it was asked to; its directory says ``interrupted``."""
+    """The run has stopped because it was asked to; its directory says ``interrupted``.
+
+    :param exit_status: what a command line should end with
+    """
+
+    def __init__(self, message: str = "", exit_status: int = 128 + signal.SIGINT) -> None:
+        super().__init__(message)
+        self.exit_status = exit_status
 
 
 class StopRequest:

@@ -1,6 +1,5 @@
 """Run directories -> tidy tables. Nothing here trains or needs torch."""
 
-import io
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -26,6 +25,7 @@ from training.config import FIRST_SEED as FIRST_CURVE_SEED
 from training.config import ConfigError, RunConfig, env_name, refuse_alike
 from training.provenance import mixture
 from training.run_directory import BEGINS_ANEW, EVALUATIONS, RunDirectory
+from training.schemas import parsed, read_evaluations
 
 KEYS = ["env_id", "label", "seed"]
 TIMES = ("seconds", "steps_per_second", "continued_from_step")
@@ -93,6 +93,7 @@ def load_results(root: Path) -> Results:
             config, arrays = _read(run)
             made_with = run.provenance()
             state = run.status()["state"]
+            ran = RunConfig.from_json((run.settings() or config).get("config", {}))
         except ConfigError as error:  # which names the damaged file
             unfinished.append(f"{path.relative_to(root)} ({error})")
             continue
@@ -101,8 +102,7 @@ def load_results(root: Path) -> Results:
                 state = CHANGED if arrays is None else NOT_FINITE
             unfinished.append(f"{path.relative_to(root)} ({state})")
             if state in ("failed", "diverged", NOT_FINITE):
-                left = json.loads((path / "config.json").read_bytes())["config"]
-                failures[env_name(left["env_id"]), left["label"]] += 1
+                failures[env_name(ran.env_id), ran.label] += 1
             continue
         _refuse_mixture(settings, config, path)
         env_ids.add(config["config"]["env_id"])
@@ -199,10 +199,13 @@ def _read(run: RunDirectory) -> tuple[Json, dict[str, NDArray[Any]] | None]:
             contents[name] = (run.path / name).read_bytes()
         except FileNotFoundError:
             return {}, None
-        if digest(contents[name]) != status["digests"][name]:
+        except OSError as error:
+            raise ConfigError(f"{name} cannot be read: {error.strerror}") from error
+        if digest(contents[name]) != status.get("digests", {}).get(name):
             return {}, None
-    with np.load(io.BytesIO(contents[EVALUATIONS])) as arrays:
-        return json.loads(contents["config.json"]), dict(arrays)
+    config = parsed(contents["config.json"], run.path / "config.json")
+    config["config"] = RunConfig.from_json(config["config"]).to_json()  # with defaults
+    return config, read_evaluations(contents[EVALUATIONS], run.path / EVALUATIONS)
 
 
 def _is_finite(arrays: Mapping[str, NDArray[Any]]) -> bool:

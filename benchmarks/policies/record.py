@@ -21,6 +21,7 @@ from envs.dynamics import RocketParameters
 from envs.rollout import Env, Episode, Policy, rollout
 from training.config import FIRST_SEED, ConfigError, RunConfig, env_name
 from training.environments import make_env
+from training.trust import reading
 
 DEFAULT_FPS = 30  # where an environment does not say
 GIF_FPS = 25  # many viewers show a GIF of more than 50 frames/s at 10
@@ -53,6 +54,7 @@ class Noisy:
         return np.clip(actions + noise * (high - low) / 2, low, high, dtype=np.float32), state
 
 
+@reading()
 def record(
     source: str,
     env_id: str | None = None,

@@ -24,6 +24,7 @@ from envs.dynamics import RocketParameters
 from envs.rollout import Env, Episode
 from training.config import ConfigError, RunConfig, env_name
 from training.environments import make_env, play_from_seeds
+from training.trust import reading
 
 HEADER = [
     "policy", "return", "regret", "objective gap", "learning gap", "success",
@@ -33,6 +34,7 @@ Values = NDArray[np.floating[Any]]
 Reachable = dict[float | None, Values]
 
 
+@reading()
 def scores_page(sources: Sequence[str], env_ids: Sequence[str], n_episodes: int) -> str:
     """A table for each environment, as Markdown.
 

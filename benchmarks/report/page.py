@@ -24,6 +24,8 @@ from benchmarks.report.forest import forest_plot
 from benchmarks.report.terminal import terminal_text
 from benchmarks.report.wording import sentences
 from benchmarks.table import to_markdown
+from training.schemas import read_json
+from training.trust import reading
 
 PAGE = "report.html"
 VERDICTS = "verdicts.json"  # the comparisons as records
@@ -31,6 +33,7 @@ KEYS = ("env_id", "first", "second", "metric")  # what tells them apart
 MANIFEST = "report_files.txt"  # names the files of a report, which the next one removes
 
 
+@reading()
 def write_report(root: Path, output: Path, paper: bool = False, half_std: bool = False) -> str:
     """Write tables (CSV, Markdown, LaTeX), figures (PNG, SVG) and the page; nothing is trained.
 
@@ -113,7 +116,7 @@ def with_history(comparisons: Sequence[Comparison], file: Path) -> list[Comparis
     """
     if not file.exists():
         return list(comparisons)
-    old = {tuple(each[name] for name in KEYS): each for each in json.loads(file.read_text())}
+    old = {tuple(each[name] for name in KEYS): each for each in read_json(file)}
     noted = []
     for each in comparisons:
         before = old.get(tuple(getattr(each, name) for name in KEYS))

@@ -15,6 +15,7 @@ from benchmarks.sweep.worker import describe_worker, obstacle
 from training.config import ConfigError
 
 CONNECT_TIMEOUT = 15.0  # s
+STARTS = 3  # attempts to start the workers of this machine
 LOST_TIMEOUT = 60.0  # s after which a worker of this machine that has gone is replaced
 DASK_SETTINGS: dict[str, Any] = {
     # The sweep itself counts how often a run's worker has died.
@@ -61,12 +62,30 @@ def connect(workers: int, scheduler: str | None) -> Iterator[Client]:
         return
     with (
         dask.config.set(DASK_SETTINGS),
-        LocalCluster(
-            n_workers=workers, threads_per_worker=1, memory_limit=0, dashboard_address="127.0.0.1:0"
-        ) as cluster,
+        start_workers(workers) as cluster,
         Client(cluster) as client,
     ):
         yield client
+
+
+def start_workers(workers: int) -> LocalCluster:
+    """Worker processes on this machine; where one is killed while they start, all start again.
+
+    :raises ConfigError: if they did not come up STARTS times
+    """
+    for left in reversed(range(STARTS)):
+        try:
+            return LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                memory_limit=0,
+                dashboard_address="127.0.0.1:0",
+            )
+        except Exception as error:  # Dask names no one kind
+            if not left:
+                message = " ".join(str(error).split())
+                raise ConfigError(f"the workers could not be started: {message}") from error
+    raise AssertionError
 
 
 class Workers:

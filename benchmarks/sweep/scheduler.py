@@ -26,6 +26,7 @@ from training.provenance import describe_software
 from training.run import hyperparameters_of, refuse_impossible
 from training.run_directory import RunDirectory, refuse_other_settings, settings_of
 from training.signals import RunStopped, StopRequest, stop_on_signals
+from training.watchdog import HUNG, watching
 
 POLL_INTERVAL = 0.5  # s between two looks at the runs' status files
 MAX_RESTARTS = 5  # how often a run whose worker has died is taken up by another
@@ -48,6 +49,7 @@ def sweep(
     check: bool = True,
     allow_mixed: bool = False,
     extend: bool = False,
+    step_timeout: float | None = None,
 ) -> list[str]:
     """Carry out an experiment's runs that are not there yet; a failing one does not stop others.
 
@@ -62,6 +64,7 @@ def sweep(
     :param check: whether SB3's checker is to look at each environment before the first run
     :param allow_mixed: whether to go on with what other software began
     :param extend: whether an experiment that has begun may grow
+    :param step_timeout: seconds after which a run whose environment hangs has failed
     :return: one line for each run that failed
     :raises ConfigError: before anything runs: if the directory belongs to an experiment with
         other settings or another command is at work in it, if a run cannot work or was begun
@@ -70,8 +73,8 @@ def sweep(
     """
     configs = experiment.runs()
     refuse_mismatch(experiment, root, extend)
-    refuse_unworkable(configs, root, check)
-    root.mkdir(parents=True, exist_ok=True)
+    with watching(step_timeout):
+        refuse_unworkable(configs, root, check)
     with exclusive(root):
         declare(experiment, root)
         if scheduler is None:  # elsewhere the workers see themselves
@@ -85,7 +88,9 @@ def sweep(
                 for run in configs
                 if run.seed in seeds and (env_name(run.env_id), run.label) in wanted
             ]
-            failures += carry_out_missing(stage, root, workers, scheduler, allow_mixed)
+            failures += carry_out_missing(
+                stage, root, workers, scheduler, allow_mixed, step_timeout
+            )
             if experiment.looks:
                 wanted = undecided(root, number)
             if not wanted:
@@ -104,6 +109,7 @@ def carry_out_missing(
     workers: int | None,
     scheduler: str | None,
     allow_mixed: bool,
+    step_timeout: float | None = None,
 ) -> list[str]:
     """Carry out the runs that are not complete; returns a line for each that failed."""
     missing = unfinished(configs, root)
@@ -118,7 +124,9 @@ def carry_out_missing(
         connect(count, scheduler) as client,
         Display(configs, missing) as display,
     ):
-        under_way = Sweep(client, root.resolve(), session, display, request, allow_mixed)
+        under_way = Sweep(
+            client, root.resolve(), session, display, request, allow_mixed, step_timeout
+        )
         return under_way.carry_out(missing)
 
 
@@ -154,13 +162,14 @@ class Sweep:
         display: Display,
         request: StopRequest,
         allow_mixed: bool = False,
+        step_timeout: float | None = None,
     ) -> None:
         self._client = client
         self._root = root
         self._session = session
         self._display = display
         self._request = request
-        self._allow_mixed = allow_mixed
+        self._options = allow_mixed, step_timeout
         self._workers = Workers(client, root, session)
         self._waiting: deque[RunConfig] = deque()
         self._jobs: list[Job] = []
@@ -191,7 +200,7 @@ class Sweep:
         for worker in sorted(able - {job.worker for job in self._jobs}):
             if self._waiting:
                 config = self._waiting.popleft()
-                what = config, self._root, self._session, self._allow_mixed
+                what = config, self._root, self._session, *self._options
                 future = self._client.submit(carry_out, *what, workers=[worker], pure=False)
                 self._jobs.append(Job(config, worker, future))
 
@@ -208,7 +217,10 @@ class Sweep:
         elif job.future.done() or job.worker not in able:
             self._jobs.remove(job)
             job.future.cancel(force=True)
-            self._restart(job.config)
+            if status["state"] == "failed" and status.get("message", "").startswith(HUNG):
+                self._fail(job.config, f"failed: {status['message']}")
+            else:
+                self._restart(job.config)
         elif status["state"] == "running":
             self._display.update(job.config, status)
 
@@ -237,7 +249,7 @@ class Sweep:
         deadline = time.monotonic() + STOP_PATIENCE
         while not all(job.future.done() for job in self._jobs) and time.monotonic() < deadline:
             time.sleep(POLL_INTERVAL / 5)
-        raise RunStopped("asked to stop")
+        raise RunStopped("asked to stop", self._request.exit_status)
 
 
 def refuse_unworkable(configs: Sequence[RunConfig], root: Path, check: bool = True) -> None:
@@ -270,14 +282,18 @@ def refuse_other_software(configs: Sequence[RunConfig], root: Path, allow_mixed:
 def exclusive(root: Path) -> Iterator[None]:
     """Keep other sweeps out of a folder.
 
-    :raises ConfigError: if one is at work there
+    :raises ConfigError: if one is at work there, or nothing can be written or locked there
     """
-    lock = FileLock(root / ".lock")
     try:
-        with lock.acquire(timeout=0):
-            yield
+        root.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(root / ".lock").acquire(timeout=0)
     except Timeout:
         raise ConfigError(f"another sweep is at work in {root}; wait for it, or stop it") from None
+    except (OSError, NotImplementedError) as error:  # the latter on a disk without locks
+        message = " ".join(str(error).split())
+        raise ConfigError(f"cannot write to, or lock, {root}: {message}") from error
+    with lock:
+        yield
 
 
 @contextmanager

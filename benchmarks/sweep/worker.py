@@ -13,6 +13,7 @@ from training.open_run import RunBusyError
 from training.provenance import git_changes, git_commit, package_versions
 from training.run import run
 from training.signals import RunStopped
+from training.watchdog import watching
 
 SESSION = ".session"  # in the sweep's folder: the name of the sweep that is going on there
 STOP_INTERVAL = 0.5  # s between two looks at it
@@ -26,20 +27,28 @@ class Outcome(NamedTuple):
     message: str = ""
 
 
-def carry_out(config: RunConfig, root: Path, session: str, allow_mixed: bool = False) -> Outcome:
+def carry_out(
+    config: RunConfig,
+    root: Path,
+    session: str,
+    allow_mixed: bool = False,
+    step_timeout: float | None = None,
+) -> Outcome:
     """Carry out a run; whatever happens to it is returned, never raised.
 
     :param root: folder that holds the run directories, the same on all machines
     :param session: of the sweep; once another stands in the folder, or none, the run is saved
         and stops
     :param allow_mixed: whether to go on with what other software began
+    :param step_timeout: seconds after which an environment that hangs ends this process
     """
     should_stop = SessionOver(root, session)
     deadline = time.monotonic() + BUSY_PATIENCE
     while True:
         try:
             # The sweep has had SB3's checker look at each environment before the first run.
-            run(config, root, should_stop=should_stop, check=False, allow_mixed=allow_mixed)
+            with watching(step_timeout):
+                run(config, root, should_stop=should_stop, check=False, allow_mixed=allow_mixed)
         except RunStopped as error:
             return Outcome("interrupted", str(error))
         except RunBusyError as error:  # by a run that a killed sweep has left on another worker

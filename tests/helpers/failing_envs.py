@@ -2,10 +2,15 @@
 
 import os
 import signal
+import sys
+import threading
+import time
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+
+RELEASED = threading.Event()  # ends a hang
 
 
 class Fails(gym.Env[Any, Any]):
@@ -31,6 +36,14 @@ class Fails(gym.Env[Any, Any]):
             raise RuntimeError("the sensor fell off")
         if self.steps == 150 and self.how == "kills":
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.steps == 150 and self.how == "exits":
+            sys.exit(0)
+        if self.steps == 150 and self.how == "exits at once":
+            os._exit(0)
+        if self.steps == 150 and self.how == "interrupts":
+            raise KeyboardInterrupt
+        while self.steps == 150 and self.how == "hangs" and not RELEASED.is_set():
+            time.sleep(0.05)
         reward = float("nan") if self.steps == 150 and self.how == "diverges" else 0.0
         return np.zeros(1, np.float32), reward, False, False, {}
 

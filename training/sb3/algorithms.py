@@ -12,6 +12,7 @@ import gymnasium as gym
 
 from training.config import ConfigError, RunConfig, env_name, one_line
 from training.sb3.hyperparameters import check_values, exploration, find_class, to_arguments
+from training.trust import refuse_untrusted
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -77,6 +78,7 @@ def find_algorithm(name: str) -> Algorithm:
             f"unknown algorithm {name!r}: it must be one of {', '.join(ALGORITHMS)},"
             " or package.module:Class"
         )
+    refuse_untrusted(module, name)
     try:
         found = getattr(importlib.import_module(module), class_name)
     except Exception as error:  # a user's module may raise anything

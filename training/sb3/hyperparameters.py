@@ -197,6 +197,7 @@ def find_class(name: Any, what: str, *modules: str) -> Any:
     :raises ConfigError: if there is none
     """
     module, _, short = str(name).rpartition(":")
+    refuse_untrusted(module, str(name))
     for each in [module] if module else modules:
         try:
             found = getattr(importlib.import_module(each), short)

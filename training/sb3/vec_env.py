@@ -1,6 +1,5 @@
 """What SB3 trains on: its own vector environments, or an environment's native one."""
 
-import signal
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -11,7 +10,6 @@ from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import (
     DummyVecEnv,
-    SubprocVecEnv,
     VecEnv,
     VecMonitor,
     VecNormalize,
@@ -22,16 +20,14 @@ from stable_baselines3.common.vec_env.base_vec_env import (
     VecEnvWrapper,
 )
 
-from envs.rollout import Env
-from envs.step_check import StepGuard, copied
+from envs.step_check import CLOCK, copied
 from training.config import ConfigError, RunConfig
 from training.environments import (
     SAME_STEP,
-    leave_remarks_to_parent,
-    make_env,
     make_guarded,
     make_native_env,
 )
+from training.sb3.subproc import NamingSubprocVecEnv
 
 
 def make_training_env(config: RunConfig, gamma: float = 0.99) -> VecEnv:
@@ -48,7 +44,7 @@ def make_training_env(config: RunConfig, gamma: float = 0.99) -> VecEnv:
         native = make_native_env(config, config.n_envs, autoreset_mode=SAME_STEP)
         env = VecMonitor(NativeVecEnv(native))
     elif config.vec_env == "subproc":
-        env = VecMonitor(SubprocVecEnv([partial(_make_in_worker, config)] * config.n_envs))
+        env = VecMonitor(NamingSubprocVecEnv(config))
     else:
         env = VecMonitor(DummyVecEnv([partial(make_guarded, config)] * config.n_envs))
     if not config.normalize:
@@ -76,17 +72,6 @@ def recorder_of(env: VecEnv) -> Any:
     return vec_monitors[0] if vec_monitors else layers[-1].envs[0]
 
 
-def _make_in_worker(config: RunConfig) -> Env:
-    """Make an environment in a process of its own, which leaves it to its parent when to stop.
-
-    To its parent too it leaves the checks, since an error here would only be seen as a process
-    that is gone.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all processes
-    leave_remarks_to_parent()
-    return StepGuard(make_env(config), checks=False)
-
-
 class NativeVecEnv(VecEnv):
     """SB3's VecEnv on top of a Gymnasium vector environment.
 
@@ -107,7 +92,9 @@ class NativeVecEnv(VecEnv):
     def reset(self) -> Any:
         """Start all episodes; the seeds that :meth:`seed` has set apply once, as in SB3."""
         seeds: Any = None if None in self._seeds else self._seeds
+        CLOCK.enter("reset")
         observations, infos = self.env.reset(seed=seeds)
+        CLOCK.leave()
         self.reset_infos = self._split(infos)
         self._reset_seeds()
         return copied(observations)
@@ -118,7 +105,9 @@ class NativeVecEnv(VecEnv):
 
     def step_wait(self) -> VecEnvStepReturn:
         """Do the step: observations, rewards (float32, as in DummyVecEnv), dones, infos."""
+        CLOCK.enter("step")
         observations, rewards, terminations, truncations, batched = self.env.step(self._actions)
+        CLOCK.leave()
         infos = self._split(batched)
         over = terminations | truncations
         if over.any():

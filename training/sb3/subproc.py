@@ -1,0 +1,140 @@
+"""SB3's SubprocVecEnv, with the error of an environment in a process of its own named."""
+
+import signal
+import tempfile
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+from stable_baselines3.common.vec_env import SubprocVecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
+
+from envs.rollout import Env
+from envs.step_check import CLOCK, StepGuard
+from training.config import BrokenEnvironmentError, RunConfig
+from training.environments import leave_remarks_to_parent, make_env
+
+LOST = (EOFError, ConnectionError)  # what a process that is gone looks like from here
+JOIN_TIMEOUT = 5.0  # s for a process that is going to be gone
+
+
+class Confessing(StepGuard):
+    """Copies what passes, and writes down the error with which its process is about to end.
+
+    :param note: the file for it
+    """
+
+    def __init__(self, env: Env, note: Path) -> None:
+        super().__init__(env, checks=False)
+        self._note = note
+
+    def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:  # type: ignore[override]
+        """Start an episode."""
+        try:
+            return super().reset(**options)
+        except BaseException as error:
+            leave(error, self._note)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Take a step."""
+        try:
+            return super().step(action)
+        except BaseException as error:
+            leave(error, self._note)
+
+
+class NamingSubprocVecEnv(SubprocVecEnv):
+    """Environments in processes of their own, which are told apart when one of them ends.
+
+    :raises BrokenEnvironmentError: where an environment ends its process, with its own error
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="td3-rocket-benchmark-")
+        notes = [Path(self._folder.name) / str(i) for i in range(config.n_envs)]
+        self._notes = notes
+        try:
+            super().__init__([_Maker(config, note) for note in notes])
+        except LOST as error:
+            try:
+                self._name_the_lost(error)
+            finally:
+                self.close()
+
+    def reset(self) -> Any:
+        """Start episodes in all environments."""
+        CLOCK.enter("reset")
+        try:
+            return super().reset()
+        except LOST as error:
+            self._name_the_lost(error)
+        finally:
+            CLOCK.leave()
+
+    def step_async(self, actions: Any) -> None:
+        """Begin a step."""
+        try:
+            super().step_async(actions)
+        except LOST as error:
+            self._name_the_lost(error)
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """End a step."""
+        CLOCK.enter("step")
+        try:
+            return super().step_wait()
+        except LOST as error:
+            self._name_the_lost(error)
+        finally:
+            CLOCK.leave()
+
+    def close(self) -> None:
+        """End all processes, those excepted that are gone."""
+        self.waiting = self.waiting and all(each.is_alive() for each in self.processes)
+        with suppress(*LOST):
+            super().close()
+        for process in self.processes:
+            process.join(JOIN_TIMEOUT)
+            process.kill()
+        self._folder.cleanup()
+
+    def _name_the_lost(self, error: BaseException) -> NoReturn:
+        for i, note in enumerate(self._notes):
+            if note.exists():
+                said, _, trace = note.read_text(encoding="utf-8").partition("\n")
+                named = BrokenEnvironmentError(f"environment {i} ended its process: {said}")
+                named.add_note(trace)
+                raise named from error
+        for i, process in enumerate(self.processes):
+            process.join(JOIN_TIMEOUT / len(self.processes))
+            if process.exitcode is not None:
+                what = f"with exit status {process.exitcode}"
+                raise BrokenEnvironmentError(f"environment {i} ended its process {what}") from error
+        raise BrokenEnvironmentError("an environment's process no longer answers") from error
+
+
+class _Maker:
+    """Makes an environment in a process of its own, which leaves it to its parent when to stop.
+
+    To its parent too it leaves the checks of what environments return.
+    """
+
+    def __init__(self, config: RunConfig, note: Path) -> None:
+        self._config, self._note = config, note
+
+    def __call__(self) -> Env:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all processes
+        leave_remarks_to_parent()
+        try:
+            return Confessing(make_env(self._config), self._note)
+        except BaseException as error:
+            leave(error, self._note)
+
+
+def leave(error: BaseException, note: Path) -> NoReturn:
+    """End this process, its error left for the parent: a line, and where it came from."""
+    line = " ".join(f"{type(error).__name__}: {error}".split())
+    trace = "".join(traceback.format_exception(error))
+    note.write_text(f"{line}\n{trace}", encoding="utf-8")
+    raise SystemExit(1) from None
