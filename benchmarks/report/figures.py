@@ -28,6 +28,7 @@ from benchmarks.plot_style import (
     possible,
     sane_limits,
     set_limits,
+    set_log_scale,
     styles_of,
 )  # fmt: skip
 from benchmarks.report.scores import Standing
@@ -123,7 +124,7 @@ def _regret(results: Results, env_id: str, levels: Levels, half_std: bool) -> Pi
     regrets = {name: levels[OPTIMUM] - level for name, level in levels.items()}
     regrets = {name: regret for name, regret in regrets.items() if regret > 0}
     draw_levels(axes, regrets)
-    axes.set_yscale("log", nonpositive="clip")
+    set_log_scale(axes)
     # An interval's low end may be zero or less, which no such axis can show.
     means = np.concatenate([*drawn[::3], list(regrets.values())])
     _, top = sane_limits(results, env_id, [means], "mean_regret")
