@@ -241,7 +241,7 @@ def test_the_fidelity_page_is_linked_where_the_reference_takes_part(
     (tmp_path / "fidelity.md").write_text(FIDELITY)
     write_report(small, tmp_path / "report")
     assert not list((tmp_path / "report").glob("fidelity*"))
-    assert "fidelity" not in (tmp_path / "report/report.html").read_text()
+    assert "fidelity.html" not in (tmp_path / "report/report.html").read_text()
 
 
 def test_the_forest_plot_is_the_first_picture_and_notes_are_behind_a_click(report: Report) -> None:
