@@ -41,7 +41,12 @@ def encode_gif(frames: Sequence[NDArray[np.uint8]], fps: float) -> bytes:
     # From rounded points in time, so that rounding errors do not add up.
     ticks = [round(1000 / fps * i / GIF_TICK) for i in range(0, len(frames) + stride, stride)]
     durations = [max(2, b - a) * GIF_TICK for a, b in pairwise(ticks)]
-    images = [Image.fromarray(frame).quantize(64) for frame in frames[::stride]]
+    sample = np.concatenate([frame.reshape(-1, 1, 3) for frame in frames[:: 10 * stride]])
+    palette = Image.fromarray(sample).quantize(64)  # the same for all frames, which saves time
+    images = [
+        Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
+        for frame in frames[::stride]
+    ]
     content = io.BytesIO()
     images[0].save(content, "GIF", save_all=True, append_images=images[1:],
                    duration=durations[: len(images)], loop=0)  # fmt: skip
