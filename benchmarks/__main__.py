@@ -127,8 +127,11 @@ def report(
     folder = Path(experiment) if is_published(Path(experiment)) else root / experiment
     try:
         with reading(trust):
-            text = write_report(folder, output / experiment, compare_to == "paper", half_std)
+            text = write_report(folder, output / experiment, compare_to == "paper", half_std,
+                                lambda line: print(line, file=sys.stderr, flush=True))  # fmt: skip
     except FileNotFoundError as error:
+        if error.filename:
+            raise
         raise ConfigError(f"{error}; run: python -m benchmarks sweep {experiment}") from error
     except ValueError as error:
         raise ConfigError(str(error)) from error
@@ -435,6 +438,10 @@ def main() -> None:
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:  # a full disk, a file where a folder is expected
+        cause = f"{error.strerror}: {error.filename}" if error.strerror else str(error)
+        print(f"error: {cause}", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt as error:
         print("interrupted; the same command does what is missing", file=sys.stderr)
         sys.exit(getattr(error, "exit_status", 130))  # 143 where SIGTERM stopped a sweep

@@ -43,7 +43,8 @@ class Results(NamedTuple):
     :param curves: a row for each evaluation: timestep, mean_return, n_episodes, success_rate,
         mean_regret, score
     :param finals: a row for each run, on the further start states: mean_return, n_episodes,
-        success_rate, mean_regret, steady_state_error (m), jitter (m/s^2), score; late_points, the
+        success_rate, mean_regret, score; what the environment's ``episode_measures`` say, such as
+        a rocket's steady_state_error (m) and jitter (m/s^2); late_points, the
         evaluation points in its late return, 0 where the final policy's return stands for it; and
         for each of :data:`benchmarks.experiments.METRICS` its value and ``<metric>_regret``
     :param timings: a row for each run: seconds, steps_per_second, continued_from_step
@@ -254,11 +255,13 @@ def _evaluations(arrays: Mapping[str, NDArray[Any]], config: Json) -> tuple[Json
             "mean_regret": optimum - returns.mean(axis=-1),
         }
 
-    measures: Json = {}
-    for name in ("steady_state_error", "jitter"):
-        values = arrays.get(f"final_{name}", np.array([]))
+    measures: Json = {"steady_state_error": np.nan, "jitter": np.nan}
+    for name in (name.removeprefix("final_") for name in arrays if name.startswith("final_")):
+        values = arrays[f"final_{name}"]
         values = values[np.isfinite(values)]
         measures[name] = values.mean() if len(values) else np.nan
+    for name in ("results", "ep_lengths", "successes"):
+        measures.pop(name, None)
     curve = {"timestep": arrays["timesteps"], **scored("", FIRST_CURVE_SEED)}
     final = scored("final_", FIRST_SEED)
     late = scored("late_", FIRST_SEED) if "late_results" in arrays else {}
@@ -270,7 +273,7 @@ def _evaluations(arrays: Mapping[str, NDArray[Any]], config: Json) -> tuple[Json
     span = steps[-1] - steps[0]
     metrics[AUC] = np.trapezoid(returns, steps) / span if span else returns[0]
     metrics[f"{AUC}_regret"] = np.nan
-    return curve, {**final, **measures, **metrics}
+    return curve, {**measures, **final, **metrics}
 
 
 def _refuse_mixture(settings: dict[tuple[str, str], Json], config: Json, path: Path) -> None:

@@ -23,11 +23,12 @@ from benchmarks.analysis.sources.source import Source, read_source
 from benchmarks.analysis.starts import parse_starts
 from benchmarks.analysis.statistics import MIN_RUNS, MeanAndStd, over_runs
 from benchmarks.latex import to_latex
+from benchmarks.outputs import write_all
 from benchmarks.plot_style import Picture
 from benchmarks.report.compare_figures import draw_curves, draw_forest
 from benchmarks.report.page import to_html
 from benchmarks.report.wording import seeds_text
-from benchmarks.table import NONE, Table, tabulate, to_markdown
+from benchmarks.table import NONE, Table, tabulate, to_csv, to_markdown
 from training.config import ConfigError
 
 STYLE = "body{font:16px sans-serif;max-width:70em;margin:2em} td,th{padding:0 .6em} img{width:100%}"
@@ -61,7 +62,6 @@ def write_comparison(
         raise ConfigError(f"starts must name sources: {', '.join(each.name for each in sources)}")
     matches = [match_on(sources, name, request) for name in environments(sources, request.env_ids)]
     folder = output / folder_name(sources, request)
-    folder.mkdir(parents=True, exist_ok=True)
     entries: list[dict[str, Any]] = []
     settings: dict[str, list[str]] = {}  # what -> on which environments
     caveats: dict[str, list[str]] = {}
@@ -78,13 +78,13 @@ def write_comparison(
                 caveats.setdefault(caveat, []).append(match.name)
     made = [verdict_table(entries), score_table(matches)]
     made += [curve_table(match) for match in matches]
-    pictures = [draw_forest(entries, folder)] if any("95% (Welch)" in e for e in entries) else []
+    pictures = [draw_forest(entries)] if any("95% (Welch)" in e for e in entries) else []
     pictures += [
-        draw_curves(match.sides, match.grid, match.name or "environment not named", folder)
+        draw_curves(match.sides, match.grid, match.name or "environment not named")
         for match in matches
     ]
     text = page(sources, matches, entries, settings, caveats, made, pictures, command)
-    write_files(folder, text, made, matches, entries)
+    write_files(folder, text, made, pictures, matches, entries)
     return f"{text}\nAll files: {folder}\n"
 
 
@@ -237,16 +237,17 @@ def write_files(
     folder: Path,
     text: str,
     made: Sequence[Table],
+    pictures: Sequence[Picture],
     matches: Sequence[Match],
     entries: Sequence[dict[str, Any]],
 ) -> None:
     """The page, its tables as CSV and LaTeX, and all numbers as JSON."""
-    (folder / "compare.md").write_text(text, encoding="utf-8")
     html = f'<!doctype html><meta charset="utf-8"><style>{STYLE}</style>{to_html(text)}'
-    (folder / "compare.html").write_text(html, encoding="utf-8")
+    files: dict[str, str | bytes] = {"compare.md": text, "compare.html": html}
     for table in made:
-        table.data.to_csv(folder / f"{table.name}.csv", index=False)
-        (folder / f"{table.name}.tex").write_text(to_latex(table), encoding="utf-8")
+        files |= {f"{table.name}.csv": to_csv(table), f"{table.name}.tex": to_latex(table)}
+    for picture in pictures:
+        files |= picture.files
     content = {
         "verdicts": entries,
         "environments": [
@@ -264,4 +265,4 @@ def write_files(
             for match in matches
         ],
     }  # fmt: skip
-    (folder / "compare.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_all(folder, files | {"compare.json": json.dumps(content, indent=2) + "\n"})

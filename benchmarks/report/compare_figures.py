@@ -1,7 +1,6 @@
 """Figures of a comparison: its learning curves, and all its differences at one glance."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -23,7 +22,7 @@ from benchmarks.plot_style import (
 from training.config import env_stem
 
 
-def draw_curves(sides: Sequence[Side], grid: Values, name: str, folder: Path) -> Picture:
+def draw_curves(sides: Sequence[Side], grid: Values, name: str) -> Picture:
     """Mean over runs with its interval, at the common steps, for each side."""
     with plt.rc_context(SETTINGS):
         figure, axes = plt.subplots(figsize=SIZE, layout="constrained")
@@ -43,10 +42,10 @@ def draw_curves(sides: Sequence[Side], grid: Values, name: str, folder: Path) ->
         axes.set_ylabel("return")
         caption = f"Mean {about_band(half_std=False)}."
         title = f"Learning curves: {name}"
-        return finish(figure, folder, f"learning_curves_{env_stem(name)}", title, caption)
+        return finish(figure, f"learning_curves_{env_stem(name)}", title, caption)
 
 
-def draw_forest(entries: Sequence[Mapping[str, Any]], folder: Path) -> Picture:
+def draw_forest(entries: Sequence[Mapping[str, Any]]) -> Picture:
     """A row for each comparison, its intervals as multiples of half the width of Yuen's."""
     rows = [entry for entry in entries if "95% (Welch)" in entry]
     with plt.rc_context(SETTINGS):
@@ -79,7 +78,7 @@ def draw_forest(entries: Sequence[Mapping[str, Any]], folder: Path) -> Picture:
             " unit of its own; the numbers on the right are in returns, of trimmed means, with"
             " Yuen's interval."
         )
-        return finish(figure, folder, "forest", "All differences", caption)
+        return finish(figure, "forest", "All differences", caption)
 
 
 def _name(entry: Mapping[str, Any]) -> str:

@@ -1,21 +1,56 @@
 """Comparisons -> words: the head of a report, and the command for more seeds."""
 
-from collections.abc import Iterator, Sequence
+import tomllib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby
+from pathlib import Path
+from typing import Any
 
 from benchmarks.analysis.comparisons import Comparison
 from benchmarks.analysis.load import Results, curve_matrix, groups, steps_text
 from benchmarks.analysis.sequential import ALPHA, overall_error
 from benchmarks.analysis.settings import in_words
-from benchmarks.analysis.verdict import MOST_SEEDS, Answer, Outcome, Part, Verdict
-from benchmarks.experiments import (
-    ENOUGH,
-    METRICS,
-    MIN_VERDICT,
-)
+from benchmarks.analysis.verdict import MOST_SEEDS, Answer, Failures, Outcome, Part, Verdict
+from benchmarks.experiments import ENOUGH, METRICS, MIN_VERDICT
+from benchmarks.table import Table, bounds, digits_for, number, tabulate
 
+CAPTIONS = tomllib.loads(
+    (Path(__file__).parent / "templates/captions.toml").read_text(encoding="utf-8")
+)
 MOST_SENTENCES = 6  # so many comparisons are told in full at the head of a report
 NUMBERS = ("no", "one", "two", "three", "four")
+
+
+def words(name: str, part: str, **values: Any) -> str:
+    """A text of captions.toml.
+
+    :param values: to fill in
+    """
+    text: str = CAPTIONS[name][part].format(**values)
+    return text
+
+
+def caption(name: str, **values: Any) -> tuple[str, str, str]:
+    """A figure's title, short caption and notes."""
+    title, short, notes = (words(name, part, **values) for part in ("title", "short", "notes"))
+    return title, short, notes
+
+
+def captioned(
+    name: str,
+    entries: Sequence[Mapping[str, Any]],
+    decimals: Mapping[str, int] | None = None,
+    bold: Collection[tuple[int, str]] = (),
+    more: str = "",
+    **values: Any,
+) -> Table:
+    """A table with its caption; see :func:`benchmarks.table.tabulate`.
+
+    :param more: notes to add to the caption's own
+    :param values: to fill into the caption
+    """
+    title, short, notes = caption(name, **values)
+    return tabulate(name, title, short, entries, decimals, bold, (notes + more).strip())
 
 
 def sentences(
@@ -44,11 +79,7 @@ def sentences(
         )
         parts.append((text, ""))
     if any(not each.late_scores for each in comparisons):
-        text = (
-            "Some runs have no scores of their late policies, which newer runs have: there, what"
-            " is compared is the final policy alone, a noisier score."
-        )
-        parts.append((text, ""))
+        parts.append((words("warnings", "late"), ""))
     return parts
 
 
@@ -81,11 +112,11 @@ def first_impression(results: Results, env_id: str, comparisons: Sequence[Compar
         means = curves.mean(axis=0)
         lines.append(
             f"{better} of {len(curves)} runs of {label} end above where they began (mean return"
-            f" {means[0]:,.0f} before training, {means[-1]:,.0f} at the end)"
+            f" {number(means[0], 0)} before training, {number(means[-1], 0)} at the end)"
         )
     row = results.curves.query("env_id == @env_id").iloc[0]
     best = row["mean_return"] + row["mean_regret"]
-    end = f"; the best possible is {best:,.0f}." if best == best else "."
+    end = f"; the best possible is {number(best, 0)}." if best == best else "."
     unequal = [f" {each.first} against {each.second}{at_steps(each)}."
                for each in comparisons if at_steps(each)]  # fmt: skip
     return f"{env_id}: {', '.join(lines)}{end}{''.join(dict.fromkeys(unequal))}"
@@ -129,7 +160,7 @@ def in_short(env_id: str, comparisons: Sequence[Comparison]) -> str:
         text = f"{each.first} against {each.second}{by(each)}"
         if each.verdict:
             part = each.verdict.typical
-            text += f" ({part.difference:+,.{digits_of(part, 1.0)}f})"
+            text += f" ({signed(part.difference, digits_of(part))})"
         told.setdefault(outcome(each), []).append(text)
     lines = " ".join(f"{', '.join(of)}: {what}." for what, of in told.items())
     return f"{env_id}, differences of typical returns in brackets. {lines}"
@@ -171,44 +202,57 @@ def failures(each: Comparison, verdict: Verdict) -> str:
     (one, other), (n, m) = part.counts, verdict.num_runs
     return (
         f"Failures (a regret above {each.failure_regret:g}): {one} of {n} against {other} of {m},"
-        f" a difference of {numbers(verdict, part, 100.0)}."
+        f" a difference of {numbers(verdict, part)}."
     )
 
 
 def on_average(verdict: Verdict) -> str:
     """The means, which decide nothing."""
     part = verdict.mean
-    digits = digits_of(part, 1.0)
+    digits = digits_of(part)
+    first, second = (number(estimate, digits) for estimate in part.estimates)
     return (
-        f"On average: {part.estimates[0]:,.{digits}f} against {part.estimates[1]:,.{digits}f},"
-        f" {confidence(1 - verdict.level)} interval of the difference"
-        f" {bounds(part.apart, digits)}."
+        f"On average: {first} against {second}, {confidence(1 - verdict.level)} interval of the"
+        f" difference {bounds(part.apart, digits)}."
     )
 
 
-def numbers(verdict: Verdict, part: Part, factor: float = 1.0) -> str:
+def numbers(verdict: Verdict, part: Part) -> str:
     """A part's difference, the interval that answers, and its margin."""
     differs = part.answer in (Answer.DIFFERENT, Answer.NEGLIGIBLE)
     ends, level = (part.apart, 1.0) if differs or part.margin is None else (part.within, 2.0)
-    digits = digits_of(part, factor)
-    unit = " percentage points" if factor != 1.0 else ""
-    text = f"{factor * part.difference:+,.{digits}f}{unit}, {confidence(1 - level * verdict.level)}"
-    text += f" interval {bounds([factor * end for end in ends], digits)}"
+    between = f", {confidence(1 - level * verdict.level)} interval"
+    text = interval_of(part, ends, " percentage points", between)
     if part.margin is None:
         return f"{text}, without a margin: {part.answer}"
-    return f"{text}, margin {factor * part.margin:g}: {part.answer}"
+    return f"{text}, margin {factor_of(part) * part.margin:g}: {part.answer}"
 
 
-def bounds(ends: Sequence[float], digits: int) -> str:
-    """An interval."""
-    return f"[{ends[0]:,.{digits}f}, {ends[1]:,.{digits}f}]"
+def interval_of(part: Part, ends: Sequence[float], unit: str, between: str = "") -> str:
+    """A part's difference and an interval of it, rates as percentages.
+
+    :param unit: of rates
+    :param between: the two
+    """
+    factor, digits = factor_of(part), digits_of(part)
+    scaled = bounds([factor * end for end in ends], digits)
+    unit = unit if isinstance(part, Failures) else ""
+    return f"{signed(factor * part.difference, digits)}{unit}{between} {scaled}"
 
 
-def digits_of(part: Part, factor: float) -> int:
-    """After the point: none of percentages, three of small numbers."""
-    if factor != 1.0:
-        return 0
-    return 3 if max(map(abs, (*part.estimates, *part.apart))) < 10.0 else 1
+def signed(value: float, digits: int) -> str:
+    """A number with its sign, of zero too."""
+    return ("" if value < 0 else "+") + number(value, digits)
+
+
+def factor_of(part: Part) -> float:
+    """Rates are shown as percentages."""
+    return 100.0 if isinstance(part, Failures) else 1.0
+
+
+def digits_of(part: Part) -> int:
+    """After the point: none of percentages."""
+    return 0 if isinstance(part, Failures) else digits_for(*part.estimates, *part.apart)
 
 
 def confidence(value: float) -> str:
@@ -239,42 +283,24 @@ def caveats(each: Comparison, verdict: Verdict) -> list[str]:
     """What a reader must know to trust a verdict no more than it deserves."""
     lines = warnings(verdict)
     if each.planned_looks:
-        seen = [f"{look.seeds} seeds: {look.verdict.outcome}" for look in each.looks]
-        lines.append(
-            f"Looks, of those planned after {', '.join(map(str, each.planned_looks))} seeds:"
-            f" {'; '.join(seen)}."
-        )
+        seen = "; ".join(f"{look.seeds} seeds: {look.verdict.outcome}" for look in each.looks)
+        planned = ", ".join(map(str, each.planned_looks))
+        lines.append(words("warnings", "looks", planned=planned, seen=seen))
     elif each.earlier:
         numbers = (*each.earlier, min(verdict.num_runs))
-        lines.append(
-            "Seeds were added after a verdict had been written on"
-            f" {' and on '.join(map(str, each.earlier))}: {len(numbers)} looks at {ALPHA:.0%} find"
-            f" a difference that is not there in {overall_error(numbers, ALPHA):.0%} of"
-            " comparisons. sweep --until-decided keeps that at 5%."
-        )
+        earlier, error = " and on ".join(map(str, each.earlier)), overall_error(numbers, ALPHA)
+        lines.append(words("warnings", "earlier", earlier=earlier, number=len(numbers),
+                           level=ALPHA, error=error))  # fmt: skip
     return lines
 
 
 def warnings(verdict: Verdict) -> list[str]:
     """Where calibration (docs/calibration.md) finds errors of more than 5%."""
-    lines, part = [], verdict.failures
-    if part and max(part.estimates) >= 0.15:
-        lines.append(
-            "So many runs fail that they are not all trimmed away: take the typical run's part with"
-            " caution."
-        )
-    if (
-        part
-        and part.answer is Answer.EQUIVALENT
-        and 0 in part.counts
-        and max(verdict.num_runs) < 40
-    ):
-        lines.append(
-            "Where one side never fails, rates 20 points apart pass for equal in up to 9% of"
-            " comparisons with fewer than 40 seeds."
-        )
-    if verdict.tied:
-        lines.append(
-            "Half of the runs of a side or more score the same, which makes intervals too narrow."
-        )
-    return lines
+    part, found = verdict.failures, {"tied": verdict.tied}
+    if part:
+        equal = part.answer is Answer.EQUIVALENT and 0 in part.counts
+        found = {
+            "failures": max(part.estimates) >= 0.15,
+            "rates": equal and max(verdict.num_runs) < 40,
+        } | found
+    return [words("warnings", name) for name, applies in found.items() if applies]

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from training.config import ConfigError
+from training.trust import refuse_untrusted
 
 LINEAR = "linear:"  # prefix of a value that falls linearly to 0 over the run
 CORRELATED = "ou:"  # prefix of exploration noise that is correlated in time
