@@ -129,6 +129,11 @@ def report(
     output: Path = Path("reports"),
     compare_to: Literal["paper"] | None = None,
     half_std: bool = False,
+    with_: Annotated[tuple[str, ...], tyro.conf.arg(name="with")] = (),
+    env: tuple[str, ...] = (),
+    starts: tuple[str, ...] = (),
+    eval_freq: int = 5_000,
+    columns: tuple[str, ...] = (),
 ) -> None:
     """Make tables, figures and a page of an experiment's runs, and print the main tables.
 
@@ -138,11 +143,24 @@ def report(
         output: everything goes to <output>/<experiment>/; open report.html there
         compare_to: paper puts Table 1 of the TD3 paper beside the MuJoCo results
         half_std: shade half a standard deviation, as the TD3 paper does, not the 95% interval
+        with_: learning curves from elsewhere, LABEL=PATH or PATH, to stand beside the experiment's
+            own in tables, figures and verdicts
+        env: of these; this and what follows is as in compare
+        starts: of these
+        eval_freq: of these
+        columns: of these
     """
+    from benchmarks.analysis.contrast import Request
+    from benchmarks.analysis.sources.frame import parse_columns
+    from benchmarks.report.compare import parse_sources
     from benchmarks.report.page import write_report
 
+    request = Request(env, starts=starts)
+    others = parse_sources(with_, parse_columns(eval_freq, columns), request)
     try:
-        text = write_report(root / experiment, output / experiment, compare_to == "paper", half_std)
+        text = write_report(
+            root / experiment, output / experiment, compare_to == "paper", half_std, others, request
+        )
     except FileNotFoundError as error:
         raise ConfigError(f"{error}; run: python -m benchmarks sweep {experiment}") from error
     except ValueError as error:

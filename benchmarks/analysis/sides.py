@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -74,6 +75,11 @@ class Side:
         folders = dict.fromkeys((self.source.root / file).parent for file in self.rows["file"])
         runs = [RunDirectory(folder) for folder in folders]
         return runs if all(run.read_json("status.json") and run.settings() for run in runs) else []
+
+    @cached_property
+    def settings(self) -> dict[str, Any] | None:
+        """Content of config.json of the first run; None unless this project made the runs."""
+        return self.made_here[0].settings() if self.made_here else None
 
     def on(self, grid: Values) -> Values:
         """The curves, shape (num_runs, num_points): evaluations at, or else last before, a step.

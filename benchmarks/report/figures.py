@@ -37,18 +37,18 @@ def plot_all(
     :param half_std: whether to shade half a standard deviation, as the TD3 paper does, and not
         the interval of the mean
     """
-    pictures = []
+    pictures, own = [], results.own
     with plt.rc_context(SETTINGS):
         for env_id in dict.fromkeys(env_id for env_id, _ in groups(results)):
-            levels = known_levels(results, env_id)
+            levels = known_levels(own, env_id)
             pictures.append(_learning_curves(results, env_id, levels, folder, half_std))
             if OPTIMUM in levels:
-                pictures.append(_regret(results, env_id, levels, folder, half_std))
-            pictures.append(_final_returns(results, env_id, folder))
-        if results.finals["score"].notna().all():
-            pictures.append(_performance_profile(results, folder))
+                pictures.append(_regret(own, env_id, levels, folder, half_std))
+            pictures.append(_final_returns(own, env_id, folder))
+        if own.finals["score"].notna().all():
+            pictures.append(_performance_profile(own, folder))
         if aggregate is not None:
-            pictures.append(_interquartile_means(results, aggregate, folder))
+            pictures.append(_interquartile_means(own, aggregate, folder))
     return pictures
 
 

@@ -12,7 +12,9 @@ from jinja2 import Environment, PackageLoader
 from markdown_it import MarkdownIt
 
 from benchmarks.analysis.comparisons import Comparison, compare
+from benchmarks.analysis.contrast import Request, add_sources
 from benchmarks.analysis.load import Results, load_results
+from benchmarks.analysis.sources.source import Source
 from benchmarks.experiments import DECLARED_FIRST, MIN_VERDICT
 from benchmarks.fidelity.report import FIDELITY_PAGE
 from benchmarks.latex import to_latex
@@ -30,7 +32,14 @@ KEYS = ("env_id", "first", "second", "metric")  # what tells them apart
 MANIFEST = "report_files.txt"  # names the files of a report, which the next one removes
 
 
-def write_report(root: Path, output: Path, paper: bool = False, half_std: bool = False) -> str:
+def write_report(
+    root: Path,
+    output: Path,
+    paper: bool = False,
+    half_std: bool = False,
+    others: Sequence[Source] = (),
+    request: Request | None = None,
+) -> str:
     """Write tables (CSV, Markdown, LaTeX), figures (PNG, SVG) and the page; nothing is trained.
 
     The verdicts as records go to verdicts.json, where the next report finds them.
@@ -39,6 +48,8 @@ def write_report(root: Path, output: Path, paper: bool = False, half_std: bool =
     :param output: folder for the report, made if need be
     :param paper: whether to put Table 1 of the TD3 paper beside the results
     :param half_std: whether learning curves are shaded by half a standard deviation
+    :param others: learning curves to put beside the experiment's own
+    :param request: how these are compared
     :return: the verdicts and main tables as text
     :raises FileNotFoundError: if there is no complete run
     :raises ConfigError: if the runs do not go together, or have nothing in common with the paper
@@ -47,6 +58,9 @@ def write_report(root: Path, output: Path, paper: bool = False, half_std: bool =
 
     results = load_results(root)
     comparisons = with_history(compare(results), output / VERDICTS)
+    if others:
+        results, more = add_sources(results, root, others, request or Request())
+        comparisons += more
     made = tables.all_tables(results, paper, comparisons)
     head = sentences(results, comparisons, root.name)
     output.mkdir(parents=True, exist_ok=True)
@@ -59,7 +73,7 @@ def write_report(root: Path, output: Path, paper: bool = False, half_std: bool =
     pictures = [forest] if forest else []
     pictures += plot_all(results, next((t for t in made if t.name == "aggregate"), None), output,
                          half_std)  # fmt: skip
-    shown = showcase(results, root, output)
+    shown = showcase(results.own, root, output)
     made += [shown.table] if shown.table else []
     for table in made:
         table.data.to_csv(output / f"{table.name}.csv", index=False)

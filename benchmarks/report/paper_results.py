@@ -66,6 +66,7 @@ def _presets(results: Results, ours: list[tuple[str, str]]) -> str:
     presets = {
         label: results.settings[env_id, label]["config"].get("preset") or "released"
         for env_id, label in ours
+        if (env_id, label) in results.settings
     }
     return ", ".join(f"{label}: {preset}" for label, preset in sorted(presets.items()))
 
@@ -73,7 +74,7 @@ def _presets(results: Results, ours: list[tuple[str, str]]) -> str:
 def _protocols(results: Results, ours: list[tuple[str, str]]) -> str:
     """How long our runs on the paper's environments were, and how they were evaluated."""
     starts = {"fixed": "the same starts for every run", "published": "the paper's protocol"}
-    configs = [results.settings[pair]["config"] for pair in ours]
+    configs = [results.settings[pair]["config"] for pair in ours if pair in results.settings]
     protocols = {
         f"{config['total_timesteps']:,} steps, {config['n_eval_episodes']} episodes every"
         f" {config['eval_freq']:,} steps, {starts[config.get('evaluation', 'fixed')]}"

@@ -45,9 +45,10 @@ def all_tables(
     :param comparisons: by default those of the results
     :raises ConfigError: if none of the paper's environments is among the results
     """
+    own = results.own
     makers: list[Callable[[Results], Table | None]]
-    makers = [summary, learning_curves, aggregate, gaps, thresholds, hyperparameters]
-    makers += [timings, *([paper_table] if paper else [])]
+    makers = [summary, learning_curves, lambda _: aggregate(own), lambda _: gaps(own), thresholds]
+    makers += [lambda _: hyperparameters(own), timings, *([paper_table] if paper else [])]
     verdicts = verdict_table(results, compare(results) if comparisons is None else comparisons)
     made = [verdicts, *(make(results) for make in makers)]
     return [table for table in made if table is not None]
@@ -137,7 +138,7 @@ def summary(results: Results) -> Table:
 
 def _is_among_best(results: Results, env_id: str, label: str) -> bool:
     """Whether an implementation's mean return is the best, or cannot be told from it."""
-    labels = [name for env, name in groups(results)
+    labels = [name for env, name in groups(results.own)
               if env == env_id and (env, name) not in results.failures]  # fmt: skip
     if label not in labels:
         return False
@@ -166,7 +167,7 @@ def learning_curves(results: Results) -> Table:
                 if any(points[order[i]][label] for i in rows)}  # fmt: skip
         printed += sorted({*rows[:: ceil(len(rows) / PRINTED_STEPS)], *ends})
     seeds = sorted({str(entry["seeds"]) for _, _, entry in _rows(results)})
-    episodes = map(str, sorted(set(results.curves["n_episodes"])))
+    episodes = map(str, sorted(set(results.own.curves["n_episodes"])))
     caption = (
         f"Mean return ± standard deviation over seeds (n = {'/'.join(seeds)}) of"
         f" {'/'.join(episodes)} episodes. Of many evaluations about {PRINTED_STEPS} are printed."

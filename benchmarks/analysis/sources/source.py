@@ -25,6 +25,7 @@ from benchmarks.analysis.sources.frame import KEYS, CsvFile, Options
 from training.config import ConfigError
 
 UNKNOWN = {"fixed_starts": np.nan, "final_return": np.nan, "late_return": np.nan}
+DATABASES = ("*.sqlite", "*.sqlite3", "*.db")
 MOST_DESCRIBED = 3  # files, where none is recognised
 MOST_NAMES = 12  # columns, arrays or tags of each
 
@@ -129,7 +130,8 @@ def accepted() -> str:
 
 def _files(directory: Path) -> Iterator[Path]:
     """All files of FORMATS below a directory, without the copies in the checkpoints of our runs."""
-    patterns = {pattern for kind in FORMATS for pattern in kind.patterns} | {"*.npz"}
+    patterns = {pattern for kind in FORMATS for pattern in kind.patterns}
+    patterns |= {"*.npz", *DATABASES}
     for file in directory.rglob("*"):
         if file.parts[-3:-2] != ("checkpoint",) and any(map(file.match, patterns)):
             yield file
@@ -211,6 +213,8 @@ def _holds(kinds: list[Format], files: list[Path]) -> str:
 def _describe(file: Path) -> str:
     """What a file has inside, as far as its kind tells."""
     try:
+        if any(map(file.match, DATABASES)):
+            return "a database: openrlbenchmark's has no curves, they are in its run_df.csv files"
         if file.suffix == ".csv":
             what, names = "the columns", CsvFile(file).columns
         elif file.suffix in (".npz", ".npy"):

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.analysis.contrast import Request, judge
+from benchmarks.analysis.contrast import Request
 from benchmarks.analysis.sources.frame import Options, parse_columns
 from benchmarks.analysis.starts import MANY_STARTS, parse_starts
+from benchmarks.analysis.verdict import decide
 from benchmarks.experiments import EXPERIMENTS
 from benchmarks.plot_style import Picture
 from benchmarks.report.compare import write_comparison
@@ -33,7 +34,7 @@ def figures() -> None:
 def only_some_draw(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures take longer than all the rest."""
     if "figures" not in request.fixturenames:
-        for name in ("draw_curves", "draw_forest"):
+        for name in ("draw_match", "forest_plot"):
             monkeypatch.setattr(
                 f"benchmarks.report.compare.{name}", lambda *_: Picture("name", "Title", "caption")
             )
@@ -169,21 +170,21 @@ def test_an_undecided_verdict_says_how_many_seeds_it_takes(tmp_path: Path) -> No
     ours = our_runs(tmp_path / "runs", [0.0, 1.0, -1.0])
     theirs = their_runs(tmp_path / "theirs", [-5.0, 0.0, 5.0])
     (row,) = verdicts(compare(tmp_path, theirs, ours, margin=2.0, score="final"))
-    _, numbers = judge(np.array([-5.0, 0.0, 5.0]), np.array([0.0, 1.0, -1.0]), 2.0)
+    verdict = decide(np.array([-5.0, 0.0, 5.0]), np.array([0.0, 1.0, -1.0]), 2.0)
     assert row["verdict"] == "undecided"
-    assert row["seeds needed"] == str(numbers["seeds needed"])
+    assert row["seeds needed"] == str(verdict.typical.seeds_needed)
 
 
 def test_the_typical_run_s_interval_is_of_trimmed_means() -> None:
     first, second = np.array([0.0, 1.0, 2.0, 3.0, 100.0]), np.zeros(5)
-    low, high = judge(first, second, None)[1]["95% (Yuen)"]
+    low, high = decide(first, second, None).typical.apart
     # Trimmed mean 2; winsorised variance of 1, 1, 2, 3, 3 is 1; error (4 / (3 x 2))^0.5; two
     # degrees of freedom: t(0.975, 2) = 4.3027.
     assert [low, high] == pytest.approx(
         [2 - 4.3027 * (4 / 6) ** 0.5, 2 + 4.3027 * (4 / 6) ** 0.5], 1e-4
     )
     most = np.array([7.0, 5.0, 5.0, 5.0, 5.0])
-    assert judge(most, second, None)[1]["95% (Yuen)"] == (5.0, 5.0)
+    assert decide(most, second, None).typical.apart == (5.0, 5.0)
 
 
 def test_every_pair_of_sources_is_compared_and_none_within_a_source(tmp_path: Path) -> None:
@@ -330,7 +331,13 @@ def test_each_comparison_has_a_folder_with_all_its_files(tmp_path: Path) -> None
     compare(tmp_path, first, second, score="auc", at=100, env=(OTHER,))
     folder, other = sorted((tmp_path / "out").iterdir())
     assert [folder.name, other.name] == ["a_vs_b", f"a_vs_b-{OTHER}-at_100-auc"]
-    expected = {"compare.md", "compare.html", "compare.json", "forest.png", "forest.svg"}
+    expected = {
+        "compare.md",
+        "compare.html",
+        "compare.json",
+        "verdicts_forest.png",
+        "verdicts_forest.svg",
+    }
     tables = ("verdicts", "scores", f"curves_{OTHER}")
     expected |= {f"{name}.{kind}" for name in tables for kind in ("csv", "tex")}
     expected |= {f"learning_curves_{OTHER}.{kind}" for kind in ("png", "svg")}
@@ -339,6 +346,11 @@ def test_each_comparison_has_a_folder_with_all_its_files(tmp_path: Path) -> None
     (environment,) = content["environments"]
     assert environment["sides"][0]["scores"] == {"0": 0.5, "1": 1.0, "2": 1.5}
     assert environment["sides"][0]["files"] == ["runs.csv"]
+    (verdict,) = content["verdicts"]
+    assert (verdict["first"], verdict["second"], verdict["metric"]) == ("a", "b", "last_10")
+    html = (folder / "compare.html").read_text()
+    assert html.count('src="data:image/png;base64,') == 2
+    assert ".png" not in html
 
 
 @pytest.mark.parametrize("margin", [0.0, -1.0, float("nan"), float("inf")])
