@@ -225,7 +225,7 @@ def usual_score(sides: Sequence[Side], at: int | None) -> str:
 def scores(side: Side, score: str, grid: Values) -> Values:
     """One number for each run, shape (num_runs,).
 
-    :raises ConfigError: if there is no such score, or the runs do not have it
+    :raises ConfigError: if the runs do not have it
     """
     if score in HELD_OUT:
         if side.rows[score].isna().any():
@@ -236,7 +236,4 @@ def scores(side: Side, score: str, grid: Values) -> Values:
         return np.asarray(curves[:, curves.mean(axis=0).argmax()])
     if score == "auc":
         return area_under_curve(curves, grid.astype(np.int64)) if len(grid) > 1 else curves[:, 0]
-    known = {"final": final, "last_10": last_10, "max": maximum}
-    if score not in known:
-        raise ConfigError(f"score must be one of {', '.join(SCORES)}, got {score}")
-    return known[score](curves)
+    return {"final": final, "last_10": last_10, "max": maximum}[score](curves)

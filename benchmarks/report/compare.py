@@ -112,6 +112,8 @@ def parse_sources(words: Sequence[str], options: Options, request: Request) -> l
     """
     if request.margin is not None and not 0.0 < request.margin < np.inf:
         raise ConfigError(f"margin must be a number above 0, got {request.margin}")
+    if request.score not in (None, *SCORES):
+        raise ConfigError(f"score must be one of {', '.join(SCORES)}, got {request.score}")
     declared = parse_starts(request.starts)
     sources: list[Source] = []
     for word in words:

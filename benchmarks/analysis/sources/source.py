@@ -114,7 +114,7 @@ def read_source(path: Path, name: str = "", options: Options | None = None) -> S
         if not kinds or kind in kinds:
             raise complaint
     if len(kinds) != 1:
-        raise ConfigError(f"{path} {_holds(kinds, files)}: it must hold one of {accepted()}")
+        raise ConfigError(f"{path} {_holds(kinds, files)}")
     (kind,) = kinds
     curves = pd.concat(found[kind], ignore_index=True)
     _refuse_doubles(curves, path)
@@ -204,10 +204,12 @@ def _refuse_doubles(curves: pd.DataFrame, path: Path) -> None:
 def _holds(kinds: list[Format], files: list[Path]) -> str:
     """What was found instead of one format."""
     if kinds:
-        return "holds " + " and ".join(kind.accepted for kind in kinds)
+        found = " and ".join(kind.accepted for kind in kinds)
+        return f"holds {found}: make each a source of its own"
     told = [f"{file.name} with {_describe(file)}" for file in files[:MOST_DESCRIBED]]
     more = f" and {len(files) - len(told)} more files" if len(files) > len(told) else ""
-    return f"holds no complete run ({', '.join(told) or 'no file of any format'}{more})"
+    found = f"{', '.join(told) or 'no file of any format'}{more}"
+    return f"holds no complete run ({found}): it must hold one of {accepted()}"
 
 
 def _describe(file: Path) -> str:

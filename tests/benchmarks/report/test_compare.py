@@ -34,6 +34,7 @@ def figures() -> None:
 def only_some_draw(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures take longer than all the rest."""
     if "figures" not in request.fixturenames:
+        monkeypatch.setattr("benchmarks.report.compare.uri", lambda *_: "data:")
         for name in ("draw_match", "forest_plot"):
             monkeypatch.setattr(
                 f"benchmarks.report.compare.{name}", lambda *_: Picture("name", "Title", "caption")
@@ -357,6 +358,11 @@ def test_each_comparison_has_a_folder_with_all_its_files(tmp_path: Path) -> None
 def test_a_margin_must_be_positive(margin: float, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="margin must be a number above 0"):
         compare(tmp_path, tmp_path, tmp_path, margin=margin)
+
+
+def test_a_score_must_be_known(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"score must be one of late_return, .*, got best"):
+        compare(tmp_path, tmp_path, tmp_path, score="best")
 
 
 def test_sources_must_be_two_and_differ(tmp_path: Path) -> None:
