@@ -159,9 +159,12 @@ def report(
     others = parse_sources(with_, parse_columns(eval_freq, columns), request)
     try:
         text = write_report(
-            root / experiment, output / experiment, compare_to == "paper", half_std, others, request
-        )
+            root / experiment, output / experiment, compare_to == "paper", half_std,
+            lambda line: print(line, file=sys.stderr, flush=True), others, request,
+        )  # fmt: skip
     except FileNotFoundError as error:
+        if error.filename:
+            raise
         raise ConfigError(f"{error}; run: python -m benchmarks sweep {experiment}") from error
     except ValueError as error:
         raise ConfigError(str(error)) from error
@@ -371,6 +374,10 @@ def main() -> None:
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:  # a full disk, a file where a folder is expected
+        cause = f"{error.strerror}: {error.filename}" if error.strerror else str(error)
+        print(f"error: {cause}", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted; the same command does what is missing", file=sys.stderr)
         sys.exit(130)

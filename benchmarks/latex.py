@@ -2,7 +2,9 @@
 
 import re
 
-from benchmarks.table import Table
+import pandas as pd
+
+from benchmarks.table import Table, printable
 
 WIDE = 100  # characters in a line beyond which a table is shrunk to the width of the text
 # Letters with a meaning in LaTeX, or without one in its standard font encoding. A row that began
@@ -18,31 +20,32 @@ ESCAPES = {
 def to_latex(table: Table) -> str:
     r"""A ``table`` environment, for a document with ``\usepackage{booktabs,graphicx}``."""
     columns = list(zip(table.header, *table.rows, strict=True))
-    # Names to the left, numbers to the right.
-    named = [any(cell[0].isalpha() for cell in column[1:]) for column in columns]
-    lines = [rf"\begin{{tabular}}{{{''.join('l' if each else 'r' for each in named)}}}",
-             r"\toprule", _line(table.header, set()), r"\midrule"]  # fmt: skip
-    for i, row in enumerate(table.rows):
-        lines.append(_line(row, {j for j in range(len(row)) if (i, j) in table.bold}))
-    lines += [r"\bottomrule", r"\end{tabular}"]
-    if sum(max(map(len, column)) + 2 for column in columns) > WIDE:
-        lines = [r"\resizebox{\textwidth}{!}{%", *lines, "}"]
-    return "\n".join(
-        [
-            *("% needs booktabs and graphicx", r"\begin{table}", r"\centering", r"\small"),
-            f"\\caption{{{escape(table.title)}. {escape(table.caption)}}}",
-            *(f"\\label{{tab:{table.name}}}", *lines, "\\end{table}\n"),
-        ]
+    cells = pd.DataFrame(table.rows, columns=table.header).map(escape)
+    bold = pd.DataFrame("", cells.index, cells.columns)
+    for i, j in table.bold:
+        bold.iloc[i, j] = "textbf:--rwrap;"
+    latex: str = (
+        cells.style.hide(axis="index")
+        .format_index(escape, axis="columns")
+        .apply(lambda _: bold, axis=None)
+        .to_latex(
+            # Names to the left, numbers to the right.
+            column_format="".join(
+                "l" if any(cell[:1].isalpha() for cell in column[1:]) else "r" for column in columns
+            ),
+            hrules=True,
+            position_float="centering",
+            caption=f"{escape(table.title)}. {escape(table.caption)}",
+            label=f"tab:{table.name}",
+        )
     )
+    if sum(max(map(len, column)) + 2 for column in columns) > WIDE:
+        latex = latex.replace(r"\begin{tabular}", "\\resizebox{\\textwidth}{!}{%\n\\begin{tabular}")
+        latex = latex.replace(r"\end{tabular}", "\\end{tabular}\n}")
+    return "% needs booktabs and graphicx\n" + latex.replace(r"\centering", "\\centering\n\\small")
 
 
 def escape(text: str) -> str:
     """Plain text as LaTeX; the hyphen before a number becomes a minus sign."""
-    escaped = "".join(ESCAPES.get(letter, letter) for letter in text)
+    escaped = "".join(ESCAPES.get(letter, letter) for letter in printable(text))
     return re.sub(r"(?<![\w.)-])-(?=\d)", r"\(-\)", escaped)
-
-
-def _line(cells: list[str], bold: set[int]) -> str:
-    texts = [escape(cell) for cell in cells]
-    return " & ".join(rf"\textbf{{{text}}}" if j in bold else text
-                      for j, text in enumerate(texts)) + r" \\"  # fmt: skip

@@ -1,9 +1,9 @@
 """How all figures are drawn: colours, curves, axes that no outlier ruins, legends, files."""
 
+import io
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib
@@ -21,17 +21,24 @@ from numpy.typing import ArrayLike
 
 from benchmarks.analysis.load import Results, curve_matrix, groups
 from benchmarks.analysis.statistics import Values, student_interval
+from benchmarks.table import number
 from envs.controllers import CONTROLLERS
 
 matplotlib.rcdefaults()  # a matplotlibrc, of the working folder even, would change all figures
 
 # Okabe and Ito's colours, told apart by the colour-blind; line styles and markers tell them
 # apart in grey.
+POSITION, VELOCITY = "#D00000", "#0040D0"  # red and blue, as in the article
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "p")
 DASHES = ((1, 1), (4, 2), (1, 3), (9, 2), (9, 2, 1, 2), (3, 2, 1, 2, 1, 2), (9, 6))
-SETTINGS: Any = {"svg.hashsalt": "td3-rocket-benchmark", "axes.grid": True, "grid.alpha": 0.3}
+SETTINGS: Any = {
+    "svg.hashsalt": "td3-rocket-benchmark",
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "text.parse_math": False,
+}  # a name may hold dollars
 SIZE = (6.4, 3.8)  # inches, without a legend
 DPI = 150
 OPTIMUM = "optimum"
@@ -47,11 +54,28 @@ Style = dict[str, Any]
 
 
 class Picture(NamedTuple):
-    """A figure in the files ``<name>.png`` and ``<name>.svg``."""
+    """A figure for the files ``<name>.png`` and ``<name>.svg``.
+
+    :param short: what is shown, in at most two sentences
+    :param notes: how to read it
+    """
 
     name: str
     title: str
-    caption: str
+    short: str
+    notes: str
+    png: bytes
+    svg: bytes
+
+    @property
+    def caption(self) -> str:
+        """What is shown, and how to read it."""
+        return f"{self.short} {self.notes}".strip()
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """The files' content by name."""
+        return {f"{self.name}.png": self.png, f"{self.name}.svg": self.svg}
 
 
 def draw_curves(
@@ -99,17 +123,19 @@ def draw_levels(axes: Axes, levels: Levels) -> None:
         style: Style = {"color": "black", "linestyle": "-"}
         if name != OPTIMUM:
             style = {"color": "0.4", "linestyle": (0, dashes[name])}
-        axes.axhline(level, linewidth=1.2, label=f"{name}: {level:.4g}", **style)
+        axes.axhline(level, linewidth=1.2, label=f"{name}: {number(level)}", **style)
 
 
-def sane_limits(results: Results, env_id: str, drawn: Iterable[ArrayLike]) -> tuple[float, float]:
+def sane_limits(
+    results: Results, env_id: str, drawn: Iterable[ArrayLike], column: str = "mean_return"
+) -> tuple[float, float]:
     """Ends of an axis of returns that no diverged run nor hopeless controller can ruin.
 
     What is drawn decides, as far as it lies within the range that runs usually cross in learning,
     widened by half its width on both sides.
     """
     medians = [
-        np.median(curve_matrix(results, env_id, label)[1], axis=0)
+        np.median(curve_matrix(results, env_id, label, column)[1], axis=0)
         for label in styles_of(results, env_id)
     ]
     low = min(max(median.min() for median in medians), *(median[0] for median in medians))
@@ -149,36 +175,53 @@ def styles_of(results: Results, env_id: str | None = None) -> dict[str, Style]:
 
 def about_band(half_std: bool) -> str:
     """What a caption says of the shaded band."""
-    band = "± half a standard deviation" if half_std else "with its 95 % Student interval"
-    return f"{band} over n seeds; fewer than {MIN_BAND} are drawn as thin lines, with their mean"
+    return "± half a standard deviation" if half_std else "with its 95 % Student interval"
 
 
-def finish(figure: Figure, folder: Path, name: str, title: str, caption: str) -> Picture:
-    """Add title and legend, in a room of its own below the axes, and write the files."""
+def set_limits(axes: Axes, low: float, high: float) -> None:
+    """End the axis of values there, and say in the legend how far curves go beyond."""
+    for line in axes.get_lines():
+        values, label = np.asarray(line.get_ydata()), str(line.get_label())
+        if not label.startswith("_") and np.ptp(values):
+            if values.min() < low:
+                label += f", down to {number(values.min())} \u2193"
+            if values.max() > high:
+                label += f", up to {number(values.max())} \u2191"
+            line.set_label(label)
+    axes.set_ylim(low, high)
+
+
+def finish(figure: Figure, name: str, title: str, short: str, notes: str = "") -> Picture:
+    """Add title and legend, in a room of its own below the axes, and draw the figure.
+
+    The legend names what can be seen; the notes name the lines that lie outside.
+    """
     (axes,) = figure.axes
     axes.set_title(title, fontsize="medium")
-    texts = axes.get_legend_handles_labels()[1]
-    if texts:
+    handles, texts = axes.get_legend_handles_labels()
+    room = axes.bbox.padded(1.0)
+    hidden = [not room.count_overlaps([each.get_window_extent()]) for each in handles]
+    outside = [text for text, is_hidden in zip(texts, hidden, strict=True) if is_hidden]
+    handles = [each for each, is_hidden in zip(handles, hidden, strict=True) if not is_hidden]
+    if handles:
         columns = 2 if max(map(len, texts)) > 20 else 3
         width, height = figure.get_size_inches()
-        figure.set_size_inches(width, height + 0.2 * -(-len(texts) // columns))
-        figure.legend(
-            loc="outside lower center",
-            ncols=columns,
-            fontsize="small",
-            frameon=False,
-            handlelength=3.5,
-        )
-    save_figure(figure, folder, name)
-    return Picture(name, title, caption)
+        figure.set_size_inches(width, height + 0.2 * -(-len(handles) // columns))
+        figure.legend(handles=handles, loc="outside lower center", ncols=columns,
+                      fontsize="small", frameon=False, handlelength=3.5)  # fmt: skip
+    if outside:
+        notes += f" Outside the axes: {', '.join(outside)}."
+    return Picture(name, title, short, notes.strip(), *save_figure(figure))
 
 
-def save_figure(figure: Figure, folder: Path, name: str) -> None:
-    """Write ``<name>.png`` and ``<name>.svg``, the same bytes for the same figure, and close it.
+def save_figure(figure: Figure) -> tuple[bytes, bytes]:
+    """A figure as PNG and SVG, the same bytes for the same figure; it is closed.
 
     To be called with SETTINGS in force.
     """
-    figure.savefig(folder / f"{name}.png", dpi=DPI, metadata={"Software": None})
+    png, svg = io.BytesIO(), io.BytesIO()
+    figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
     figure.set_layout_engine("none")  # where the first drawing has put everything
-    figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+    figure.savefig(svg, format="svg", metadata={"Date": None})
     plt.close(figure)
+    return png.getvalue(), svg.getvalue()

@@ -1,4 +1,4 @@
-"""A table for people, the numbers behind it, and its form as Markdown."""
+"""A table for people, the numbers behind it, and its forms as Markdown and CSV."""
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -9,25 +9,33 @@ import pandas as pd
 from benchmarks.analysis.statistics import Interval, MeanAndStd
 
 NONE = "-"
+FORMULA = ("=", "+", "-", "@")  # a spreadsheet runs a text that begins so
 
 
 class Table(NamedTuple):
     """What a paper would print, and the numbers behind it.
 
     :param name: file name without extension
-    :param caption: what is shown, of how many runs and starts, and which intervals
+    :param short: what is shown, in at most two sentences
     :param rows: cells as plain text, one list for each row
     :param bold: (row, column) of the cells to print bold
     :param data: the same unrounded
+    :param notes: how to read it
     """
 
     name: str
     title: str
-    caption: str
+    short: str
     header: list[str]
     rows: list[list[str]]
     bold: frozenset[tuple[int, int]]
     data: pd.DataFrame
+    notes: str = ""
+
+    @property
+    def caption(self) -> str:
+        """What is shown, and how to read it."""
+        return f"{self.short} {self.notes}".strip()
 
 
 class Bounds(NamedTuple):
@@ -40,10 +48,11 @@ class Bounds(NamedTuple):
 def tabulate(
     name: str,
     title: str,
-    caption: str,
+    short: str,
     entries: Sequence[Mapping[str, Any]],
     decimals: Mapping[str, int] | None = None,
     bold: Collection[tuple[int, str]] = (),
+    notes: str = "",
 ) -> Table:
     """Make a table of its rows.
 
@@ -56,46 +65,63 @@ def tabulate(
     """
     fixed = decimals or {}
     header = list(dict.fromkeys(heading for entry in entries for heading in entry))
-    sizes: dict[Any, float] = {}
+    sizes: dict[Any, list[float]] = {}
     for entry in entries:
         values = (x for h, value in entry.items() if h not in fixed for x in _numbers(value))
-        env_id = entry.get("environment")
-        sizes[env_id] = max(sizes.get(env_id, 0.0), *map(abs, values), 0.0)
+        sizes.setdefault(entry.get("environment"), []).extend(values)
+    digits = {env_id: digits_for(*values) for env_id, values in sizes.items()}
     rows = [
-        [
-            _text(entry.get(h), fixed.get(h, 3 if sizes[entry.get("environment")] < 10 else 1))
-            for h in header
-        ]
+        [_text(entry.get(h), fixed.get(h, digits[entry.get("environment")])) for h in header]
         for entry in entries
     ]
     cells = frozenset((row, header.index(heading)) for row, heading in bold)
     data = pd.DataFrame([dict(_columns(entry)) for entry in entries])
-    return Table(name, title, caption, header, rows, cells, data)
+    return Table(name, title, short, header, rows, cells, data, notes)
+
+
+def digits_for(*values: float) -> int:
+    """Decimals of numbers that stand together: three if all are below ten, else one."""
+    return 3 if all(abs(value) < 10.0 for value in values if math.isfinite(value)) else 1
+
+
+def number(value: float, digits: int | None = None) -> str:
+    """A number with commas and no negative zero; a dash for what is not finite.
+
+    :param digits: after the point; default: as many as :func:`digits_for` says
+    """
+    if not math.isfinite(value):
+        return NONE
+    return f"{value:z,.{digits_for(value) if digits is None else digits}f}"
+
+
+def bounds(ends: Sequence[float], digits: int) -> str:
+    """An interval; a dash where an end is not finite."""
+    low, high = (number(end, digits) for end in ends)
+    return NONE if NONE in (low, high) else f"[{low}, {high}]"
 
 
 def _numbers(value: Any) -> Iterator[float]:
     parts = value if isinstance(value, tuple) else (value,)
-    return (part for part in parts if isinstance(part, float) and math.isfinite(part))
+    return (part for part in parts if isinstance(part, float))
 
 
 def _text(value: Any, digits: int) -> str:
     if isinstance(value, MeanAndStd):
-        mean, std = (_text(part, digits) for part in value)
-        return mean if std == NONE else f"{mean} ± {std}"
+        parts = [number(part, digits) for part in value]
+        return " ± ".join(part for part in parts if part != NONE) or NONE
     if isinstance(value, Interval):
-        bounds = _text(Bounds(value.low, value.high), digits)
-        return _text(value.estimate, digits) + (f" {bounds}" if bounds != NONE else "")
+        ends = bounds(value[1:], digits)
+        return number(value.estimate, digits) + (f" {ends}" if ends != NONE else "")
     if isinstance(value, Bounds):
-        low, high = (_text(part, digits) for part in value)
-        return NONE if low == NONE else f"[{low}, {high}]"
+        return bounds(value, digits)
     if isinstance(value, float):
-        return f"{value:z,.{digits}f}" if math.isfinite(value) else NONE
+        return number(value, digits)
     if value is None:
         return NONE
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, str):
-        return str(value)
+        return printable(value)
     raise TypeError(f"{value!r} cannot be printed in a table")
 
 
@@ -109,25 +135,54 @@ def _columns(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield heading, value
 
 
+def printable(text: str, kept: str = "") -> str:
+    """Text without control characters, which could command a terminal: they are spelled out.
+
+    :param kept: control characters to keep, such as line ends
+    """
+    return "".join(
+        x if x.isprintable() or x in kept else ascii(x)[1:-1].replace("\\\\", "\\") for x in text
+    )
+
+
 def to_markdown(table: Table) -> str:
     """Title, caption and table."""
     rows = [
-        [
-            f"**{cell}**" if (i, j) in table.bold else cell
-            for j, cell in enumerate(cell.replace("|", "\\|") for cell in row)
-        ]
+        [f"**{cell}**" if (i, j) in table.bold else cell for j, cell in enumerate(row)]
         for i, row in enumerate(table.rows)
     ]
-    return f"## {table.title}\n\n{table.caption}\n\n{markdown(table.header, rows)}"
+    title, caption = (printable(text).replace("<", r"\<") for text in (table.title, table.caption))
+    return f"## {title}\n\n{caption}\n\n{markdown(table.header, rows)}"
 
 
-def markdown(header: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table with its columns padded, so that it reads well as plain text too."""
-    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table with its columns padded, so that it reads well as plain text too.
 
-    def line(cells: list[str]) -> str:
-        padded = [cell.rjust(width) for cell, width in zip(cells, widths, strict=True)]
-        return f"| {' | '.join(padded)} |\n"
-
+    What Markdown would take for HTML or for the end of a cell is escaped.
+    """
+    lines = [
+        [printable(cell).replace("|", r"\|").replace("<", r"\<") for cell in line]
+        for line in (header, *rows)
+    ]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = [[cell.rjust(width) for cell, width in zip(line, widths, strict=True)]
+              for line in lines]  # fmt: skip
+    text = [f"| {' | '.join(line)} |\n" for line in padded]
     rule = "|" + "|".join("-" * (width + 1) + ":" for width in widths) + "|\n"
-    return line(header) + rule + "".join(line(row) for row in rows)
+    return "".join([text[0], rule, *text[1:]])
+
+
+def to_csv(table: Table) -> str:
+    """The unrounded numbers; a text that a spreadsheet would run has a quote before it."""
+    data = table.data.rename(columns=_inert).map(lambda x: _inert(x) if isinstance(x, str) else x)
+    text: str = data.to_csv(index=False)
+    return text
+
+
+def _inert(text: str) -> str:
+    text = printable(text)
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}" if text.startswith(FORMULA) else text
+    return text

@@ -41,10 +41,11 @@ class Results(NamedTuple):
     :param curves: a row for each evaluation: timestep, mean_return, n_episodes, success_rate,
         mean_regret, score
     :param finals: a row for each run, on the further start states: mean_return, n_episodes,
-        success_rate, mean_regret, score; for each name in ``measures`` its mean over the episodes
-        that have one (steady_state_error in m, jitter in m/s^2); late_points, the evaluation
-        points in its late return, 0 where the final policy's return stands for it; and for each
-        of :data:`benchmarks.experiments.METRICS` its value and ``<metric>_regret``
+        success_rate, mean_regret, score; of each of the environment's ``episode_measures``, such
+        as a rocket's steady_state_error (m) and jitter (m/s^2), the mean over the episodes that
+        have one; late_points, the evaluation points in its late return, 0 where the final policy's
+        return stands for it; and for each of :data:`benchmarks.experiments.METRICS` its value and
+        ``<metric>_regret``
     :param timings: a row for each run: seconds, steps_per_second, continued_from_step
     :param settings: by (env_id, label), the config.json of its lowest seed
     :param provenance: what the runs were made with: each kind once, with the number of runs
@@ -54,7 +55,6 @@ class Results(NamedTuple):
     :param failures: by (env_id, label), how many of these failed or diverged, where any did
     :param experiment: content of experiment.json, None where there is none
     :param mixture: what the runs were not all made with alike, None if they were
-    :param measures: names of the environments' ``episode_measures``, in alphabetical order
     :param elsewhere: labels of curves that come from further sources, see
         :func:`benchmarks.analysis.contrast.add_sources`
 
@@ -73,7 +73,6 @@ class Results(NamedTuple):
     failures: Mapping[tuple[str, str], int]
     experiment: Json | None
     mixture: str | None = None
-    measures: tuple[str, ...] = ()
     elsewhere: tuple[str, ...] = ()
 
     @property
@@ -119,7 +118,6 @@ def load_results(root: Path) -> Results:
         curves, finals, timings, settings, _kinds(origins), unfinished,
         sorted(note for note in notes if not note.startswith(BEGINS_ANEW)),
         failures, declared_experiment(root), mixture(origins),
-        tuple(sorted({name for run in runs for name in measures(run)})),
     )  # fmt: skip
 
 
@@ -196,12 +194,6 @@ def _mixed_parts(made_with: Json) -> Json:
     return {} if alike else {"parts": parts}
 
 
-def measures(run: Run) -> list[str]:
-    """Names of the measures of a run's final policy."""
-    names = [name.removeprefix("final_") for name in run.arrays if name.startswith("final_")]
-    return [name for name in names if name not in NOT_MEASURES]
-
-
 def _keys(run: Run) -> Json:
     return {name: run.config[name] for name in KEYS} | {"env_id": env_name(run.config["env_id"])}
 
@@ -237,11 +229,11 @@ def _scored(run: Run, prefix: str, first_seed: int) -> Json:
 
 def _evaluations(run: Run) -> tuple[Json, Json]:
     """A run's columns of ``curves`` and row of ``finals``, without keys."""
-    measured: Json = {}
-    for name in (*ROCKET_MEASURES, *measures(run)):
-        values = run.arrays.get(f"final_{name}", np.array([]))
-        values = values[np.isfinite(values)]
-        measured[name] = values.mean() if len(values) else np.nan
+    measured: Json = dict.fromkeys(ROCKET_MEASURES, np.nan)
+    for name in (name.removeprefix("final_") for name in run.arrays if name.startswith("final_")):
+        values = run.arrays[f"final_{name}"]
+        if name not in NOT_MEASURES and np.isfinite(values).any():
+            measured[name] = values[np.isfinite(values)].mean()
     curve = {"timestep": run.arrays["timesteps"], **_scored(run, "", FIRST_CURVE_SEED)}
     final = _scored(run, "final_", FIRST_SEED)
     late = _scored(run, "late_", FIRST_SEED) if "late_results" in run.arrays else {}

@@ -1,30 +1,22 @@
 """One episode of a policy: an animation, a figure, and what it achieved."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-import matplotlib.pyplot as plt
 import numpy as np
 from gymnasium.wrappers import RenderCollection
-from numpy.typing import NDArray
-from PIL import Image
 
 from benchmarks.optimum.tasks import has_optimum, optimal_value, start_state
-from benchmarks.plot_style import COLOURS, DPI
+from benchmarks.outputs import write_all
+from benchmarks.policies.drawing import DEFAULT_FPS, draw_rockets, encode_gif
 from benchmarks.policies.load import load_policy, recorded_run
 from envs import rocket_metrics as trajectories
-from envs.controllers import switching_curve
 from envs.dynamics import RocketParameters
 from envs.rollout import Env, Episode, Policy, rollout
 from training.config import ConfigError, RunConfig, env_name
 from training.environments import make_env
-
-DEFAULT_FPS = 30  # where an environment does not say
-GIF_FPS = 25  # many viewers show a GIF of more than 50 frames/s at 10
-GIF_TICK = 10  # ms; a GIF's frames last whole hundredths of a second
 
 
 class Noisy:
@@ -99,22 +91,29 @@ def record(
     best = None
     if has_optimum(run.env_id) and run.is_as_registered and not extra_steps:
         best = float(optimal_value(run.env_id, start_state(env)[np.newaxis])[0])
-    frames = RenderCollection(env)
-    episode = rollout(policy, frames, seed, options)
-
+    film = RenderCollection(env)
+    episode = rollout(policy, film, seed, options)
     title = f"{name} on {run.env_id} from {np.array2string(np.asarray(start), precision=3)}"
-    parameters = getattr(env.unwrapped, "parameters", None)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    animation, figure = (output.with_name(output.name + suffix) for suffix in (".gif", ".png"))
-    images: Any = frames.render()
-    save_gif(images, animation, speed * env.metadata.get("render_fps", DEFAULT_FPS))
-    lines = [title, *achievements(episode, best), f"animation: {animation}"]
+    return "\n".join([title, *achievements(episode, best), *_write(output, name, title, episode,
+                                                                   film, speed)])  # fmt: skip
+
+
+def _write(
+    output: Path, name: str, title: str, episode: Episode, film: RenderCollection, speed: float
+) -> list[str]:
+    """Write the animation and, of a rocket, the figure; lines to print."""
+    fps = speed * film.metadata.get("render_fps", DEFAULT_FPS)
+    images: Any = film.render()
+    files = {f"{output.name}.gif": encode_gif(images, fps)}
+    lines = [f"animation: {output.with_name(f'{output.name}.gif')}"]
+    parameters = getattr(film.unwrapped, "parameters", None)
     if isinstance(parameters, RocketParameters):
-        lines[-1:-1] = rest_achieved(episode, parameters)
-        plot_trajectory(episode, parameters, title, figure)
-        lines.append(f"figure: {figure}")
-    env.close()
-    return "\n".join(lines)
+        files[f"{output.name}.png"], _ = draw_rockets({name: episode}, parameters, title)
+        lines = [*rest_achieved(episode, parameters), *lines]
+        lines.append(f"figure: {output.with_name(f'{output.name}.png')}")
+    film.close()
+    write_all(output.parent, files)
+    return lines
 
 
 def run_of(source: str, env_id: str | None) -> tuple[RunConfig, Path]:
@@ -173,48 +172,3 @@ def _ending(episode: Episode) -> str:
     if episode.success:
         return "at the goal"
     return "terminated" if episode.terminated else "at the time limit"
-
-
-def save_gif(frames: Sequence[NDArray[np.uint8]], file: Path, fps: float) -> None:
-    """Write frames of shape (height, width, 3) as an animation, left out where they come too fast.
-
-    :param fps: frames per second at which they would be shown in full
-    """
-    stride = max(1, round(fps / GIF_FPS))
-    # From rounded points in time, so that rounding errors do not add up.
-    ticks = [round(1000 / fps * i / GIF_TICK) for i in range(0, len(frames) + stride, stride)]
-    durations = [max(2, b - a) * GIF_TICK for a, b in pairwise(ticks)]
-    images = [Image.fromarray(frame).quantize(64) for frame in frames[::stride]]
-    images[0].save(
-        file, save_all=True, append_images=images[1:], duration=durations[: len(images)], loop=0
-    )
-
-
-def plot_trajectory(episode: Episode, parameters: RocketParameters, title: str, file: Path) -> None:
-    """A rocket's x, v and u against time, and its path in the phase plane.
-
-    :param file: receives the figure
-    """
-    x, v = episode.observations.T
-    time = parameters.dt * np.arange(len(x))
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10.0, 4.2), layout="constrained")
-    left.step(time[1:], episode.actions[:, 0], color="0.6", linewidth=1, label="u in m/s²")
-    left.plot(time, x, color="red", label="x in m")
-    left.plot(time, v, color="blue", linestyle="--", label="v in m/s")
-    left.axhline(0.0, color="black", linewidth=0.5)
-    left.set_xlabel("time in s")
-    speeds = np.linspace(-1.1, 1.1, 201) * max(1.0, float(np.abs(v).max()))
-    curve = switching_curve(speeds)
-    right.plot(curve, speeds, color="0.6", linestyle=":", label="switching curve")
-    right.plot(x, v, color=COLOURS[0], label="path")
-    right.plot(x[0], v[0], "o", color=COLOURS[1], label="start")
-    right.plot(0.0, 0.0, "*", color=COLOURS[2], markersize=11, label="goal")
-    right.set_xlabel("x in m")
-    right.set_ylabel("v in m/s")
-    for axes in (left, right):
-        axes.grid(alpha=0.3)
-        # Above the axes, where it hides no curve.
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, frameon=False)
-    figure.suptitle(title, fontsize="medium")
-    figure.savefig(file, dpi=DPI)
-    plt.close(figure)

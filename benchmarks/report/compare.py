@@ -1,13 +1,12 @@
 """Verdicts on learning curves made anywhere: sources -> a folder with a page, tables, figures."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import combinations
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -31,20 +30,14 @@ from benchmarks.analysis.sources.source import Source, read_source
 from benchmarks.analysis.starts import parse_starts
 from benchmarks.analysis.statistics import MIN_RUNS, MeanAndStd, over_runs
 from benchmarks.latex import to_latex
-from benchmarks.plot_style import (
-    SETTINGS,
-    SIZE,
-    Picture,
-    about_band,
-    draw_curves,
-    finish,
-    sane_limits,
-)
-from benchmarks.report.forest import forest_plot
-from benchmarks.report.page import to_html, uri
+from benchmarks.outputs import write_all
+from benchmarks.plot_style import SETTINGS, Picture
+from benchmarks.report.figures import learning_curves
+from benchmarks.report.page import template, to_html, uri
+from benchmarks.report.verdicts import forest_plot
 from benchmarks.report.wording import seeds_text
-from benchmarks.table import NONE, Bounds, Table, tabulate, to_markdown
-from training.config import ConfigError, env_stem
+from benchmarks.table import NONE, Bounds, Table, tabulate, to_csv, to_markdown
+from training.config import ConfigError
 
 RULE = (
     "The verdict is on the typical run: 20% trimmed means with Yuen's intervals (means with Welch's"
@@ -53,7 +46,6 @@ RULE = (
     " decide nothing. How often runs fail is not compared. Seeds needed: on each side, for 80%"
     " power to show equality if there is no difference"
 )
-STYLE = "body{font:16px sans-serif;max-width:70em;margin:2em} td,th{padding:0 .6em} img{width:100%}"
 MOST_ROWS = 20  # of a table of learning curves
 SENTENCES = {  # by the beginning of an outcome; the first that fits counts
     "equivalent": "{} equals {}{} within the margin",
@@ -83,7 +75,6 @@ def write_comparison(
     sources = parse_sources(words, options, request)
     matches = [match_on(sources, name, request) for name in environments(sources, request.env_ids)]
     folder = output / folder_name(sources, request)
-    folder.mkdir(parents=True, exist_ok=True)
     comparisons: list[Comparison] = []
     lines: list[dict[str, list[str]]] = [{}, {}]  # settings, caveats -> on which environments
     for match in matches:
@@ -97,11 +88,9 @@ def write_comparison(
                 for line in dict.fromkeys(told):
                     of.setdefault(line, []).append(match.name)
     made = [verdict_table(comparisons), score_table(matches), *map(curve_table, matches)]
-    forest = forest_plot(comparisons, folder)
-    pictures = [forest._replace(title="All differences")] if forest else []
-    pictures += [draw_match(match, folder) for match in matches]
+    pictures = draw(matches, comparisons)
     text = page(sources, matches, comparisons, lines, made, pictures, command)
-    write_files(folder, text, made, matches, comparisons)
+    write_files(folder, text, made, pictures, matches, comparisons)
     return f"{text}\nAll files: {folder}\n"
 
 
@@ -239,19 +228,17 @@ def sentence(comparisons: Sequence[Comparison]) -> str:
     )
 
 
-def draw_match(match: Match, folder: Path) -> Picture:
-    """Mean over runs with its interval, at the common steps, for each side."""
-    name = match.name or "environment not named"
-    curves = pd.concat([curve_rows(match, j, name) for j in range(len(match.sides))])
-    results = Results(curves, curves, curves, {}, [], [], [], {}, None)
-    with plt.rc_context(SETTINGS):
-        figure, axes = plt.subplots(figsize=SIZE, layout="constrained")
-        drawn = draw_curves(axes, results, name, "mean_return", half_std=False)
-        axes.set_ylim(*sane_limits(results, name, drawn))
-        axes.set_ylabel("return")
-        caption = f"Mean {about_band(half_std=False)}."
-        file = f"learning_curves_{env_stem(name)}"
-        return finish(figure, folder, file, f"Learning curves: {name}", caption)
+def draw(matches: Sequence[Match], comparisons: Sequence[Comparison]) -> list[Picture]:
+    """All verdicts at one glance, then the learning curves on each environment."""
+    forest = forest_plot(comparisons)
+    pictures = [forest._replace(title="All differences")] if forest else []
+    for match in matches:
+        name = match.name or "unnamed"
+        curves = pd.concat([curve_rows(match, j, name) for j in range(len(match.sides))])
+        results = Results(curves, curves, curves, {}, [], [], [], {}, None)
+        with plt.rc_context(SETTINGS):
+            pictures.append(learning_curves(results, name, {}, half_std=False))
+    return pictures
 
 
 def page(
@@ -287,7 +274,7 @@ def page(
         *map(to_markdown, made if len(matches) == 1 else made[:2]),
         "## Caveats\n",
         "".join(f"- {line}\n" for line in caveats or ["None known."]),
-        *(f"## {each.title}\n\n![{each.title}]({each.name}.png)\n\n{each.caption}\n"
+        *(f"## {each.title}\n\n![{each.title}]({quote(each.name)}.png)\n\n{each.caption}\n"
           for each in pictures),
         "## Sources\n",
         "\n".join(told) + "\n",
@@ -298,21 +285,19 @@ def write_files(
     folder: Path,
     text: str,
     made: Sequence[Table],
+    pictures: Sequence[Picture],
     matches: Sequence[Match],
     comparisons: Sequence[Comparison],
 ) -> None:
     """The page, alone and with its figures; its tables as CSV and LaTeX; all numbers as JSON."""
-    (folder / "compare.md").write_text(text, encoding="utf-8")
-    html = f'<!doctype html><meta charset="utf-8"><style>{STYLE}</style>{to_html(text)}'
-    html = re.sub(
-        r'src="([^"]+\.png)"',
-        lambda found: f'src="{uri(folder / unquote(found[1]), "image/png")}"',
-        html,
-    )
-    (folder / "compare.html").write_text(html, encoding="utf-8")
+    html = template("plain").render(title=folder.name, body=to_html(text))
+    for each in pictures:
+        html = html.replace(f'src="{quote(each.name)}.png"', f'src="{uri(each.png, "image/png")}"')
+    files: dict[str, str | bytes] = {"compare.md": text, "compare.html": html}
     for table in made:
-        table.data.to_csv(folder / f"{table.name}.csv", index=False)
-        (folder / f"{table.name}.tex").write_text(to_latex(table), encoding="utf-8")
+        files |= {f"{table.name}.csv": to_csv(table), f"{table.name}.tex": to_latex(table)}
+    for picture in pictures:
+        files |= picture.files
     content = {
         "verdicts": [asdict(each) for each in comparisons],
         "environments": [
@@ -330,4 +315,4 @@ def write_files(
             for match in matches
         ],
     }  # fmt: skip
-    (folder / "compare.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_all(folder, files | {"compare.json": json.dumps(content, indent=2) + "\n"})

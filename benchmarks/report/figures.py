@@ -1,12 +1,19 @@
 """Results -> figures."""
 
-from pathlib import Path
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from benchmarks.analysis.load import FIRST_CURVE_SEED, Results, final_values, groups
-from benchmarks.analysis.statistics import Interval, performance_profile, student_interval
+from benchmarks.analysis.statistics import (
+    MIN_RUNS,
+    Interval,
+    performance_profile,
+    student_interval,
+)
 from benchmarks.plot_style import (
     MIN_BAND,
     OPTIMUM,
@@ -18,22 +25,26 @@ from benchmarks.plot_style import (
     draw_curves,
     draw_levels,
     finish,
+    possible,
     sane_limits,
+    set_limits,
     styles_of,
 )  # fmt: skip
-from benchmarks.table import Table
+from benchmarks.report.scores import Standing
+from benchmarks.table import number
 from envs.controllers import make_controller
 from training.config import RunConfig, env_stem
 from training.environments import make_env, play_from_seeds
 
+SCORE_AXIS = "0 untrained, 1 optimum (or best run)"
+
 
 def plot_all(
-    results: Results, aggregate: Table | None, folder: Path, half_std: bool = False
+    results: Results, standings: Sequence[Standing], half_std: bool = False
 ) -> list[Picture]:
     """Draw every figure that the results allow.
 
-    :param aggregate: the table of that name, if there is one: its interquartile means are drawn
-    :param folder: receives the files
+    :param standings: over all environments, if there are scores
     :param half_std: whether to shade half a standard deviation, as the TD3 paper does, and not
         the interval of the mean
     """
@@ -41,14 +52,14 @@ def plot_all(
     with plt.rc_context(SETTINGS):
         for env_id in dict.fromkeys(env_id for env_id, _ in groups(results)):
             levels = known_levels(own, env_id)
-            pictures.append(_learning_curves(results, env_id, levels, folder, half_std))
+            pictures.append(learning_curves(results, env_id, levels, half_std))
             if OPTIMUM in levels:
-                pictures.append(_regret(own, env_id, levels, folder, half_std))
-            pictures.append(_final_returns(own, env_id, folder))
+                pictures.append(_regret(own, env_id, levels, half_std))
+            pictures.append(_final_returns(own, env_id))
         if own.finals["score"].notna().all():
-            pictures.append(_performance_profile(own, folder))
-        if aggregate is not None:
-            pictures.append(_interquartile_means(own, aggregate, folder))
+            pictures.append(_performance_profile(own))
+        if standings:
+            pictures.append(_interquartile_means(own, standings))
     return pictures
 
 
@@ -86,34 +97,28 @@ def known_levels(results: Results, env_id: str) -> Levels:
     return dict(sorted(levels.items(), key=lambda item: -item[1]))
 
 
-def _learning_curves(
-    results: Results, env_id: str, levels: Levels, folder: Path, half_std: bool = False
-) -> Picture:
+def _new_axes() -> tuple[Figure, Axes]:
+    return plt.subplots(figsize=SIZE, layout="constrained")
+
+
+def learning_curves(results: Results, env_id: str, levels: Levels, half_std: bool) -> Picture:
     """Mean return over seeds against environment steps."""
-    figure, axes = plt.subplots(figsize=SIZE, layout="constrained")
+    figure, axes = _new_axes()
     drawn = draw_curves(axes, results, env_id, "mean_return", half_std)
     draw_levels(axes, levels)
-    low, high = sane_limits(results, env_id, [*drawn, list(levels.values())])
-    for line in axes.get_lines():
-        least = np.min(line.get_ydata())
-        if least < low and not str(line.get_label()).startswith("_"):
-            line.set_label(f"{line.get_label()}, down to {least:.4g} \u2193")
-    axes.set_ylim(low, high)
+    set_limits(axes, *sane_limits(results, env_id, [*drawn, list(levels.values())]))
     n_episodes = results.curves.query("env_id == @env_id")["n_episodes"].max()
-    axes.set_ylabel(f"return, mean of {n_episodes} episodes")
-    caption = f"Mean return over seeds at each evaluation, {about_band(half_std)}."
+    axes.set_ylabel("return" + f", mean of {n_episodes} episodes" * bool(n_episodes))
+    short = f"Mean return over n seeds at each evaluation, {about_band(half_std)}."
+    notes = f"Fewer than {MIN_BAND} runs are thin lines, with their mean."
     if levels:
-        caption += " Horizontal lines: the same start states, played by what the legend names."
-    return finish(
-        figure, folder, f"learning_curve_{env_stem(env_id)}", f"{env_id}: return", caption
-    )
+        notes += " Horizontal lines: the same start states, played by what the legend names."
+    return finish(figure, f"learning_curve_{env_stem(env_id)}", f"{env_id}: return", short, notes)
 
 
-def _regret(
-    results: Results, env_id: str, levels: Levels, folder: Path, half_std: bool = False
-) -> Picture:
+def _regret(results: Results, env_id: str, levels: Levels, half_std: bool) -> Picture:
     """Mean regret over seeds against environment steps, on a logarithmic axis."""
-    figure, axes = plt.subplots(figsize=SIZE, layout="constrained")
+    figure, axes = _new_axes()
     drawn = draw_curves(axes, results, env_id, "mean_regret", half_std)
     regrets = {name: levels[OPTIMUM] - level for name, level in levels.items()}
     regrets = {name: regret for name, regret in regrets.items() if regret > 0}
@@ -121,29 +126,33 @@ def _regret(
     axes.set_yscale("log", nonpositive="clip")
     # An interval's low end may be zero or less, which no such axis can show.
     means = np.concatenate([*drawn[::3], list(regrets.values())])
-    if (means > 0).any():
-        axes.set_ylim(means[means > 0].min() / 2, 2 * means.max())
+    _, top = sane_limits(results, env_id, [means], "mean_regret")
+    if (means > 0).any() and top > 0:
+        set_limits(axes, min(means[means > 0].min(), top) / 2, 1.5 * top)
     axes.set_ylabel("regret = optimum - return, mean of episodes")
-    caption = (
-        f"Mean regret over seeds at each evaluation, {about_band(half_std)}. Below the lowest"
-        " mean the axis is cut off."
+    short = f"Mean regret over n seeds at each evaluation, {about_band(half_std)}."
+    notes = (
+        f"Fewer than {MIN_BAND} runs are thin lines, with their mean. Below the lowest mean the"
+        " axis is cut off."
     )
-    return finish(figure, folder, f"regret_{env_stem(env_id)}", f"{env_id}: regret", caption)
+    return finish(figure, f"regret_{env_stem(env_id)}", f"{env_id}: regret", short, notes)
 
 
-def _final_returns(results: Results, env_id: str, folder: Path) -> Picture:
+def _final_returns(results: Results, env_id: str) -> Picture:
     """Every run's return on the held-out starts, with the mean and its interval."""
-    figure, axes = plt.subplots(figsize=SIZE, layout="constrained")
+    figure, axes = _new_axes()
     styles = styles_of(results, env_id)
     samples = {label: final_values(results, env_id, label) for label in styles}
-    means = {label: student_interval(returns) for label, returns in samples.items()}
     rows = results.finals.query("env_id == @env_id")
     optimum = (rows["mean_return"] + rows["mean_regret"]).iloc[0]
-    for label, (mean, low, high) in means.items():
-        if len(samples[label]) < MIN_BAND:
-            means[label] = Interval(mean, mean, mean)
+    means = {}
+    for label, returns in samples.items():
+        mean, low, high = student_interval(returns)
+        if len(returns) < MIN_BAND:
+            low = high = mean
         elif np.isfinite(optimum):
-            means[label] = Interval(mean, low, min(high, max(mean, optimum)))
+            low, high = max(low, possible(results, env_id, "mean_return")[0]), min(high, optimum)
+        means[label] = Interval(mean, min(low, mean), max(high, mean))
     low, high = sane_limits(results, env_id, [*samples.values(), *means.values(), [optimum]])
     names = []
     for row, (label, returns) in enumerate(samples.items()):
@@ -156,25 +165,29 @@ def _final_returns(results: Results, env_id: str, folder: Path) -> Picture:
         outside = int(((returns < low) | (returns > high)).sum())
         names.append(f"{label}\nn = {len(returns)}" + (f", {outside} outside" if outside else ""))
     if np.isfinite(optimum):
-        axes.axvline(optimum, color="black", linewidth=1, label=f"{OPTIMUM}: {optimum:.4g}")
+        axes.axvline(optimum, color="black", linewidth=1, label=f"{OPTIMUM}: {number(optimum)}")
     axes.set_xlim(low, high)
+    axes.set_xlabel(f"return, mean of {rows['n_episodes'].max()} held-out starts")
+    _name_rows(figure, axes, names)
+    short = (
+        "A dot for each seed: the final policy's mean return on the held-out starts. Diamond:"
+        " mean over seeds."
+    )
+    notes = f"The bar is a 95 % Student interval, from {MIN_BAND} seeds on, of possible returns."
+    title = f"{env_id}: final policies"
+    return finish(figure, f"final_returns_{env_stem(env_id)}", title, short, notes)
+
+
+def _name_rows(figure: Figure, axes: Axes, names: Sequence[str]) -> None:
+    """Give each implementation a row, and the figure the height for it."""
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.4)
-    axes.set_xlabel(f"return, mean of {rows['n_episodes'].max()} held-out starts")
-    figure.set_size_inches(6.4, 1.2 + 0.6 * len(names))
-    caption = (
-        "A dot for each seed: the final policy's mean return on the held-out starts. Diamond:"
-        f" mean over seeds, with its 95 % Student interval (from {MIN_BAND} seeds on; not beyond"
-        " the optimum)."
-    )
-    return finish(
-        figure, folder, f"final_returns_{env_stem(env_id)}", f"{env_id}: final policies", caption
-    )
+    figure.set_size_inches(SIZE[0], 1.2 + 0.6 * len(names))
 
 
-def _performance_profile(results: Results, folder: Path) -> Picture:
+def _performance_profile(results: Results) -> Picture:
     """Fraction of runs that score above each threshold."""
-    figure, axes = plt.subplots(figsize=SIZE, layout="constrained")
+    figure, axes = _new_axes()
     env_ids = {env_id for env_id, _ in groups(results)}
     scores = results.finals["score"]
     thresholds = np.linspace(max(scores.min(), -0.5) - 0.02, max(scores.max(), 1.0), 401)
@@ -187,28 +200,26 @@ def _performance_profile(results: Results, folder: Path) -> Picture:
         profile = performance_profile(samples, thresholds)
         axes.plot(thresholds, profile, label=name, markevery=40, **style)
     axes.set_ylim(-0.03, 1.03)
-    axes.set_xlabel("score of the final policy: 0 untrained, 1 optimum (or best run)")
+    axes.set_xlabel(f"score of the final policy: {SCORE_AXIS}")
     axes.set_ylabel("fraction of runs above")
-    caption = (
-        "For each score, the fraction of runs whose final policy reaches more, mean over"
-        " environments; further up and right is better. n counts runs on all environments."
+    short = (
+        "For each score, the fraction of runs whose final policy reaches more. Further up and"
+        " right is better."
     )
-    return finish(figure, folder, "performance_profile", "Performance profile", caption)
+    notes = "Fractions are means over environments; n counts runs on all environments."
+    return finish(figure, "performance_profile", "Performance profile", short, notes)
 
 
-def _interquartile_means(results: Results, aggregate: Table, folder: Path) -> Picture:
+def _interquartile_means(results: Results, standings: Sequence[Standing]) -> Picture:
     """Interquartile mean of the scores over all environments, with its interval."""
-    figure, axes = plt.subplots(figsize=SIZE, layout="constrained")
+    figure, axes = _new_axes()
     styles = styles_of(results)
-    columns = ("implementation", "IQM estimate", "IQM low", "IQM high")
-    for row, values in enumerate(aggregate.data[list(columns)].itertuples(index=False)):
-        label, middle, low, high = values
-        style = {**styles[label], "linestyle": "-", "markersize": 7}
+    for row, each in enumerate(standings):
+        middle, low, high = each.iqm
+        style = {**styles[each.label], "linestyle": "-", "markersize": 7}
         axes.errorbar(middle, row, xerr=[[middle - low], [high - middle]], capsize=4, **style)
-    names = aggregate.data["implementation"] + "\nn = " + aggregate.data["seeds"]
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_xlabel("interquartile mean of the score: 0 untrained, 1 optimum (or best run)")
-    figure.set_size_inches(6.4, 1.2 + 0.6 * len(names))
-    caption = f"The interquartile means of the table \u201c{aggregate.title}\u201d, with intervals."
-    return finish(figure, folder, "interquartile_means", "Interquartile means", caption)
+    axes.set_xlabel(f"interquartile mean of the score: {SCORE_AXIS}")
+    _name_rows(figure, axes, [f"{each.label}\nn = {each.seeds}" for each in standings])
+    short = "Interquartile mean of the scores over environments, with its 95 % bootstrap interval."
+    notes = f"From {MIN_RUNS} runs on each environment on there is an interval."
+    return finish(figure, "interquartile_means", "Interquartile means", short, notes)

@@ -1,13 +1,12 @@
 """Every policy from the same start: an animation of each, trajectories, and what was achieved."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import gymnasium as gym
-import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image
 
@@ -19,12 +18,12 @@ from benchmarks.optimum.tasks import (
     solution,
     start_state,
 )
-from benchmarks.plot_style import COLOURS, OPTIMUM, SETTINGS, Picture, save_figure
+from benchmarks.plot_style import OPTIMUM, Picture
+from benchmarks.policies.drawing import DEFAULT_FPS, SMOOTHED, draw_rockets, encode_gif
 from benchmarks.policies.load import load_policy
-from benchmarks.policies.record import DEFAULT_FPS, save_gif
 from benchmarks.table import Table, tabulate
 from envs import rocket_metrics as trajectories
-from envs.controllers import make_controller, switching_curve
+from envs.controllers import make_controller
 from envs.dynamics import RocketParameters
 from envs.rollout import Env, Episode, Policy, rollout
 from training.config import ConfigError, RunConfig, env_stem
@@ -36,64 +35,76 @@ FRAMES = 100  # of each animation, at most
 WIDTH = 240  # of each frame in pixels, at most
 
 
-class Showcase(NamedTuple):
-    """What was made of the policies: animations (name, title), figures, a table, and gaps."""
+class Animation(NamedTuple):
+    """An episode, for the file ``<name>.gif``."""
 
-    animations: list[tuple[str, str]]
+    name: str
+    title: str
+    gif: bytes
+
+
+class Showcase(NamedTuple):
+    """What was made of the policies; ``missing`` says what could not be shown."""
+
+    animations: list[Animation]
     pictures: list[Picture]
     table: Table | None
     missing: list[str]
 
 
-def showcase(results: Results, root: Path, folder: Path) -> Showcase:
+def showcase(results: Results, root: Path) -> Showcase:
     """Play the policy of each implementation's first run, the baselines and the optimum.
 
     :param root: folder that holds the run directories
-    :param folder: receives the animations and figures
     """
-    animations, pictures, entries, missing = [], [], [], []
+    shown = Showcase([], [], None, [])
+    entries: list[dict[str, Any]] = []
     for env_id in dict.fromkeys(env_id for env_id, _ in groups(results)):
         labels = [label for name, label in groups(results) if name == env_id]
         configs = [RunConfig.from_json(results.settings[env_id, name]["config"]) for name in labels]
         try:
             env = drawing_env(configs[0])
         except ConfigError as error:
-            missing.append(str(error))
+            shown.missing.append(str(error))
             continue
-        episodes = {}
-        for name, load in policies(results, root, configs, env):
-            film = Film(env)
-            try:
-                episodes[name] = rollout(load(), film, SEED)
-            except Exception as error:  # whatever a damaged file or a stranger's policy may raise
-                missing.append(f"{name} on {env_id}: {' '.join(str(error).split())}")
-                continue
-            if film.frames:
-                animation = f"showcase_{env_stem(env_id)}+{name}"
-                save_animation(film, folder / f"{animation}.gif")
-                animations.append((animation, f"{name} on {env_id}"))
-        env.reset(seed=SEED)
+        episodes = _play(policies(results, root, configs, env), env, env_id, shown)
         best = None
-        if has_optimum(configs[0].env_id) and configs[0].is_as_registered:
+        if episodes and _knows_optimum(configs[0]):
+            env.reset(seed=SEED)
             best = float(optimal_value(env_id, start_state(env)[np.newaxis])[0])
         parameters: Any = getattr(env.unwrapped, "parameters", None)
         is_rocket = isinstance(parameters, RocketParameters)
         entries += [row(env_id, name, each, best, is_rocket) for name, each in episodes.items()]
         if is_rocket and episodes:
-            pictures += plot_side_by_side(episodes, parameters, env_id, folder)
+            shown.pictures.append(_trajectories(env_id, episodes, parameters))
         env.close()
-    caption = (
-        f"One episode of each, from reset(seed={SEED}): of an implementation, the final policy of"
-        " its first complete seed. Steady-state error: mean |x| over the last"
-        f" {trajectories.STEADY_STEPS} steps; jitter: mean change of thrust from a step to the"
-        " next over these. One episode is an illustration; the summary has the measured values."
-    )
-    table = tabulate("showcase", "From the same start", caption, entries, DECIMALS)
-    return Showcase(animations, pictures, table if entries else None, missing)
+    return shown._replace(table=_table(entries)) if entries else shown
+
+
+def _knows_optimum(config: RunConfig) -> bool:
+    return has_optimum(config.env_id) and config.is_as_registered
+
+
+def _play(
+    loaders: Iterator[tuple[str, Callable[[], Policy]]], env: Env, env_id: str, shown: Showcase
+) -> dict[str, Episode]:
+    """An episode of each policy that can act; animations and gaps are added to what is shown."""
+    episodes = {}
+    for name, load in loaders:
+        film = Film(env)
+        try:
+            episodes[name] = rollout(load(), film, SEED)
+        except Exception as error:  # a damaged file or another's policy may raise anything
+            shown.missing.append(f"{name} on {env_id}: {' '.join(str(error).split())}")
+            continue
+        if film.frames:
+            animation = f"showcase_{env_stem(env_id)}+{name}"
+            shown.animations.append(Animation(animation, f"{name} on {env_id}", film.to_gif()))
+    return episodes
 
 
 def policies(
-    results: Results, root: Path, configs: list[RunConfig], env: Env
+    results: Results, root: Path, configs: Sequence[RunConfig], env: Env
 ) -> Iterator[tuple[str, Callable[[], Policy]]]:
     """Name and loader: trained policies, then those that the experiment names, then the optimal.
 
@@ -103,8 +114,9 @@ def policies(
         yield run.label, partial(_load, str(root / run.directory), env)
     for name in (results.experiment or {}).get("baselines", ()):
         with suppress(ValueError):  # a controller that is not for this environment is no loss
-            yield name, partial(lambda policy: policy, make_controller(name, env))
-    if has_optimum(configs[0].env_id) and configs[0].is_as_registered:
+            controller = make_controller(name, env)
+            yield name, lambda controller=controller: controller
+    if _knows_optimum(configs[0]):
         yield OPTIMUM, lambda: OptimalPolicy(solution(configs[0].env_id))
 
 
@@ -126,9 +138,15 @@ class Film(gym.Wrapper[Any, Any, Any, Any]):
         """Step, and draw every so often."""
         outcome = super().step(action)
         if self.render_mode and self._steps % self.stride == 0:
-            self.frames.append(self.render())
+            image = Image.fromarray(self.render())  # type: ignore[arg-type]
+            image.thumbnail((WIDTH, WIDTH))
+            self.frames.append(np.asarray(image))
         self._steps += 1
         return outcome
+
+    def to_gif(self) -> bytes:
+        """The frames at the environment's own pace."""
+        return encode_gif(self.frames, self.metadata.get("render_fps", DEFAULT_FPS) / self.stride)
 
 
 def drawing_env(config: RunConfig) -> Env:
@@ -141,15 +159,6 @@ def drawing_env(config: RunConfig) -> Env:
         return env
     env.close()
     return make_env(config, render_mode="rgb_array")
-
-
-def save_animation(film: Film, file: Path) -> None:
-    """Write a GIF of small frames, at the environment's own pace."""
-    images = [Image.fromarray(frame) for frame in film.frames]
-    for image in images:
-        image.thumbnail((WIDTH, WIDTH))
-    fps = film.metadata.get("render_fps", DEFAULT_FPS) / film.stride
-    save_gif([np.asarray(image) for image in images], file, fps)
 
 
 def row(
@@ -172,40 +181,36 @@ def row(
     return entry
 
 
-def plot_side_by_side(
-    episodes: dict[str, Episode], parameters: RocketParameters, env_id: str, folder: Path
-) -> list[Picture]:
-    """State, distance, thrust and path in the phase plane of each policy, one below the other."""
-    with plt.rc_context({**SETTINGS, "font.size": 8}):
-        figure, rows = plt.subplots(
-            len(episodes), 4, figsize=(10.0, 0.8 + 1.3 * len(episodes)), sharex="col",
-            sharey="col", layout="constrained", squeeze=False,
-        )  # fmt: skip
-        for (state, distance, thrust, phase), (name, episode) in zip(
-            rows, episodes.items(), strict=True
-        ):
-            x, v = episode.observations.T
-            time = parameters.dt * np.arange(len(x))
-            state.plot(time, x, color=COLOURS[1], label="x in m")
-            state.plot(time, v, color=COLOURS[0], linestyle="--", label="v in m/s")
-            distance.semilogy(time, np.abs(x), color=COLOURS[1])
-            thrust.step(time[1:], episode.actions[:, 0], color="0.3", linewidth=0.8)
-            speeds = np.linspace(-1.0, 1.0, 101)
-            phase.plot(switching_curve(speeds), speeds, color="0.6", linestyle=":")
-            phase.plot(x, v, color="black", linewidth=1)
-            phase.plot(x[0], v[0], "o", color=COLOURS[0], markersize=4)
-            state.set_title(name, fontsize="medium", loc="left", weight="bold")
-        for axes, title in zip(rows[0, 1:], ("|x| in m", "u in m/s²", "v against x"), strict=True):
-            axes.set_title(title, fontsize="medium", loc="left")
-        rows[0, 1].set_ylim(1e-4, 3.0)
-        for axes, unit in zip(rows[-1], (*["time in s"] * 3, "x in m"), strict=True):
-            axes.set_xlabel(unit)
-        figure.legend(*rows[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
-        picture = f"trajectories_{env_stem(env_id)}"
-        save_figure(figure, folder, picture)
-    caption = (
-        f"One episode of each policy from reset(seed={SEED}): position and velocity; distance from"
-        " the goal, logarithmic, which shows the steady-state error; thrust, which shows jitter;"
-        " and the path in the phase plane from the dot on, with the switching curve dotted."
+def _table(entries: Sequence[dict[str, Any]]) -> Table:
+    short = (
+        f"One episode of each, from reset(seed={SEED}): of an implementation, the final policy of"
+        " its first complete seed. One episode is an illustration; the summary has the measured"
+        " values."
     )
-    return [Picture(picture, f"{env_id}: trajectories", caption)]
+    notes = (
+        f"Steady-state error: mean |x| over the last {trajectories.STEADY_STEPS} steps; jitter:"
+        " mean change of thrust from a step to the next over these."
+    )
+    return tabulate("showcase", "From the same start", short, entries, DECIMALS, notes=notes)
+
+
+def _trajectories(
+    env_id: str, episodes: dict[str, Episode], parameters: RocketParameters
+) -> Picture:
+    short = (
+        f"One episode of each policy from reset(seed={SEED}): position and velocity; distance from"
+        " the goal; thrust; and the path in the phase plane."
+    )
+    notes = (
+        "The distance is logarithmic, which shows the steady-state error; the thrust shows jitter."
+        " The path starts at the dot; the switching curve is dotted."
+    )
+    if OPTIMUM in episodes:
+        notes += (
+            " Near the goal the thrust of the optimum (grey) jumps between the values of its grid,"
+            " which earn almost the same there; black is its mean over"
+            f" {SMOOTHED * parameters.dt:.2g} s."
+        )
+    title = f"{env_id}: trajectories"
+    return Picture(f"trajectories_{env_stem(env_id)}", title, short, notes,
+                   *draw_rockets(episodes, parameters))  # fmt: skip

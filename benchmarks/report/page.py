@@ -2,8 +2,7 @@
 
 import base64
 import json
-import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,16 +13,18 @@ from markdown_it import MarkdownIt
 from benchmarks.analysis.comparisons import Comparison, compare
 from benchmarks.analysis.contrast import Request, add_sources
 from benchmarks.analysis.load import Results, load_results
+from benchmarks.analysis.settings import REFERENCE
 from benchmarks.analysis.sources.source import Source
 from benchmarks.experiments import DECLARED_FIRST, MIN_VERDICT
 from benchmarks.fidelity.report import FIDELITY_PAGE
 from benchmarks.latex import to_latex
-from benchmarks.plot_style import Picture
+from benchmarks.outputs import write_all
 from benchmarks.report import tables
 from benchmarks.report.figures import plot_all
-from benchmarks.report.forest import forest_plot
+from benchmarks.report.scores import standings
+from benchmarks.report.verdicts import forest_plot
 from benchmarks.report.wording import sentences
-from benchmarks.table import Table, to_markdown
+from benchmarks.table import Table, printable, to_csv, to_markdown
 
 PRINTED = ("verdicts", "summary", "learning_curves", "paper")  # tables for the terminal
 PAGE = "report.html"
@@ -32,86 +33,115 @@ KEYS = ("env_id", "first", "second", "metric")  # what tells them apart
 MANIFEST = "report_files.txt"  # names the files of a report, which the next one removes
 
 
+def silent(line: str) -> None:
+    """Say nothing."""
+
+
 def write_report(
     root: Path,
     output: Path,
     paper: bool = False,
     half_std: bool = False,
+    say: Callable[[str], None] = silent,
     others: Sequence[Source] = (),
     request: Request | None = None,
 ) -> str:
     """Write tables (CSV, Markdown, LaTeX), figures (PNG, SVG) and the page; nothing is trained.
 
-    The verdicts as records go to verdicts.json, where the next report finds them.
+    All files appear at the end, or none if one cannot be written. The verdicts as records go to
+    verdicts.json, where the next report finds them.
 
     :param root: folder that holds the run directories
     :param output: folder for the report, made if need be
     :param paper: whether to put Table 1 of the TD3 paper beside the results
     :param half_std: whether learning curves are shaded by half a standard deviation
+    :param say: is told what is being done
     :param others: learning curves to put beside the experiment's own
     :param request: how these are compared
     :return: the verdicts and main tables as text
     :raises FileNotFoundError: if there is no complete run
     :raises ConfigError: if the runs do not go together, or have nothing in common with the paper
+    :raises OSError: naming the file that cannot be written
     """
     from benchmarks.report.gallery import showcase  # which needs torch
 
+    say(f"Reading the runs in {root}; the best possible returns take half a minute if new ...")
     results = load_results(root)
     comparisons = with_history(compare(results), output / VERDICTS)
     if others:
         results, more = add_sources(results, root, others, request or Request())
         comparisons += more
-    made = tables.all_tables(results, paper, comparisons)
     head = sentences(results, comparisons, root.name)
-    output.mkdir(parents=True, exist_ok=True)
-    manifest = output / MANIFEST
-    for name in manifest.read_text().splitlines() if manifest.exists() else ():
-        (output / Path(name).name).unlink(missing_ok=True)
-    records = [asdict(each) for each in comparisons]
-    (output / VERDICTS).write_text(json.dumps(records, indent=2) + "\n", encoding="utf-8")
-    forest = forest_plot(comparisons, output)
-    pictures = [forest] if forest else []
-    pictures += plot_all(results, next((t for t in made if t.name == "aggregate"), None), output,
-                         half_std)  # fmt: skip
-    shown = showcase(results.own, root, output)
+    found = standings(results.own)
+    made = tables.all_tables(results, paper, comparisons, found)
+    say("Drawing figures ...")
+    forest, pictures = forest_plot(comparisons), plot_all(results, found, half_std)
+    say("Playing the policies ...")
+    shown = showcase(results.own, root)
+    pictures += shown.pictures
     made += [shown.table] if shown.table else []
+    files: dict[str, str | bytes] = {
+        VERDICTS: json.dumps([asdict(each) for each in comparisons], indent=2) + "\n"
+    }
+    for picture in [*([forest] if forest else []), *pictures]:
+        files |= picture.files
+    for animation in shown.animations:
+        files[f"{animation.name}.gif"] = animation.gif
     for table in made:
-        table.data.to_csv(output / f"{table.name}.csv", index=False)
-        (output / f"{table.name}.md").write_text(to_markdown(table), encoding="utf-8")
-        (output / f"{table.name}.tex").write_text(to_latex(table), encoding="utf-8")
-    fidelity = output.parent / FIDELITY_PAGE
-    if fidelity.exists():
-        shutil.copy(fidelity, output / FIDELITY_PAGE)
-    page = Environment(
-        loader=PackageLoader("benchmarks.report"), autoescape=True, trim_blocks=True
-    ).get_template("report.html.j2")
-    experiment = results.experiment or {}
-    html = page.render(
-        name=root.name,
-        description=experiment.get("description"),
-        mixture=results.mixture,
-        sentences=head,
-        unfinished=results.unfinished,
-        notes=results.notes,
-        pictures=[embedded(picture, output) for picture in [*pictures, *shown.pictures]],
-        tables=made,
-        animations=[(title, uri(output / f"{name}.gif", "image/gif"))
-                    for name, title in shown.animations],
-        missing=shown.missing,
-        fidelity=to_html(fidelity.read_text(encoding="utf-8")) if fidelity.exists() else None,
-        sha256=experiment.get("sha256"),
-        declared_first=experiment.get(DECLARED_FIRST, True),
-        declaration=json.dumps(experiment.get("declaration"), indent=2),
-        provenance=[json.dumps(each, indent=2) for each in results.provenance],
+        files[f"{table.name}.csv"] = to_csv(table)
+        files[f"{table.name}.md"] = to_markdown(table)
+        files[f"{table.name}.tex"] = to_latex(table)
+    fidelity = fidelity_files(results, output.parent / FIDELITY_PAGE)
+    files |= fidelity
+    files[PAGE] = template("report").render(
+        **about(results, root.name), sentences=head, forest=forest, pictures=pictures, tables=made,
+        animations=shown.animations, missing=shown.missing, fidelity=list(fidelity)[-1:],
     )  # fmt: skip
-    (output / PAGE).write_text(html, encoding="utf-8")
-    files = [PAGE, VERDICTS, *([FIDELITY_PAGE] if fidelity.exists() else [])]
-    files += [f"{table.name}.{suffix}" for table in made for suffix in ("csv", "md", "tex")]
-    files += [f"{each.name}.{kind}" for each in [*pictures, *shown.pictures]
-              for kind in ("png", "svg")]  # fmt: skip
-    files += [f"{name}.gif" for name, _ in shown.animations]
-    manifest.write_text("".join(f"{name}\n" for name in files))
+    publish(output, files)
     return terminal_text(results, made, head)
+
+
+def about(results: Results, name: str) -> dict[str, Any]:
+    """What the page says of the runs themselves."""
+    experiment = results.experiment or {}
+    return {
+        "name": name,
+        "description": experiment.get("description"),
+        "mixture": results.mixture,
+        "unfinished": results.unfinished,
+        "notes": results.notes,
+        "sha256": experiment.get("sha256"),
+        "declared_first": experiment.get(DECLARED_FIRST, True),
+        "declaration": json.dumps(experiment.get("declaration"), indent=2),
+        "provenance": [json.dumps(each, indent=2) for each in results.provenance],
+    }
+
+
+def template(name: str) -> Any:
+    """A page's template, in which all text is escaped."""
+    loader = PackageLoader("benchmarks.report")
+    pages = Environment(loader=loader, autoescape=True, trim_blocks=True)
+    pages.filters |= {"uri": uri, "printable": printable}
+    return pages.get_template(f"{name}.html.j2")
+
+
+def fidelity_files(results: Results, page: Path) -> dict[str, str | bytes]:
+    """The fidelity page, where there is one and the reference takes part: as it is, and as HTML."""
+    algos = {settings["config"]["algo"] for settings in results.settings.values()}
+    if REFERENCE not in algos or not page.exists():
+        return {}
+    text = page.read_text(encoding="utf-8")
+    html = template("plain").render(title="Fidelity of the reference", body=to_html(text))
+    return {FIDELITY_PAGE: text, page.with_suffix(".html").name: html}
+
+
+def publish(output: Path, files: dict[str, str | bytes]) -> None:
+    """Put a report in place of the last one, whose other files go."""
+    manifest = output / MANIFEST
+    old = manifest.read_text(encoding="utf-8").splitlines() if manifest.exists() else []
+    write_all(output, files | {MANIFEST: "".join(f"{name}\n" for name in files)})
+    for name in {Path(line).name for line in old} - {*files, MANIFEST}:
+        (output / name).unlink(missing_ok=True)
 
 
 def with_history(comparisons: Sequence[Comparison], file: Path) -> list[Comparison]:
@@ -147,15 +177,9 @@ def to_html(page: str) -> str:
     return html.replace("</table>", "</table></div>")
 
 
-def embedded(picture: Picture, folder: Path) -> dict[str, Any]:
-    """A figure with its content, for the page."""
-    content = uri(folder / f"{picture.name}.svg", "image/svg+xml")
-    return {"title": picture.title, "caption": picture.caption, "uri": content}
-
-
-def uri(file: Path, kind: str) -> str:
+def uri(content: bytes, kind: str) -> str:
     """A file's content as a data URI."""
-    return f"data:{kind};base64,{base64.b64encode(file.read_bytes()).decode()}"
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def terminal_text(results: Results, made: Sequence[Table], head: Sequence[tuple[str, str]]) -> str:
@@ -166,4 +190,4 @@ def terminal_text(results: Results, made: Sequence[Table], head: Sequence[tuple[
     parts += [to_markdown(table) for table in made if table.name in PRINTED]
     if results.unfinished:
         parts.append(f"Left out, being incomplete: {', '.join(results.unfinished)}\n")
-    return "\n".join(parts)
+    return printable("\n".join(parts), kept="\n")

@@ -6,57 +6,57 @@ from math import ceil
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.analysis import statistics
 from benchmarks.analysis.comparisons import Comparison, compare
-from benchmarks.analysis.load import Results, curve_matrix, final_values, groups, unequal_steps
+from benchmarks.analysis.load import (
+    KEYS,
+    Results,
+    curve_matrix,
+    final_values,
+    groups,
+    unequal_steps,
+)
 from benchmarks.analysis.statistics import MIN_RUNS, over_runs, student_interval, welch_interval
-from benchmarks.experiments import FINAL, LATE
-from benchmarks.latex import to_latex
+from benchmarks.experiments import FINAL, LATE, METRICS
 from benchmarks.optimum import values as optimal_returns
 from benchmarks.optimum.tasks import FIRST_SEED
-from benchmarks.report.aggregate import SCORE, aggregate
-from benchmarks.report.paper_results import paper_table
-from benchmarks.report.verdict_table import describe, verdict_table
-from benchmarks.table import Bounds, Table, markdown, tabulate, to_markdown
+from benchmarks.report.scores import Standing, aggregate, paper_table, thresholds
+from benchmarks.report.verdicts import describe, verdict_table
+from benchmarks.table import Bounds, Table, tabulate
 
-__all__ = [
-    "Table", "all_tables", "curve_matrix", "groups", "markdown", "normalised_scores",
-    "to_latex", "to_markdown",
-]  # fmt: skip
-MEASURES = {  # heading -> column of finals, decimals
-    "regret": ("mean_regret", 1),
-    "success rate": ("success_rate", 2),
-    "steady-state error in m": ("steady_state_error", 4),
-    "jitter in m/s²": ("jitter", 3),
+# Columns of finals that are no environment's own measures.
+STANDARD = {*KEYS, "mean_return", "n_episodes", "mean_regret", "success_rate", "score",
+            "late_points", *METRICS, *(f"{name}_regret" for name in METRICS)}  # fmt: skip
+HEADINGS = {  # column of finals -> heading, decimals
+    "mean_regret": ("regret", 1),
+    "success_rate": ("success rate", 2),
+    "steady_state_error": ("steady-state error in m", 4),
+    "jitter": ("jitter in m/s²", 3),
 }
-THRESHOLDS = (0.5, 0.9)
 PRINTED_STEPS = 11  # of the learning curves on an environment
 NOT_SETTINGS = ("label", "env_id", "seed", "hyperparams")  # overrides show in hyperparameters
 
 
 def all_tables(
-    results: Results, paper: bool = False, comparisons: Sequence[Comparison] | None = None
+    results: Results,
+    paper: bool = False,
+    comparisons: Sequence[Comparison] | None = None,
+    found: Sequence[Standing] | None = None,
 ) -> list[Table]:
     """The tables that these results allow, in the order of a report.
 
     :param paper: also Table 1 of the TD3 paper beside ours
-    :param comparisons: by default those of the results
+    :param comparisons: by default those of the results, as the standings
     :raises ConfigError: if none of the paper's environments is among the results
     """
     own = results.own
-    makers: list[Callable[[Results], Table | None]]
-    makers = [summary, learning_curves, lambda _: aggregate(own), lambda _: gaps(own), thresholds]
+    makers: list[Callable[[Results], Table | None]] = [summary, learning_curves]
+    makers += [lambda _: aggregate(own, found), lambda _: gaps(own), thresholds]
     makers += [lambda _: hyperparameters(own), timings, *([paper_table] if paper else [])]
     verdicts = verdict_table(results, compare(results) if comparisons is None else comparisons)
     made = [verdicts, *(make(results) for make in makers)]
     return [table for table in made if table is not None]
-
-
-def normalised_scores(results: Results, env_id: str, label: str) -> NDArray[np.float64]:
-    """Each run's score on the held-out starts, shape (num_runs,); see :class:`Results`."""
-    return final_values(results, env_id, label, "score")
 
 
 def _rows(results: Results) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -68,72 +68,104 @@ def _rows(results: Results) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def summary(results: Results) -> Table:
     """Every score of each implementation and environment."""
+    measures = [name for name in results.finals
+                if name in HEADINGS or name not in STANDARD]  # fmt: skip
+    measures.sort(key=lambda name: [*HEADINGS, name].index(name))
+    measures = [name for name in measures if results.finals[name].notna().any()]
     entries: list[dict[str, Any]] = []
     bold, partial = [], []
-    reported = [name for name in MEASURES if results.finals[MEASURES[name][0]].notna().any()]
     for env_id, label, entry in _rows(results):
-        _, curves = curve_matrix(results, env_id, label)
-        _, timesteps = curve_matrix(results, env_id, label, "timestep")
-        finals = final_values(results, env_id, label)
-        late = final_values(results, env_id, label, LATE)
-        if results.finals["late_points"].any():
-            points = final_values(results, env_id, label, "late_points")
-            entry["late return"] = over_runs(late) if points.all() else None
         if _is_among_best(results, env_id, label):
             bold.append((len(entries), "return"))
-        measures: dict[str, Any] = dict.fromkeys(reported)
-        for name in reported:
-            values = final_values(results, env_id, label, MEASURES[name][0])
-            if not np.isnan(values).all():
-                measures[name] = over_runs(values[~np.isnan(values)])
-                if np.isnan(values).any():
-                    known = int((~np.isnan(values)).sum())
-                    partial.append(f"{name} of {label} on {env_id}: {known} of {len(values)} runs")
+        if results.finals["late_points"].any():
+            has_late = final_values(results, env_id, label, "late_points").all()
+            late = over_runs(final_values(results, env_id, label, LATE))
+            entry["late return"] = late if has_late else None
         if results.failures:
             entry["failed"] = results.failures.get((env_id, label), 0)
-        entries.append(
-            {
-                **entry,
-                "return": over_runs(finals),
-                "95% interval": Bounds(*student_interval(finals)[1:]),
-                "IQM": float(statistics.interquartile_mean(finals)),
-                **measures,
-                "final": over_runs(statistics.final(curves)),
-                "last-10": over_runs(statistics.last_10(curves)),
-                "max of mean": statistics.max_of_mean(curves),
-                "mean of max": over_runs(statistics.maximum(curves)),
-                "AUC": over_runs(statistics.area_under_curve(curves, timesteps)),
-            }
-        )
-    caption = (
-        f"Mean ± standard deviation over seeds. Return: {describe(results, FINAL)}; its interval is"
-        " Student's, of the mean; IQM is its interquartile mean; regret and what follows up to"
-        " 'final' are of the same episodes, the steady-state error and jitter of those that came"
-        " to the time limit. Of the learning curve: final, last-10 (mean of the"
-        " last ten evaluations), max of mean and mean of max (biased upwards), and AUC. Bold: the"
-        " best return, and returns whose 95% Welch interval of the difference to it holds zero."
+        entry |= _of_final_policies(results, env_id, label, measures)
+        entries.append(entry | _of_curves(results, env_id, label))
+        for name in measures:
+            known = np.isfinite(final_values(results, env_id, label, name))
+            if known.any() and not known.all():
+                partial.append(f"{_heading(name)} of {label} on {env_id}: {known.sum()} of"
+                               f" {len(known)} runs")  # fmt: skip
+    entries += [
+        {"environment": env_id, "implementation": label, "seeds": 0, "failed": failed}
+        for (env_id, label), failed in sorted(results.failures.items())
+        if (env_id, label) not in groups(results)
+    ]
+    short = (
+        "Mean ± standard deviation over seeds. Bold: the best return, and returns whose 95% Welch"
+        " interval of the difference to it holds zero."
+    )
+    fewest = min(entry["seeds"] for entry in entries[: len(groups(results))])
+    decimals = {_heading(name): HEADINGS[name][1] for name in measures if name in HEADINGS}
+    notes = _summary_notes(results, fewest, partial)
+    return tabulate("summary", "Summary", short, entries, decimals, bold, notes)
+
+
+def _heading(name: str) -> str:
+    """Of a column of finals in the summary."""
+    return HEADINGS[name][0] if name in HEADINGS else name.replace("_", " ")
+
+
+def _of_final_policies(
+    results: Results, env_id: str, label: str, measures: Sequence[str]
+) -> dict[str, Any]:
+    """What the final policies got on the held-out starts."""
+    finals = final_values(results, env_id, label)
+    entry: dict[str, Any] = {
+        "return": over_runs(finals),
+        "95% interval": Bounds(*student_interval(finals)[1:]),
+        "IQM": float(statistics.interquartile_mean(finals)),
+    }
+    for name in measures:
+        values = final_values(results, env_id, label, name)
+        known = values[np.isfinite(values)]
+        entry[_heading(name)] = over_runs(known) if len(known) else None
+    return entry
+
+
+def _of_curves(results: Results, env_id: str, label: str) -> dict[str, Any]:
+    """Scores of the learning curves."""
+    _, curves = curve_matrix(results, env_id, label)
+    _, timesteps = curve_matrix(results, env_id, label, "timestep")
+    return {
+        "final": over_runs(statistics.final(curves)),
+        "last-10": over_runs(statistics.last_10(curves)),
+        "max of mean": statistics.max_of_mean(curves),
+        "mean of max": over_runs(statistics.maximum(curves)),
+        "AUC": over_runs(statistics.area_under_curve(curves, timesteps)),
+    }
+
+
+def _summary_notes(results: Results, fewest: int, partial: Sequence[str]) -> str:
+    """How to read the summary.
+
+    :param fewest: seeds of an implementation on an environment
+    :param partial: measures that not all runs have
+    """
+    notes = (
+        f"Return: {describe(results, FINAL)}; its interval is Student's, of the mean; IQM is its"
+        " interquartile mean; what follows up to 'final' is of the same episodes, the steady-state"
+        " error and jitter of those that came to the time limit. Of the learning curve: final,"
+        " last-10 (mean of the last ten evaluations), max of mean and mean of max (biased upwards),"
+        " and AUC."
     )
     if results.finals["late_points"].any():
-        caption += f" L{describe(results, LATE)[1:]}."
-    caption += unequal_steps(results)
-    if min(entry["seeds"] for entry in entries) < MIN_RUNS:
-        caption += " Below three seeds there is no interval, and bold is only the best."
+        notes += f" L{describe(results, LATE)[1:]}."
+    notes += unequal_steps(results)
+    if fewest < MIN_RUNS:
+        notes += " Below three seeds there is no interval, and bold is only the best."
     if results.failures:
-        caption += (
+        notes += (
             " Failed: further runs that failed or diverged; means are over the others alone, which"
             " flatters, so that such a row is never bold."
         )
-        entries += [
-            {"environment": env_id, "implementation": label, "seeds": 0, "failed": number}
-            for (env_id, label), number in sorted(results.failures.items())
-            if (env_id, label) not in groups(results)
-        ]
     if partial:
-        caption += (
-            f" Where no episode came to the time limit a run does not count: {'; '.join(partial)}."
-        )
-    decimals = {name: MEASURES[name][1] for name in reported}
-    return tabulate("summary", "Summary", caption, entries, decimals, bold)
+        notes += f" Without such an episode a run does not count: {'; '.join(partial)}."
+    return notes
 
 
 def _is_among_best(results: Results, env_id: str, label: str) -> bool:
@@ -193,37 +225,16 @@ def gaps(results: Results) -> Table | None:
         )
     if not entries:
         return None
-    caption = (
+    short = (
         "Mean ± standard deviation over seeds, on the held-out starts. Regret, V* - return, is the"
-        " sum of the objective gap, which even the best policy for the discounted objective loses"
-        " as dynamic programming shows, and the learning gap, the rest. V* of rocket-v0 is without"
-        " the extra reward at its goal, so that a regret can be below zero."
+        " sum of the objective gap, which even the best policy for the discounted objective loses,"
+        " and the learning gap, the rest."
     )
-    return tabulate("gaps", "Gaps to the optimum", caption, entries)
-
-
-def thresholds(results: Results) -> Table | None:
-    """Environment steps until a score is first reached."""
-    entries = []
-    for env_id, label, entry in _rows(results):
-        _, curves = curve_matrix(results, env_id, label, "score")
-        _, timesteps = curve_matrix(results, env_id, label, "timestep")
-        if np.isnan(curves).any():
-            continue
-        for threshold in THRESHOLDS:
-            steps = statistics.steps_to_threshold(curves, timesteps, threshold)
-            reached = np.isfinite(steps)
-            median = float(np.median(np.where(reached, steps, np.inf)))
-            entry |= {f"steps to {threshold}": median, f"runs at {threshold}": int(reached.sum())}
-        entries.append(entry)
-    if not entries:
-        return None
-    caption = (
-        "Environment steps to the first evaluation with a score: median over seeds, a dash where"
-        f" half of them or more never get there, and the number that do. {SCORE}."
+    notes = (
+        "Dynamic programming shows both optima. V* of rocket-v0 is without the extra reward at its"
+        " goal, so that a regret can be below zero."
     )
-    decimals = {f"steps to {threshold}": 0 for threshold in THRESHOLDS}
-    return tabulate("thresholds", "Steps to a score", caption, entries, decimals)
+    return tabulate("gaps", "Gaps to the optimum", short, entries, notes=notes)
 
 
 def hyperparameters(results: Results) -> Table:
@@ -240,19 +251,23 @@ def hyperparameters(results: Results) -> Table:
     for name, by_env in sorted(found.items()):
         if any(len(set(values.values())) > 1 for values in by_env.values()):
             bold += [(len(entries), heading) for heading in ("setting", *labels)]
-        entries.append({"setting": name})
-        for label in labels:
-            env_ids: dict[str, list[str]] = {}  # value -> where
-            for env_id, values in by_env.items():
-                if label in values:
-                    env_ids.setdefault(values[label], []).append(env_id)
-            texts = [f"{text} ({', '.join(where)})" for text, where in env_ids.items()]
-            entries[-1][label] = "; ".join(texts if len(texts) > 1 else env_ids) or None
-    caption = (
+        entries.append({"setting": name} | {label: _values(by_env, label) for label in labels})
+    short = (
         "Settings of the runs, seeds apart, and every hyperparameter as resolved. Bold: values"
         " that differ between implementations on the same environment."
     )
-    return tabulate("hyperparameters", "Settings", caption, entries, bold=bold)
+    return tabulate("hyperparameters", "Settings", short, entries, bold=bold)
+
+
+def _values(by_env: dict[str, dict[str, str]], label: str) -> str | None:
+    """An implementation's values of a setting; where, if they are not the same everywhere."""
+    env_ids: dict[str, list[str]] = {}  # value -> where
+    for env_id, values in by_env.items():
+        if label in values:
+            env_ids.setdefault(values[label], []).append(env_id)
+    if len(env_ids) < 2:
+        return next(iter(env_ids), None) or None
+    return "; ".join(f"{text} ({', '.join(where)})" for text, where in env_ids.items())
 
 
 def timings(results: Results) -> Table:
@@ -267,10 +282,13 @@ def timings(results: Results) -> Table:
                 "continued": int((runs["continued_from_step"] > 0).sum()),
             }
         )
-    caption = (
-        "Mean ± standard deviation over runs of the time and speed of a run, evaluations included;"
-        " of one that was stopped and continued, over all its parts. Runs side by side slow"
-        " each other down. These numbers differ each time, and with the processor."
+    short = (
+        "Mean ± standard deviation over runs of the time and speed of a run, evaluations included."
+        " Runs side by side slow each other down."
+    )
+    notes = (
+        "Of a run that was stopped and continued, over all its parts. These numbers differ each"
+        " time, and with the processor."
     )
     decimals = {"seconds": 0, "steps/s": 0}
-    return tabulate("timings", "Times", caption, entries, decimals)
+    return tabulate("timings", "Times", short, entries, decimals, notes=notes)

@@ -7,13 +7,9 @@ from benchmarks.analysis.comparisons import Comparison
 from benchmarks.analysis.load import Results, curve_matrix, groups, steps_text
 from benchmarks.analysis.sequential import ALPHA, overall_error
 from benchmarks.analysis.settings import in_words
-from benchmarks.analysis.verdict import MOST_SEEDS, Answer, Outcome, Part, Verdict
-from benchmarks.experiments import (
-    ENOUGH,
-    EXPERIMENTS,
-    METRICS,
-    MIN_VERDICT,
-)
+from benchmarks.analysis.verdict import MOST_SEEDS, Answer, Failures, Outcome, Part, Verdict
+from benchmarks.experiments import ENOUGH, EXPERIMENTS, METRICS, MIN_VERDICT
+from benchmarks.table import bounds, digits_for, number
 
 MOST_SENTENCES = 6  # so many comparisons are told in full at the head of a report
 NUMBERS = ("no", "one", "two", "three", "four")
@@ -82,11 +78,11 @@ def first_impression(results: Results, env_id: str, comparisons: Sequence[Compar
         means = curves.mean(axis=0)
         lines.append(
             f"{better} of {len(curves)} runs of {label} end above where they began (mean return"
-            f" {means[0]:,.0f} before training, {means[-1]:,.0f} at the end)"
+            f" {number(means[0], 0)} before training, {number(means[-1], 0)} at the end)"
         )
     row = results.curves.query("env_id == @env_id").iloc[0]
     best = row["mean_return"] + row["mean_regret"]
-    end = f"; the best possible is {best:,.0f}." if best == best else "."
+    end = f"; the best possible is {number(best, 0)}." if best == best else "."
     unequal = [f" {each.first} against {each.second}{at_steps(each)}."
                for each in comparisons if at_steps(each)]  # fmt: skip
     return f"{env_id}: {', '.join(lines)}{end}{''.join(dict.fromkeys(unequal))}"
@@ -137,7 +133,7 @@ def in_short(env_id: str, comparisons: Sequence[Comparison]) -> str:
         text = f"{each.first} against {each.second}{by(each)}"
         if each.verdict:
             part = each.verdict.typical
-            text += f" ({part.difference:+,.{digits_of(part, 1.0)}f})"
+            text += f" ({signed(part.difference, digits_of(part))})"
         told.setdefault(outcome(each), []).append(text)
     lines = " ".join(f"{', '.join(of)}: {what}." for what, of in told.items())
     return f"{env_id}, differences of typical returns in brackets. {lines}"
@@ -181,44 +177,57 @@ def failures(each: Comparison, verdict: Verdict) -> str:
     (one, other), (n, m) = part.counts, verdict.num_runs
     return (
         f"Failures (a regret above {each.failure_regret:g}): {one} of {n} against {other} of {m},"
-        f" a difference of {numbers(verdict, part, 100.0)}."
+        f" a difference of {numbers(verdict, part)}."
     )
 
 
 def on_average(verdict: Verdict) -> str:
     """The means, which decide nothing."""
     part = verdict.mean
-    digits = digits_of(part, 1.0)
+    digits = digits_of(part)
+    first, second = (number(estimate, digits) for estimate in part.estimates)
     return (
-        f"On average: {part.estimates[0]:,.{digits}f} against {part.estimates[1]:,.{digits}f},"
-        f" {confidence(1 - verdict.level)} interval of the difference"
-        f" {bounds(part.apart, digits)}."
+        f"On average: {first} against {second}, {confidence(1 - verdict.level)} interval of the"
+        f" difference {bounds(part.apart, digits)}."
     )
 
 
-def numbers(verdict: Verdict, part: Part, factor: float = 1.0) -> str:
+def numbers(verdict: Verdict, part: Part) -> str:
     """A part's difference, the interval that answers, and its margin."""
     differs = part.answer in (Answer.DIFFERENT, Answer.NEGLIGIBLE)
     ends, level = (part.apart, 1.0) if differs or part.margin is None else (part.within, 2.0)
-    digits = digits_of(part, factor)
-    unit = " percentage points" if factor != 1.0 else ""
-    text = f"{factor * part.difference:+,.{digits}f}{unit}, {confidence(1 - level * verdict.level)}"
-    text += f" interval {bounds([factor * end for end in ends], digits)}"
+    between = f", {confidence(1 - level * verdict.level)} interval"
+    text = interval_of(part, ends, " percentage points", between)
     if part.margin is None:
         return f"{text}, without a margin: {part.answer}"
-    return f"{text}, margin {factor * part.margin:g}: {part.answer}"
+    return f"{text}, margin {factor_of(part) * part.margin:g}: {part.answer}"
 
 
-def bounds(ends: Sequence[float], digits: int) -> str:
-    """An interval."""
-    return f"[{ends[0]:,.{digits}f}, {ends[1]:,.{digits}f}]"
+def interval_of(part: Part, ends: Sequence[float], unit: str, between: str = "") -> str:
+    """A part's difference and an interval of it, rates as percentages.
+
+    :param unit: of rates
+    :param between: the two
+    """
+    factor, digits = factor_of(part), digits_of(part)
+    scaled = bounds([factor * end for end in ends], digits)
+    unit = unit if isinstance(part, Failures) else ""
+    return f"{signed(factor * part.difference, digits)}{unit}{between} {scaled}"
 
 
-def digits_of(part: Part, factor: float) -> int:
-    """After the point: none of percentages, three of small numbers."""
-    if factor != 1.0:
-        return 0
-    return 3 if max(map(abs, (*part.estimates, *part.apart))) < 10.0 else 1
+def signed(value: float, digits: int) -> str:
+    """A number with its sign, of zero too."""
+    return ("" if value < 0 else "+") + number(value, digits)
+
+
+def factor_of(part: Part) -> float:
+    """Rates are shown as percentages."""
+    return 100.0 if isinstance(part, Failures) else 1.0
+
+
+def digits_of(part: Part) -> int:
+    """After the point: none of percentages."""
+    return 0 if isinstance(part, Failures) else digits_for(*part.estimates, *part.apart)
 
 
 def confidence(value: float) -> str:

@@ -13,8 +13,8 @@ from benchmarks.analysis.comparisons import Comparison, compare
 from benchmarks.analysis.load import load_results
 from benchmarks.analysis.verdict import Answer, Outcome
 from benchmarks.experiments import AUC, FINAL, LAST_10, LATE, Experiment, declaration_hash
-from benchmarks.report.aggregate import aggregate
-from benchmarks.report.verdict_table import verdict_table
+from benchmarks.report.scores import aggregate
+from benchmarks.report.verdicts import verdict_table
 from benchmarks.report.wording import sentence, sentences, warnings
 from benchmarks.table import Table
 from tests.benchmarks.report.test_tables import cells, fail, picked

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import skew
 
-from benchmarks.analysis.coverage import (
+from tests.helpers.coverage import (
     POPULATIONS,
     bootstrap_coverage,
     improvement_coverage,

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.analysis.sides import common_grid, common_step, scores, sides_on
 from benchmarks.analysis.sources.source import Source, read_source
 from benchmarks.analysis.verdict import Answer, decide
-from benchmarks.report.paper_results import TABLE_1
+from benchmarks.report.scores import TABLE_1
 
 HOME = Path(
     os.environ.get("PUBLISHED_CURVES", Path(__file__).parents[4] / "shared/published_curves")

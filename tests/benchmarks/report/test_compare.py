@@ -16,7 +16,6 @@ from benchmarks.analysis.sources.frame import Options, parse_columns
 from benchmarks.analysis.starts import MANY_STARTS, parse_starts
 from benchmarks.analysis.verdict import decide
 from benchmarks.experiments import EXPERIMENTS
-from benchmarks.plot_style import Picture
 from benchmarks.report.compare import write_comparison
 from tests.benchmarks.analysis.sources.test_source import write_csv, write_evaluations, write_events
 from tests.helpers.made_up_runs import made_up_run
@@ -34,11 +33,7 @@ def figures() -> None:
 def only_some_draw(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures take longer than all the rest."""
     if "figures" not in request.fixturenames:
-        monkeypatch.setattr("benchmarks.report.compare.uri", lambda *_: "data:")
-        for name in ("draw_match", "forest_plot"):
-            monkeypatch.setattr(
-                f"benchmarks.report.compare.{name}", lambda *_: Picture("name", "Title", "caption")
-            )
+        monkeypatch.setattr("benchmarks.report.compare.draw", lambda *_: [])
 
 
 def compare(folder: Path, *words: object, env: tuple[str, ...] = (), **request: Any) -> str:
@@ -341,7 +336,7 @@ def test_each_comparison_has_a_folder_with_all_its_files(tmp_path: Path) -> None
     }
     tables = ("verdicts", "scores", f"curves_{OTHER}")
     expected |= {f"{name}.{kind}" for name in tables for kind in ("csv", "tex")}
-    expected |= {f"learning_curves_{OTHER}.{kind}" for kind in ("png", "svg")}
+    expected |= {f"learning_curve_{OTHER}.{kind}" for kind in ("png", "svg")}
     assert {file.name for file in folder.iterdir()} == expected
     content = json.loads((folder / "compare.json").read_text())
     (environment,) = content["environments"]

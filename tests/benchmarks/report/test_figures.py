@@ -14,8 +14,8 @@ from benchmarks.analysis.comparisons import compare
 from benchmarks.analysis.load import load_results
 from benchmarks.plot_style import draw_curves, possible, sane_limits
 from benchmarks.report.figures import known_levels, plot_all
-from benchmarks.report.forest import forest_plot
 from benchmarks.report.tables import all_tables
+from benchmarks.report.verdicts import forest_plot
 from tests.helpers.made_up_runs import made_up_run, set_optimum
 
 

@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.analysis.coverage import bootstrap_coverage, improvement_coverage
 from benchmarks.analysis.load import Results, load_results
 from benchmarks.analysis.statistics import Interval, MeanAndStd
 from benchmarks.experiments import Experiment
-from benchmarks.report.aggregate import aggregate
-from benchmarks.report.paper_results import paper_table
+from benchmarks.report.scores import aggregate, paper_table
 from benchmarks.report.tables import (
     all_tables,
     gaps,
@@ -26,6 +24,7 @@ from benchmarks.report.tables import (
     timings,
 )
 from benchmarks.table import Bounds, Table, tabulate, to_markdown
+from tests.helpers.coverage import bootstrap_coverage, improvement_coverage
 from tests.helpers.made_up_runs import edit_provenance, made_up_run, set_optimum
 from training.config import ConfigError, RunConfig
 from training.run_directory import RunDirectory, execute

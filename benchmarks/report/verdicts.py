@@ -1,0 +1,194 @@
+"""Comparisons -> the table of verdicts, and the forest plot: all parts at one glance."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from benchmarks.analysis.comparisons import Comparison
+from benchmarks.analysis.load import Results
+from benchmarks.analysis.verdict import Answer, Part, Verdict
+from benchmarks.experiments import DECLARED_FIRST, FINAL, LATE, METRICS, STARTS
+from benchmarks.plot_style import COLOURS, SETTINGS, Picture, finish
+from benchmarks.report.wording import (
+    at_steps,
+    by,
+    confidence,
+    factor_of,
+    interval_of,
+    outcome,
+    parts_of,
+    seeds_text,
+)
+from benchmarks.table import Bounds, Table, tabulate
+
+RULE = (
+    "Typical run: 20% trimmed means, Yuen's interval (means and Welch's below five runs). Failures:"
+    " rates in percent, Newcombe's interval. Mean: Welch's interval; it decides nothing."
+    " Equivalent: the narrower interval lies within the margin; different: the wider one excludes"
+    " zero; both: different but negligible. Seeds needed: of each, to show equivalence with 80%"
+    " power if there is no difference"
+)
+FARTHEST = 4.0  # margins from zero at which the axis ends
+MARKS = {  # of an answer: colour, and whether the mark is filled
+    Answer.EQUIVALENT: (COLOURS[0], True),
+    Answer.NEGLIGIBLE: (COLOURS[2], True),
+    Answer.DIFFERENT: (COLOURS[1], True),
+    Answer.UNDECIDED: ("0.4", False),
+}
+
+
+def verdict_table(results: Results, comparisons: Sequence[Comparison]) -> Table | None:
+    """A row for each comparison and part; None where there is nothing to compare."""
+    if not comparisons:
+        return None
+    entries = [entry for each in comparisons for entry in _entries(each)]
+    metrics = list(dict.fromkeys(each.metric for each in comparisons))
+    if len(metrics) == 1:
+        for entry in entries:
+            del entry["metric"]
+    short = (
+        f"First minus second, compared by {'; '.join(describe(results, name) for name in metrics)}."
+        f" Comparisons made: {len(comparisons)}, with no correction for their number."
+    )
+    notes = _notes(results, comparisons)
+    return tabulate("verdicts", "Verdicts", short, entries, notes=notes)
+
+
+def _entries(each: Comparison) -> Iterator[dict[str, Any]]:
+    of_all = f" of {each.seeds}" if each.seeds else ""
+    num_runs = each.verdict.num_runs if each.verdict else each.num_runs
+    start: dict[str, Any] = {
+        "environment": each.env_id,
+        "comparison": f"{each.first} - {each.second}",
+        "metric": each.metric.replace("_", " "),
+        "seeds": ", ".join(f"{number}{of_all}" for number in num_runs),
+        "verdict": outcome(each),
+    }
+    if each.verdict is None:
+        yield {**start, "part": None, "first": None, "second": None, "difference": None}
+        return
+    for name, part in parts_of(each.verdict):
+        factor = factor_of(part)
+        level = each.verdict.level
+        decides = name != "mean" and each.is_conclusive
+        needed = part.seeds_needed if decides else None
+        yield {
+            **start,
+            "part": name + ", %" * (name == "failures"),
+            "first": factor * part.estimates[0],
+            "second": factor * part.estimates[1],
+            "difference": factor * part.difference,
+            f"{confidence(1 - 2 * level)} interval": Bounds(*(factor * x for x in part.within)),
+            f"{confidence(1 - level)} interval": Bounds(*(factor * x for x in part.apart)),
+            "margin": None if part.margin is None else factor * part.margin,
+            "answer": str(part.answer) if decides else None,
+            "seeds needed": None if needed is None else seeds_text(needed),
+        }
+
+
+def _notes(results: Results, comparisons: Sequence[Comparison]) -> str:
+    """How verdicts are made, and what was declared."""
+    origin = "There is no experiment.json: nothing was declared before the runs."
+    if results.experiment:
+        when = "before the" if results.experiment.get(DECLARED_FIRST, True) else "after some of the"
+        complete = sum(not each.is_provisional for each in comparisons)
+        origin = (
+            f"Metrics, margins, thresholds, seeds, looks and baseline were declared {when} runs"
+            f" (sha256 {results.experiment['sha256']}). The declared seeds, or as many as it took"
+            f" to decide, are complete in {complete} of {len(comparisons)} comparisons; on fewer,"
+            " a verdict is provisional. Further seeds are left out."
+        )
+    limits = sorted({f"{each.failure_regret:g} on {each.env_id}" for each in comparisons
+                     if each.failure_regret is not None})  # fmt: skip
+    failed = f" A run has failed if its regret is above {', '.join(limits)}." if limits else ""
+    return f"{RULE}.{failed} {origin}"
+
+
+def describe(results: Results, metric: str) -> str:
+    """What a metric is."""
+    configs = (settings["config"] for settings in results.settings.values())
+    protocols = {config.get("evaluation", "fixed") for config in configs}
+    if metric == LATE and (results.finals["late_points"] == 0).all():
+        metric = FINAL
+    starts = STARTS["fixed" if "fixed" in protocols else "published"]
+    return METRICS.get(metric, metric.replace("_", " ")).format(starts=starts)
+
+
+def forest_plot(comparisons: Sequence[Comparison]) -> Picture | None:
+    """Draw a row for each comparison and part; None where no comparison has a verdict."""
+    rows = [
+        (each, each.verdict, name, part)
+        for each in comparisons
+        if each.verdict is not None
+        for name, part in parts_of(each.verdict)
+    ]
+    if not rows:
+        return None
+    with plt.rc_context(SETTINGS):
+        figure, axes = plt.subplots(figsize=(8.6, 1.1 + 0.36 * len(rows)), layout="constrained")
+        shown: set[Answer | None] = set()
+        for i, (each, _, name, part) in enumerate(rows):
+            answer = None if name == "mean" or not each.is_conclusive else part.answer
+            _draw_row(axes, i, part, answer, answer not in shown)
+            shown.add(answer)
+            numbers = interval_of(part, part.apart, " points")
+            axes.text(1.02, i, numbers, transform=axes.get_yaxis_transform(), va="center",
+                      fontsize="small")  # fmt: skip
+        axes.axvline(0.0, color="black", linewidth=0.8)
+        names = [_row_name(each, verdict, name) for each, verdict, name, _ in rows]
+        axes.set_yticks(range(len(rows)), names, fontsize="small")
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.set_xlim(-FARTHEST, FARTHEST)
+        axes.grid(False, axis="y")
+        axes.set_xlabel("difference, first minus second, in margins")
+        caption = _forest_caption(comparisons, rows[0][1])
+        return finish(figure, "verdicts_forest", "Verdicts", *caption)
+
+
+def _forest_caption(comparisons: Sequence[Comparison], verdict: Verdict) -> tuple[str, str]:
+    short = (
+        "A row for each comparison and part: where the thick line lies within the grey band, the"
+        " margin, the two are equivalent. Where the thin line excludes zero, they differ."
+    )
+    notes = (
+        f"Thick: the {confidence(1 - 2 * verdict.level)} interval; thin: the"
+        f" {confidence(1 - verdict.level)} interval, whose ends stand on the right. A row without a"
+        " margin has no band, and its thin line reaches to 2. The mean decides nothing. An arrow:"
+        " further out than is drawn."
+    )
+    unequal = [f" {each.env_id}, {each.first} against {each.second}{at_steps(each)}."
+               for each in comparisons if each.verdict and at_steps(each)]  # fmt: skip
+    return short, notes + "".join(dict.fromkeys(unequal))
+
+
+def _row_name(each: Comparison, verdict: Verdict, part: str) -> str:
+    """A row's label: the comparison in the first of its rows, then the part alone."""
+    if part == "failures" and verdict.failures:
+        counts = zip(verdict.failures.counts, verdict.num_runs, strict=True)
+        return f"failures, {' and '.join(f'{count} of {n}' for count, n in counts)}"
+    if part != "typical run":
+        return part
+    seeds = "/".join(map(str, dict.fromkeys(verdict.num_runs)))
+    return (
+        f"{each.env_id}{by(each)} (n = {seeds})\n{each.first} \N{MINUS SIGN} {each.second}: {part}"
+    )
+
+
+def _draw_row(axes: Axes, row: int, part: Part, answer: Answer | None, is_new: bool) -> None:
+    unit = part.margin or max(map(abs, (*part.apart, part.difference))) / 2.0 or 1.0
+    colour, filled = MARKS[answer] if answer else ("0.6", True)
+    if part.margin is not None:
+        axes.fill_between([-1, 1], row - 0.5, row + 0.5, color="0.9", linewidth=0, zorder=0)
+    for ends, width in ((part.apart, 1.2), (part.within, 4.0)):
+        drawn = np.clip(np.array(ends) / unit, -FARTHEST, FARTHEST)
+        axes.plot(drawn, [row, row], color=colour, linewidth=width, solid_capstyle="butt")
+    middle = float(np.clip(part.difference / unit, -FARTHEST, FARTHEST))
+    label = (str(answer) if answer else "describes only") if is_new else None
+    axes.plot(middle, row, "o", color=colour, markerfacecolor=colour if filled else "white",
+              markersize=7, label=label, linestyle="none")  # fmt: skip
+    for end, limit, mark in zip(part.apart, (-1, 1), ("<", ">"), strict=True):
+        if limit * end / unit > FARTHEST:
+            axes.plot(limit * FARTHEST, row, mark, color=colour, markersize=8, clip_on=False)
