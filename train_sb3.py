@@ -7,6 +7,7 @@ As a library: ``from train_sb3 import RunConfig, train``.
 
 import logging
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from training.run_directory import Progress, RunBusyError, RunDirectory
 from training.sb3.hyperparameters import parse_overrides
 from training.signals import stop_on_signals
 from training.surroundings import settle
+from training.trust import reading
 
 __all__ = ["RunConfig", "main", "train"]
 
@@ -92,6 +94,8 @@ class Arguments:
     """folder for the run directories"""
     resume: Path | None = None
     """a run directory: go on with that run as it is configured there; other options are ignored"""
+    trust: list[str] = field(default_factory=list)
+    """with resume: modules of your own that the run names, such as my_module"""
     allow_mixed: bool = False
     """go on with a run that was begun with other software (packages, Python, commit, processor),
     and say so in provenance.json"""
@@ -108,7 +112,9 @@ def main() -> None:
     arguments = tyro.cli(Arguments)
     logging.basicConfig(format="%(message)s")
     logging.getLogger("training").setLevel(logging.INFO)
-    with stop_on_signals() as stop:
+    # Another's run directory may name any code; the user's own command only what the user knows.
+    careful = nullcontext() if arguments.resume is None else reading(arguments.trust)
+    with stop_on_signals() as stop, careful:
         try:
             if arguments.list_algos:
                 from training.sb3.algorithms import list_algorithms
@@ -183,7 +189,9 @@ def train_with_progress_bar(config: RunConfig, root: Path, **options: Any) -> No
         path = train(config, root, on_progress, **options)
     status = directory.status()
     outcome = "was already complete" if was_done else "is complete"
-    print(f"{path} {outcome}; last mean evaluation return {status['last_return']:.2f}")
+    last_return = status.get("last_return")
+    told = "not known" if last_return is None else f"{last_return:.2f}"
+    print(f"{path} {outcome}; last mean evaluation return {told}")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from benchmarks.choice import (
 from benchmarks.experiments import Experiment
 from training.config import ConfigError
 from training.surroundings import settle
+from training.trust import module_of, reading
 
 ExperimentName = Annotated[str, tyro.conf.Positional]
 
@@ -103,12 +104,17 @@ def sweep(
 def status(experiment: ExperimentName, root: Path = Path("runs")) -> None:
     """Show what an experiment's runs have come to, and how long the missing ones will take.
 
+    It only reads: how fast a run is that none was complete of, sweep --dry-run measures.
+
     Args:
         experiment: its name, the folder below root
         root: the runs are in <root>/<experiment>/
     """
-    show_overview(recorded_experiment(root / experiment) or find_experiment(experiment),
-                  root / experiment)  # fmt: skip
+    from benchmarks.sweep.status import overview
+
+    recorded = recorded_experiment(root / experiment) or find_experiment(experiment)
+    with reading():
+        print(overview(recorded.runs(), root / experiment, measured=False))
 
 
 def show_overview(
@@ -134,6 +140,7 @@ def report(
     starts: tuple[str, ...] = (),
     eval_freq: int = 5_000,
     columns: tuple[str, ...] = (),
+    trust: tuple[str, ...] = (),
 ) -> None:
     """Make tables, figures and a page of an experiment's runs, and print the main tables.
 
@@ -149,6 +156,8 @@ def report(
         starts: of these
         eval_freq: of these
         columns: of these
+        trust: modules of your own, such as my_module, that the runs name: without, what needs
+            them is left out
     """
     from benchmarks.analysis.contrast import Request
     from benchmarks.analysis.sources.frame import parse_columns
@@ -156,12 +165,14 @@ def report(
     from benchmarks.report.page import write_report
 
     request = Request(env, starts=starts)
-    others = parse_sources(with_, parse_columns(eval_freq, columns), request)
+    options = parse_columns(eval_freq, columns)
     try:
-        text = write_report(
-            root / experiment, output / experiment, compare_to == "paper", half_std,
-            lambda line: print(line, file=sys.stderr, flush=True), others, request,
-        )  # fmt: skip
+        with reading(trust):
+            others = parse_sources(with_, options, request)
+            text = write_report(
+                root / experiment, output / experiment, compare_to == "paper", half_std,
+                lambda line: print(line, file=sys.stderr, flush=True), others, request,
+            )  # fmt: skip
     except FileNotFoundError as error:
         if error.filename:
             raise
@@ -208,7 +219,8 @@ def compare(
 
     request = Request(env, at, score, margin, starts)
     options = parse_columns(eval_freq, columns)
-    print(write_comparison(sources, request, options, output / "compare", command_line()))
+    with reading():
+        print(write_comparison(sources, request, options, output / "compare", command_line()))
 
 
 def command_line() -> str:
@@ -284,6 +296,7 @@ def record(
     noise: float = 0.0,
     speed: float = 1.0,
     output: Path | None = None,
+    trust: tuple[str, ...] = (),
 ) -> None:
     """Play one episode of a policy: an animation (GIF), a figure, and what it achieved.
 
@@ -298,11 +311,12 @@ def record(
         noise: exploration noise, as a fraction of the action's half-width
         speed: of the animation; 1 is real time
         output: path of the files, without suffix; default: recordings/<policy>_<environment>
+        trust: modules of your own that the run names, such as my_module, or a model.zip to unpickle
     """
     from benchmarks.policies.record import record as play
 
-    print(
-        play(
+    with reading(named(trust, env_id, algo)):
+        text = play(
             policy,
             env_id=env_id,
             output=output,
@@ -313,7 +327,7 @@ def record(
             noise=noise,
             speed=speed,
         )
-    )
+    print(text)
 
 
 def scores(
@@ -321,6 +335,7 @@ def scores(
     env_id: tuple[str, ...] = ("rocket-v0", "rocket-landing-v0"),
     episodes: int = 1_000,
     output: Path = Path("reports"),
+    trust: tuple[str, ...] = (),
 ) -> None:
     """Score policies on many starts: return, regret and its gaps, success, steady-state error.
 
@@ -329,10 +344,12 @@ def scores(
         env_id: the environments
         episodes: starts, from reset(seed=20000) on
         output: the tables go to <output>/scores.md too
+        trust: modules of your own that the runs name, such as my_module, or a model.zip to unpickle
     """
     from benchmarks.policies.score import scores_page
 
-    page = scores_page(policies, env_id, episodes)
+    with reading(named(trust, *env_id)):
+        page = scores_page(policies, env_id, episodes)
     write_page(page, output / "scores.md")
 
 
@@ -346,6 +363,11 @@ def optimum(output: Path = Path("reports")) -> None:
 
     output.mkdir(parents=True, exist_ok=True)
     write_page(optimum_page(output / "optimum.png"), output / "optimum.md")
+
+
+def named(trust: tuple[str, ...], *names: str | None) -> list[str]:
+    """What is trusted: ``--trust``, and whatever module the command itself names."""
+    return [*trust, *(module_of(name) for name in names if name and ":" in name)]
 
 
 def write_page(page: str, file: Path) -> None:

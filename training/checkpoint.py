@@ -11,6 +11,8 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
+from training.schemas import read_json
+
 GENERATIONS = 2
 MANIFEST = "manifest.json"
 
@@ -42,7 +44,7 @@ def load_checkpoint(folder: Path, names: Collection[str] = ()) -> dict[str, byte
     """
     for checkpoint in reversed(_checkpoints(folder)):
         try:
-            digests = json.loads((checkpoint / MANIFEST).read_bytes())
+            digests = read_json(checkpoint / MANIFEST)
             digests = {name: value for name, value in digests.items() if not names or name in names}
             files = {name: (checkpoint / name).read_bytes() for name in digests}
         except (OSError, ValueError):

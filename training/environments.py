@@ -27,6 +27,7 @@ from envs.rollout import (
 )
 from envs.step_check import StepGuard
 from training.config import ConfigError, RunConfig, env_name
+from training.trust import refuse_untrusted
 
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
@@ -42,8 +43,10 @@ def make_env(config: RunConfig, **arguments: Any) -> Env:
     """Make the environment of a run, with its registered wrappers and time limit.
 
     :param arguments: on top of the configuration's
-    :raises ConfigError: if there is no such environment or it refuses its arguments
+    :raises ConfigError: if there is no such environment, it refuses its arguments, or its module
+        is not trusted
     """
+    refuse_untrusted(config.env_id.rpartition(":")[0], config.env_id)
     try:
         with quiet_construction(config.env_id):
             return gym.make(config.env_id, **_arguments(config), **arguments)
@@ -124,6 +127,7 @@ def make_native_env(config: RunConfig, n: int, **arguments: Any) -> BatchEnv:
 
     :raises ConfigError: if there is none, or it refuses its arguments
     """
+    refuse_untrusted(config.env_id.rpartition(":")[0], config.env_id)
     try:
         with quiet_construction(config.env_id):
             return gym.make_vec(

@@ -1,11 +1,12 @@
 """Which software made a run, where several processes made it one after another."""
 
-import json
 import time
+from pathlib import Path
 from typing import Any
 
 from training.config import ConfigError
 from training.provenance import UNKNOWN, differences, software_of
+from training.schemas import parsed
 
 PARTS = "parts.json"  # in a checkpoint
 ALLOW_MIXED = "--allow-mixed"
@@ -35,8 +36,8 @@ class History:
             return
         # What made a checkpoint without parts, from before they were kept, nobody knows.
         nothing: Json = {"parts": [{"software": {}, "from_step": 0, "seconds": None}]}
-        kept = json.loads(checkpoint[PARTS]) if PARTS in checkpoint else nothing
-        self._before = kept["parts"]
+        kept = parsed(checkpoint[PARTS], Path(PARTS)) if PARTS in checkpoint else nothing
+        self._before = kept["parts"] or nothing["parts"]
         made_with = self._before[-1]["software"]
         found = differences(made_with, software_of(self._description))
         if found and not self._allow_mixed:

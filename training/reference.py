@@ -28,6 +28,7 @@ from training.guard import refuse_weights, training_guarded
 from training.run_directory import MONITOR, Progress, RunDirectory, execute
 from training.sb3.algorithms import environment_family
 from training.signals import RunStopped
+from training.trust import refuse_untrusted
 
 COMPILE = "compile"  # the one setting that changes speed and last bits, not the algorithm
 AGENT_SETTINGS = {f.name: f.default for f in fields(TD3Config) if f.default is not MISSING}
@@ -272,6 +273,7 @@ def agent_class(algo: str) -> type[TD3]:
     if not name:
         return TD3
     module, _, class_name = name.partition(":")
+    refuse_untrusted(module, algo)
     try:
         found = getattr(importlib.import_module(module), class_name)
     except (ImportError, AttributeError, ValueError) as error:

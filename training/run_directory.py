@@ -16,7 +16,9 @@ from filelock import FileLock, Timeout
 from training.checkpoint import digest, load_checkpoint, save_checkpoint, write_through
 from training.config import ConfigError, RunConfig
 from training.history import PARTS, History
+from training.locks import is_held
 from training.provenance import describe_software, is_whole, sealed
+from training.schemas import parsed, read_json
 
 logger = logging.getLogger(__name__)
 
@@ -74,11 +76,9 @@ class RunDirectory:
         :raises ConfigError: if the file is damaged
         """
         try:
-            content: dict[str, Any] = json.loads((self.path / name).read_text())
-        except (FileNotFoundError, NotADirectoryError):
+            content: dict[str, Any] = read_json(self.path / name)
+        except FileNotFoundError:
             return None
-        except ValueError as error:
-            raise ConfigError(f"{self.path / name} is damaged: {error}; remove the run") from error
         return content
 
     def log(self, line: str) -> None:
@@ -169,11 +169,11 @@ class RunDirectory:
         """
         try:
             content = self.read_verified(CONFIG, say=False)
-            values: dict[str, Any] = json.loads(content)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except ValueError as error:
-            raise ConfigError(f"{self.path / 'config.json'} is damaged: {error}") from error
+        except OSError as error:
+            raise ConfigError(f"{self.path / CONFIG} cannot be read: {error.strerror}") from error
+        values: dict[str, Any] = parsed(content, self.path / CONFIG)
         return values
 
     def provenance(self) -> dict[str, Any]:
@@ -228,9 +228,10 @@ class RunDirectory:
         status = self.read_json("status.json")
         if status is None or status["state"] != "done":
             return False
-        with suppress(ConfigError):
+        with suppress(ConfigError, OSError):
             self.provenance()
-            return bool(self._digests(status["digests"]) == status["digests"])
+            digests = status.get("digests", {})
+            return CONFIG in digests and bool(self._digests(digests) == digests)
         return False
 
     def lock(self) -> FileLock:
@@ -238,19 +239,14 @@ class RunDirectory:
         return FileLock(self.path / ".lock")
 
     def _is_locked(self) -> bool:
-        lock = self.lock()
-        try:
-            with lock.acquire(timeout=0):
-                return False
-        except Timeout:
-            return True
+        return is_held(self.path / ".lock")
 
     def _digests(self, names: Any) -> dict[str, str | None]:
         """SHA-256 of each named file; None where it is missing."""
         digests: dict[str, str | None] = {}
         for name in names:
             file = self.path / name
-            content = file.read_bytes() if self._has(name) else None
+            content = file.read_bytes() if file.parent == self.path and file.is_file() else None
             digests[name] = None if content is None else digest(content)
         return digests
 

@@ -253,13 +253,13 @@ def _refuse_mixture(settings: dict[tuple[str, str], Json], config: Json, path: P
 
     Keeps the settings of the lowest seed.
     """
-    values = RunConfig.from_json(config["config"]).to_json()  # with defaults, if it is an old one
-    config = {**config, "config": values}
+    values = config["config"]
     name = env_name(values["env_id"]), values["label"]
     kept = settings.setdefault(name, config)
     if kept != {**config, "config": {**values, "seed": kept["config"]["seed"]}}:
         raise ConfigError(
-            f"{path} has other settings than its neighbours of other seeds: remove it"
+            f"{path} has other settings than its neighbours of other seeds:"
+            " give it another label, or another folder"
         )
     if values["seed"] < kept["config"]["seed"]:
         settings[name] = config

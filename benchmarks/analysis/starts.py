@@ -15,7 +15,7 @@ from benchmarks.analysis.sides import Side
 from benchmarks.analysis.statistics import Values
 from benchmarks.optimum import values as optimal_returns
 from benchmarks.optimum.tasks import optimal_value, protocol_starts, solution, start_state
-from training.config import ConfigError
+from training.config import ConfigError, env_name
 
 PUBLISHED_SEED_OFFSET = 100  # added to a run's seed by the TD3 author's code
 MANY_STARTS = 10_000  # stand for all that an environment may start from
@@ -73,7 +73,7 @@ def best_returns(side: Side, kind: str) -> Values:
 @lru_cache
 def _after_seed(env_id: str, seed: int) -> float:
     """Mean V* over the starts of the TD3 author's evaluation of a run."""
-    env = gym.make(env_id)
+    env = gym.make(env_name(env_id))
     states = []
     for reset_seed in [seed + PUBLISHED_SEED_OFFSET, *[None] * (N_EPISODES - 1)]:
         env.reset(seed=reset_seed)

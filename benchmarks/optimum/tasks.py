@@ -91,7 +91,7 @@ def start_state(env: gym.Env[Any, Any]) -> Array:
 
 def protocol_starts(env_id: str, n: int = 100) -> Array:
     """Start states (n, 2) of the evaluation protocol's further starts."""
-    env = gym.make(env_id)
+    env = gym.make(env_name(env_id))
     states = []
     for seed in range(FIRST_SEED, FIRST_SEED + n):
         env.reset(seed=seed)

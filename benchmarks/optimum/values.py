@@ -6,6 +6,7 @@ import gymnasium as gym
 import numpy as np
 
 from benchmarks.optimum.tasks import gamma_optimal_return, start_state
+from training.config import env_name
 
 
 @lru_cache
@@ -15,7 +16,7 @@ def mean_return(env_id: str, first_seed: int, n: int, gamma: float = 1.0) -> flo
     :param gamma: of the objective that the policy is best for; 1 for V* itself
     :raises ValueError: where no optimum is known
     """
-    env = gym.make(env_id)
+    env = gym.make(env_name(env_id))
     states = []
     for seed in range(first_seed, first_seed + n):
         env.reset(seed=seed)

@@ -13,6 +13,7 @@ from training.config import ConfigError, RunConfig
 from training.run import uses_reference
 from training.run_directory import RunDirectory
 from training.sb3.normalization import Normalization, NormalizedPolicy
+from training.trust import is_trusted
 
 
 class LoadedPolicy(NamedTuple):
@@ -40,7 +41,7 @@ def load_policy(source: str, env: Env, algo: str | None = None) -> LoadedPolicy:
     if path.is_dir():
         loaded = _from_run(path, env)
     elif path.is_file():
-        loaded = _from_model_file(path, algo)
+        loaded = _from_model_file(path, algo, env)
     else:
         raise ConfigError(
             f"no policy {source!r}: it must be a run directory, a model.zip, or one of the"
@@ -65,43 +66,57 @@ def load_policy(source: str, env: Env, algo: str | None = None) -> LoadedPolicy:
 def recorded_run(path: Path) -> RunConfig | None:
     """The configuration of a run directory; None for anything else."""
     settings = RunDirectory(path).settings() if path.is_dir() else None
-    return RunConfig.from_json(settings["config"]) if settings and "config" in settings else None
+    return RunConfig.from_json(settings["config"]) if settings else None
 
 
 def _from_run(path: Path, env: Env) -> LoadedPolicy:
     settings = RunDirectory(path).settings()
-    if settings is None or "config" not in settings:
+    if settings is None:
         raise ConfigError(f"{path} is not a run directory: it has no config.json of a run")
     hyperparameters = settings["hyperparameters"]
     config = RunConfig.from_json(settings["config"])
     name = f"{config.label} {config.seed}"
     if not uses_reference(config.algo):
-        model = _sb3_model(path / "model.zip", config.algo)
+        model = _sb3_model(path / "model.zip", config, hyperparameters, env)
         if config.normalize:
             model = NormalizedPolicy(model, _normalization(path / "normalization.npz"))
         return LoadedPolicy(name, model, hyperparameters.get("gamma"))
+    file = path / "policy.safetensors"
+    return LoadedPolicy(name, _reference(file, config, hyperparameters, env),
+                        hyperparameters.get("gamma"))  # fmt: skip
+
+
+def _reference(file: Path, config: RunConfig, hyperparameters: dict[str, Any], env: Env) -> Policy:
     from safetensors.torch import load
 
     from training.reference import build_agent
 
-    agent = build_agent(config, hyperparameters, env, np.random.default_rng(0))
-    weights = _content(path / "policy.safetensors")
+    content = _content(file)
     try:
-        agent.actor.load_state_dict(load(weights))
-    except RuntimeError as error:
-        message = " ".join(str(error).split())
+        agent = build_agent(config, hyperparameters, env, np.random.default_rng(0))
+        agent.actor.load_state_dict(load(content))
+    except ConfigError:
+        raise
+    except Exception as error:  # whatever torch and safetensors make of a file of any content
         raise ConfigError(
-            f"{path} was not trained on {env.spec and env.spec.id}: {message}"
+            f"{file.parent} was not trained on {env.spec and env.spec.id}: {_line(error)}"
         ) from error
-    return LoadedPolicy(name, agent, hyperparameters["gamma"])
+    if not all(np.isfinite(each.numpy()).all() for each in agent.actor.state_dict().values()):
+        raise ConfigError(f"{file} is damaged: it holds weights that are NaN or infinite")
+    return agent
 
 
-def _from_model_file(path: Path, algo: str | None) -> LoadedPolicy:
+def _from_model_file(path: Path, algo: str | None, env: Env) -> LoadedPolicy:
     run = recorded_run(path.parent)
     algo = algo or (run.algo if run else None)
     if algo is None:
         raise ConfigError(f"the algorithm of {path} is not known: give it, as in --algo td3")
-    model = _sb3_model(path, algo)
+    if run is not None and run.algo == algo:
+        hyperparameters = (RunDirectory(path.parent).settings() or {})["hyperparameters"]
+    else:
+        run = RunConfig(algo=algo, env_id=str(env.spec and env.spec.id), total_timesteps=1)
+        hyperparameters = None
+    model = _sb3_model(path, run, hyperparameters, env)
     gamma = getattr(model, "gamma", None)
     statistics = path.with_name(path.name.replace("model.zip", "normalization.npz"))
     if statistics.suffix == ".npz" and statistics.is_file():
@@ -124,15 +139,35 @@ def _content(file: Path) -> bytes:
 
 
 def _normalization(file: Path) -> Normalization:
-    return Normalization.load(io.BytesIO(_content(file)))
-
-
-def _sb3_model(path: Path, algo: str) -> Any:
-    from training.sb3.algorithms import find_algorithm
-
-    model = io.BytesIO(_content(path))
+    content = _content(file)
     try:
-        return find_algorithm(algo).load().load(model, device="cpu")
-    except (KeyError, ValueError, OSError) as error:
-        message = " ".join(str(error).split())
-        raise ConfigError(f"{path} is not a saved {algo} model: {message}") from error
+        return Normalization.load(io.BytesIO(content))
+    except Exception as error:  # whatever NumPy makes of a file of any content
+        raise ConfigError(f"{file} is damaged: {_line(error)}") from error
+
+
+def _sb3_model(
+    path: Path, config: RunConfig, hyperparameters: dict[str, Any] | None, env: Env
+) -> Any:
+    """The model of a file: rebuilt, without unpickling anything.
+
+    :param hyperparameters: as resolved; None where only the file tells them
+    """
+    from training.sb3.algorithms import find_algorithm
+    from training.sb3.rebuild import plain_settings, rebuilt
+
+    content = _content(path)
+    try:
+        if hyperparameters is None and is_trusted(str(path)):
+            return find_algorithm(config.algo).load().load(io.BytesIO(content), device="cpu")
+        return rebuilt(content, config, hyperparameters or plain_settings(content), env)
+    except Exception as error:  # whatever torch, SB3 or zipfile make of a file of any content
+        hint = f"; if you trust the file, add --trust {path}" if "pickled" in str(error) else ""
+        raise ConfigError(
+            f"{path} is not a saved {config.algo} model for {env.spec and env.spec.id}:"
+            f" {_line(error)}{hint}"
+        ) from error
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -25,6 +25,7 @@ from benchmarks.report.scores import standings
 from benchmarks.report.verdicts import forest_plot
 from benchmarks.report.wording import sentences
 from benchmarks.table import Table, printable, to_csv, to_markdown
+from training.schemas import read_json
 
 PRINTED = ("verdicts", "summary", "learning_curves", "paper")  # tables for the terminal
 PAGE = "report.html"
@@ -151,7 +152,7 @@ def with_history(comparisons: Sequence[Comparison], file: Path) -> list[Comparis
     """
     if not file.exists():
         return list(comparisons)
-    old = {tuple(each[name] for name in KEYS): each for each in json.loads(file.read_text())}
+    old = {tuple(each[name] for name in KEYS): each for each in read_json(file)}
     noted = []
     for each in comparisons:
         before = old.get(tuple(getattr(each, name) for name in KEYS))

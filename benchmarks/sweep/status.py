@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.progress import track
@@ -21,10 +22,13 @@ from training.signals import RunStopped
 
 MEASURING_TIME = 3.0  # s for each implementation on each environment
 PATIENCE = 60.0  # s until the first of its steps must have come
+DAMAGED = "damaged"  # a run whose state is not known
 WARM_UP = 100  # random steps before the first update when only the speed matters
 
 
-def overview(configs: Sequence[RunConfig], root: Path, workers: int | None = None) -> str:
+def overview(
+    configs: Sequence[RunConfig], root: Path, workers: int | None = None, measured: bool = True
+) -> str:
     """The state of an experiment's runs, and an estimate of the time that the missing ones take.
 
     Speeds are those of complete runs of the same implementation and environment; where there is
@@ -33,8 +37,9 @@ def overview(configs: Sequence[RunConfig], root: Path, workers: int | None = Non
 
     :param root: folder that holds the run directories
     :param workers: that are to share the work; by default one for each processor
+    :param measured: whether to measure speeds that no run tells, which carries out what runs name
     """
-    states = {run.directory: RunDirectory(root / run.directory).status() for run in configs}
+    states = {run.directory: _state(root / run.directory) for run in configs}
     groups: dict[tuple[str, str], list[RunConfig]] = {}
     for config in configs:
         groups.setdefault((config.env_id, config.label), []).append(config)
@@ -50,7 +55,9 @@ def overview(configs: Sequence[RunConfig], root: Path, workers: int | None = Non
             for run in runs
             if states[run.directory]["state"] != "done"
         ]
-        if steps and speed is None:
+        if steps and speed is None and not measured:
+            unknown.append(f"{label} on {env_id}: no run of it is complete")
+        elif steps and speed is None:
             try:
                 speed = measure(runs[0])
             except Exception as error:  # whatever a run may raise
@@ -60,9 +67,10 @@ def overview(configs: Sequence[RunConfig], root: Path, workers: int | None = Non
         missing += len(steps)
         longest_run = max(longest_run, max(steps, default=0) / speed if speed else 0.0)
         failures += [
-            f"{run.directory} {states[run.directory]['state']}: {states[run.directory]['message']}"
+            f"{run.directory} {states[run.directory]['state']}:"
+            f" {states[run.directory].get('message', '')}"
             for run in runs
-            if states[run.directory]["state"] in ("failed", "diverged")
+            if states[run.directory]["state"] in ("failed", "diverged", DAMAGED)
         ]
         what = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
         per_second = "" if speed is None else f"{speed:.0f}"
@@ -78,6 +86,14 @@ def overview(configs: Sequence[RunConfig], root: Path, workers: int | None = Non
         *(f"Not counted, since its speed is not known: {line}" for line in unknown),
     ]
     return "\n".join([*lines, *failures])
+
+
+def _state(path: Path) -> dict[str, Any]:
+    """Content of a run's status.json, or what is wrong with it."""
+    try:
+        return RunDirectory(path).status()
+    except ConfigError as error:
+        return {"state": DAMAGED, "step": 0, "message": str(error)}
 
 
 def measure(config: RunConfig) -> float:
@@ -114,6 +130,6 @@ def _recorded_speed(runs: Sequence[RunConfig], root: Path) -> float | None:
     speeds = []
     for config in runs:
         with suppress(ConfigError):  # a damaged one, whose run is not complete
-            times = RunDirectory(root / config.directory).provenance()
-            speeds += [times["steps_per_second"]] if times else []
+            speed = RunDirectory(root / config.directory).provenance().get("steps_per_second")
+            speeds += [speed] if speed and 0 < speed < np.inf else []
     return float(np.median(speeds)) if speeds else None

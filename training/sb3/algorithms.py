@@ -13,6 +13,7 @@ import numpy as np
 
 from training.config import ConfigError, RunConfig, env_name
 from training.sb3.hyperparameters import check_values, to_arguments
+from training.trust import refuse_untrusted
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -77,6 +78,7 @@ def find_algorithm(name: str) -> Algorithm:
             f"unknown algorithm {name!r}: it must be one of {', '.join(ALGORITHMS)},"
             " or package.module:Class"
         )
+    refuse_untrusted(module, name)
     try:
         found = getattr(importlib.import_module(module), class_name)
     except Exception as error:  # whatever a stranger's module may raise

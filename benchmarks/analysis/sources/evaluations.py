@@ -1,7 +1,5 @@
 """What SB3's EvalCallback writes: its own, rl-baselines3-zoo's folders and this project's runs."""
 
-import io
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +11,7 @@ from benchmarks.analysis.sources.frame import Options, from_folder
 from training.checkpoint import digest
 from training.config import ConfigError, RunConfig
 from training.run_directory import CONFIG, EVALUATIONS, RunDirectory
+from training.schemas import parsed, read_evaluations
 
 PATTERNS = (EVALUATIONS,)
 ACCEPTED = f"{EVALUATIONS} of SB3's EvalCallback, as in rl-baselines3-zoo's <algo>/<env>_<n>/"
@@ -68,36 +67,45 @@ def read_run(path: Path) -> Run:
     run = RunDirectory(path)
     contents = _contents(run)
     made_with = run.provenance()
-    state = run.status()["state"]
-    if contents is None:
-        problem = CHANGED if state == "done" else state
-    else:
-        with np.load(io.BytesIO(contents[EVALUATIONS]), allow_pickle=False) as arrays:
-            found = Run(json.loads(contents[CONFIG]), dict(arrays), made_with)
-        returns = [found.arrays[name] for name in found.arrays if name.endswith("results")]
+    problem = state = run.status()["state"]
+    settings: Json = parsed(
+        contents[CONFIG] if contents else _content(path / CONFIG), path / CONFIG
+    )
+    settings["config"] = RunConfig.from_json(settings["config"]).to_json()  # with defaults
+    if contents is not None:
+        arrays = read_evaluations(contents[EVALUATIONS], path / EVALUATIONS)
+        returns = [array for name, array in arrays.items() if name.endswith("results")]
         if all(np.isfinite(each).all() for each in returns):
-            return found
-        problem = NOT_FINITE if state == "done" else state
+            return Run(settings, arrays, made_with)
+    if state == "done":
+        problem = CHANGED if contents is None else NOT_FINITE
     if problem in ("failed", "diverged", NOT_FINITE):
-        raise FailedRunError(problem, (run.read_json(CONFIG) or {})["config"])
+        raise FailedRunError(problem, settings["config"])
     raise ConfigError(problem)
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
 
 
 def _contents(run: RunDirectory) -> dict[str, bytes] | None:
     """The files of a complete run, as it left them; None where it is not, or they are not."""
     status = run.read_json("status.json") or {"state": "pending"}
-    try:
-        contents = {name: (run.path / name).read_bytes() for name in (CONFIG, EVALUATIONS)}
-    except FileNotFoundError:
+    if status["state"] != "done":
         return None
-    is_done = status["state"] == "done"
-    if is_done and all(digest(contents[name]) == status["digests"][name] for name in contents):
-        return contents
-    return None
+    if not all((run.path / name).exists() for name in (CONFIG, EVALUATIONS)):
+        return None
+    contents = {name: _content(run.path / name) for name in (CONFIG, EVALUATIONS)}
+    known = status.get("digests", {})
+    is_whole = all(digest(contents[name]) == known.get(name) for name in contents)
+    return contents if is_whole else None
 
 
 def read(files: list[Path], options: Options) -> pd.DataFrame | None:
-    """A file's evaluations; None where a run of this project is not complete."""
+    """A file's evaluations; None where a run of this project is not complete, or damaged."""
     (file,) = files
     if (file.parent / "status.json").exists():
         try:
