@@ -15,6 +15,7 @@ if sys.platform == "linux" and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_
     os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
@@ -99,8 +100,8 @@ def draw_curves(
         every = max(1, len(timesteps) // 10)
         axes.plot(timesteps, mean, label=f"{label} (n = {len(runs)})", markevery=every, **style)
         drawn += [mean, low, high]
-    axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(5))
-    axes.xaxis.set_major_formatter(matplotlib.ticker.StrMethodFormatter("{x:,.0f}"))
+    axes.xaxis.set_major_locator(ticker.MaxNLocator(5))
+    axes.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
     axes.set_xlabel("environment steps")
     return drawn
 
@@ -176,6 +177,13 @@ def styles_of(results: Results, env_id: str | None = None) -> dict[str, Style]:
 def about_band(half_std: bool) -> str:
     """What a caption says of the shaded band."""
     return "± half a standard deviation" if half_std else "with its 95 % Student interval"
+
+
+def set_log_scale(axes: Axes) -> None:
+    """Make the axis of values logarithmic, with plain numbers."""
+    axes.set_yscale("log", nonpositive="clip")
+    axes.yaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,g}"))
+    axes.yaxis.set_minor_formatter(ticker.NullFormatter())
 
 
 def set_limits(axes: Axes, low: float, high: float) -> None:

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import uniform_filter1d
 
-from benchmarks.plot_style import COLOURS, OPTIMUM, POSITION, SETTINGS, VELOCITY, save_figure
+from benchmarks.plot_style import (
+    COLOURS,
+    OPTIMUM,
+    POSITION,
+    SETTINGS,
+    VELOCITY,
+    save_figure,
+    set_log_scale,
+)
 from envs.controllers import switching_curve
 from envs.dynamics import RocketParameters
 from envs.rollout import Episode
@@ -20,7 +28,7 @@ DEFAULT_FPS = 30  # where an environment does not say
 GIF_FPS = 25  # many viewers show a GIF of more than 50 frames/s at 10
 GIF_TICK = 10  # ms; a GIF's frames last whole hundredths of a second
 SMOOTHED = 20  # steps over which the optimum's thrust is averaged
-PANELS = ("x in m, v in m/s", "|x| in m", "u in m/s²", "v against x")
+PANELS = ("|x| in m", "u in m/s²", "v against x")
 
 
 def encode_gif(frames: Sequence[NDArray[np.uint8]], fps: float) -> bytes:
@@ -56,8 +64,8 @@ def draw_rockets(
         for row, (name, episode) in zip(rows, episodes.items(), strict=True):
             _draw_rocket(row, episode, parameters.dt, name == OPTIMUM)
             row[0].set_title(name, fontsize="medium", loc="left", weight="bold")
-        for axes, title in zip(rows[0, 1:], PANELS[1:], strict=True):
-            axes.set_title(title, fontsize="medium", loc="left")
+        for axes, panel in zip(rows[0, 1:], PANELS, strict=True):
+            axes.set_title(panel, fontsize="medium", loc="left")
         rows[0, 1].set_ylim(1e-4, 3.0)
         for axes, unit in zip(rows[-1], (*["time in s"] * 3, "x in m"), strict=True):
             axes.set_xlabel(unit)
@@ -74,7 +82,8 @@ def _draw_rocket(row: Sequence[Axes], episode: Episode, dt: float, is_optimum: b
     time, u = dt * np.arange(len(x)), episode.actions[:, 0]
     state.plot(time, x, color=POSITION, label="x in m")
     state.plot(time, v, color=VELOCITY, linestyle="--", label="v in m/s")
-    distance.semilogy(time, np.abs(x), color=POSITION)
+    distance.plot(time, np.abs(x), color=POSITION)
+    set_log_scale(distance)
     thrust.step(time[1:], u, color="0.8" if is_optimum else "0.3", linewidth=0.8)
     if is_optimum:
         thrust.plot(time[1:], uniform_filter1d(u, SMOOTHED, mode="nearest"), color="black")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
+from benchmarks.analysis.statistics import over_runs
 from benchmarks.optimum.tasks import (
     FIRST_SEED,
     gamma_optimal_return,
@@ -17,7 +18,7 @@ from benchmarks.optimum.tasks import (
     protocol_starts,
 )
 from benchmarks.policies.load import LoadedPolicy, load_policy, recorded_run
-from benchmarks.table import markdown
+from benchmarks.table import tabulate, to_markdown
 from envs import rocket_metrics as trajectories
 from envs.controllers import CONTROLLERS
 from envs.dynamics import RocketParameters
@@ -25,10 +26,15 @@ from envs.rollout import Env, Episode
 from training.config import ConfigError, RunConfig, env_name
 from training.environments import make_env, play_from_seeds
 
-HEADER = [
-    "policy", "return", "regret", "objective gap", "learning gap", "success",
-    "steady-state error in m", "jitter in m/s²",
-]  # fmt: skip
+MEASURES = {
+    "steady-state error in m": trajectories.steady_state_error,
+    "jitter in m/s²": trajectories.jitter,
+}
+DECIMALS = {
+    **dict.fromkeys(("return", "regret", "objective gap", "learning gap"), 1),
+    "success rate": 2,
+    **dict.fromkeys(MEASURES, 4),
+}
 Values = NDArray[np.floating[Any]]
 Reachable = dict[float | None, Values]
 
@@ -60,15 +66,15 @@ def scores_page(sources: Sequence[str], env_ids: Sequence[str], n_episodes: int)
         policies = [load_policy(source, env) for source in sources or CONTROLLERS]
         reachable = _reachable(env_id, n_episodes, {loaded.gamma for loaded in policies})
         seeds = range(FIRST_SEED, FIRST_SEED + n_episodes)
-        rows, goals = [], 0
+        entries, goals = [], 0
         for loaded in track(policies, env_id, transient=True):
             episodes = play_from_seeds(loaded.policy, config, seeds)
-            rows.append(_row(loaded, env, episodes, reachable))
+            entries.append(_entry(loaded, env, episodes, reachable))
             goals += sum(episode.success or False for episode in episodes)
         note = f"{n_episodes} starts, mean ± standard deviation over them."
         if env_name(env_id) == "rocket-v0":
             note += f" Episodes that ended on the goal of 1e-8, with its 500 extra: {goals}."
-        parts.append(f"## {env_id}\n\n{markdown(HEADER, rows)}\n{note}\n")
+        parts.append(to_markdown(tabulate("scores", env_id, note, entries, DECIMALS)))
         env.close()
     return "\n".join(parts)
 
@@ -85,34 +91,26 @@ def _reachable(env_id: str, n: int, gammas: set[float | None]) -> Reachable:
     return returns
 
 
-def _row(
+def _entry(
     loaded: LoadedPolicy, env: Env, episodes: list[Episode], reachable: Reachable
-) -> list[str]:
+) -> dict[str, Any]:
+    """A policy's row: what it earned, and what is missing to the optimum."""
     returns = np.array([episode.episode_return for episode in episodes])
-    row = [loaded.name, _spread(returns)]
-    if not reachable:
-        row += ["", "", ""]
-    else:
-        best = reachable[None]
-        row.append(_spread(best - returns))
-        if loaded.gamma is None:
-            row += ["", ""]
-        else:
-            discounted = reachable[loaded.gamma]
-            row += [f"{(best - discounted).mean():.1f}", f"{(discounted - returns).mean():.1f}"]
+    entry: dict[str, Any] = {"policy": loaded.name, "return": over_runs(returns)}
+    if reachable:
+        best, discounted = reachable[None], reachable[loaded.gamma]
+        entry["regret"] = over_runs(best - returns)
+        has_gamma = loaded.gamma is not None
+        entry["objective gap"] = float((best - discounted).mean()) if has_gamma else None
+        entry["learning gap"] = float((discounted - returns).mean()) if has_gamma else None
     successes = [episode.success for episode in episodes if episode.success is not None]
-    row.append(f"{np.mean(successes):.0%}" if successes else "")
-    if not isinstance(_parameters(env), RocketParameters):
-        return [*row, "", ""]
-    for measure in (trajectories.steady_state_error, trajectories.jitter):
-        values = np.array([measure(episode) for episode in episodes])
-        resting = values[np.isfinite(values)]  # of the episodes that came to the time limit
-        row.append(f"{resting.mean():.4f}" if len(resting) else "")
-    return row
-
-
-def _spread(values: Values) -> str:
-    return f"{values.mean():.1f} ± {values.std(ddof=1):.1f}"
+    entry["success rate"] = float(np.mean(successes)) if successes else None
+    if isinstance(_parameters(env), RocketParameters):
+        for heading, measure in MEASURES.items():
+            values = np.array([measure(episode) for episode in episodes])
+            resting = values[np.isfinite(values)]  # of the episodes that came to the time limit
+            entry[heading] = float(resting.mean()) if len(resting) else None
+    return entry
 
 
 def _parameters(env: gym.Env[object, object]) -> object:

@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 
 from benchmarks.analysis.load import FIRST_CURVE_SEED, Results, final_values, groups
 from benchmarks.analysis.statistics import (
-    MIN_RUNS,
     Interval,
     performance_profile,
     student_interval,
@@ -28,9 +27,11 @@ from benchmarks.plot_style import (
     possible,
     sane_limits,
     set_limits,
+    set_log_scale,
     styles_of,
 )  # fmt: skip
 from benchmarks.report.scores import Standing
+from benchmarks.report.wording import caption, words
 from benchmarks.table import number
 from envs.controllers import make_controller
 from training.config import RunConfig, env_stem
@@ -109,11 +110,10 @@ def learning_curves(results: Results, env_id: str, levels: Levels, half_std: boo
     set_limits(axes, *sane_limits(results, env_id, [*drawn, list(levels.values())]))
     n_episodes = results.curves.query("env_id == @env_id")["n_episodes"].max()
     axes.set_ylabel("return" + f", mean of {n_episodes} episodes" * bool(n_episodes))
-    short = f"Mean return over n seeds at each evaluation, {about_band(half_std)}."
-    notes = f"Fewer than {MIN_BAND} runs are thin lines, with their mean."
-    if levels:
-        notes += " Horizontal lines: the same start states, played by what the legend names."
-    return finish(figure, f"learning_curve_{env_stem(env_id)}", f"{env_id}: return", short, notes)
+    title, short, notes = caption("learning_curve", env_id=env_id, band=about_band(half_std),
+                                  fewest=MIN_BAND)  # fmt: skip
+    notes += words("learning_curve", "levels") if levels else ""
+    return finish(figure, f"learning_curve_{env_stem(env_id)}", title, short, notes)
 
 
 def _regret(results: Results, env_id: str, levels: Levels, half_std: bool) -> Picture:
@@ -123,19 +123,15 @@ def _regret(results: Results, env_id: str, levels: Levels, half_std: bool) -> Pi
     regrets = {name: levels[OPTIMUM] - level for name, level in levels.items()}
     regrets = {name: regret for name, regret in regrets.items() if regret > 0}
     draw_levels(axes, regrets)
-    axes.set_yscale("log", nonpositive="clip")
+    set_log_scale(axes)
     # An interval's low end may be zero or less, which no such axis can show.
     means = np.concatenate([*drawn[::3], list(regrets.values())])
     _, top = sane_limits(results, env_id, [means], "mean_regret")
     if (means > 0).any() and top > 0:
         set_limits(axes, min(means[means > 0].min(), top) / 2, 1.5 * top)
     axes.set_ylabel("regret = optimum - return, mean of episodes")
-    short = f"Mean regret over n seeds at each evaluation, {about_band(half_std)}."
-    notes = (
-        f"Fewer than {MIN_BAND} runs are thin lines, with their mean. Below the lowest mean the"
-        " axis is cut off."
-    )
-    return finish(figure, f"regret_{env_stem(env_id)}", f"{env_id}: regret", short, notes)
+    told = caption("regret", env_id=env_id, band=about_band(half_std), fewest=MIN_BAND)
+    return finish(figure, f"regret_{env_stem(env_id)}", *told)
 
 
 def _final_returns(results: Results, env_id: str) -> Picture:
@@ -169,13 +165,8 @@ def _final_returns(results: Results, env_id: str) -> Picture:
     axes.set_xlim(low, high)
     axes.set_xlabel(f"return, mean of {rows['n_episodes'].max()} held-out starts")
     _name_rows(figure, axes, names)
-    short = (
-        "A dot for each seed: the final policy's mean return on the held-out starts. Diamond:"
-        " mean over seeds."
-    )
-    notes = f"The bar is a 95 % Student interval, from {MIN_BAND} seeds on, of possible returns."
-    title = f"{env_id}: final policies"
-    return finish(figure, f"final_returns_{env_stem(env_id)}", title, short, notes)
+    told = caption("final_returns", env_id=env_id, fewest=MIN_BAND)
+    return finish(figure, f"final_returns_{env_stem(env_id)}", *told)
 
 
 def _name_rows(figure: Figure, axes: Axes, names: Sequence[str]) -> None:
@@ -202,12 +193,7 @@ def _performance_profile(results: Results) -> Picture:
     axes.set_ylim(-0.03, 1.03)
     axes.set_xlabel(f"score of the final policy: {SCORE_AXIS}")
     axes.set_ylabel("fraction of runs above")
-    short = (
-        "For each score, the fraction of runs whose final policy reaches more. Further up and"
-        " right is better."
-    )
-    notes = "Fractions are means over environments; n counts runs on all environments."
-    return finish(figure, "performance_profile", "Performance profile", short, notes)
+    return finish(figure, "performance_profile", *caption("performance_profile"))
 
 
 def _interquartile_means(results: Results, standings: Sequence[Standing]) -> Picture:
@@ -220,6 +206,4 @@ def _interquartile_means(results: Results, standings: Sequence[Standing]) -> Pic
         axes.errorbar(middle, row, xerr=[[middle - low], [high - middle]], capsize=4, **style)
     axes.set_xlabel(f"interquartile mean of the score: {SCORE_AXIS}")
     _name_rows(figure, axes, [f"{each.label}\nn = {each.seeds}" for each in standings])
-    short = "Interquartile mean of the scores over environments, with its 95 % bootstrap interval."
-    notes = f"From {MIN_RUNS} runs on each environment on there is an interval."
-    return finish(figure, "interquartile_means", "Interquartile means", short, notes)
+    return finish(figure, "interquartile_means", *caption("interquartile_means"))

@@ -21,7 +21,8 @@ from benchmarks.optimum.tasks import (
 from benchmarks.plot_style import OPTIMUM, Picture
 from benchmarks.policies.drawing import DEFAULT_FPS, SMOOTHED, draw_rockets, encode_gif
 from benchmarks.policies.load import load_policy
-from benchmarks.table import Table, tabulate
+from benchmarks.report.wording import caption, captioned, words
+from benchmarks.table import Table
 from envs import rocket_metrics as trajectories
 from envs.controllers import make_controller
 from envs.dynamics import RocketParameters
@@ -78,7 +79,10 @@ def showcase(results: Results, root: Path) -> Showcase:
         if is_rocket and episodes:
             shown.pictures.append(_trajectories(env_id, episodes, parameters))
         env.close()
-    return shown._replace(table=_table(entries)) if entries else shown
+    if not entries:
+        return shown
+    steps = trajectories.STEADY_STEPS
+    return shown._replace(table=captioned("showcase", entries, DECIMALS, seed=SEED, steps=steps))
 
 
 def _knows_optimum(config: RunConfig) -> bool:
@@ -181,36 +185,11 @@ def row(
     return entry
 
 
-def _table(entries: Sequence[dict[str, Any]]) -> Table:
-    short = (
-        f"One episode of each, from reset(seed={SEED}): of an implementation, the final policy of"
-        " its first complete seed. One episode is an illustration; the summary has the measured"
-        " values."
-    )
-    notes = (
-        f"Steady-state error: mean |x| over the last {trajectories.STEADY_STEPS} steps; jitter:"
-        " mean change of thrust from a step to the next over these."
-    )
-    return tabulate("showcase", "From the same start", short, entries, DECIMALS, notes=notes)
-
-
 def _trajectories(
     env_id: str, episodes: dict[str, Episode], parameters: RocketParameters
 ) -> Picture:
-    short = (
-        f"One episode of each policy from reset(seed={SEED}): position and velocity; distance from"
-        " the goal; thrust; and the path in the phase plane."
-    )
-    notes = (
-        "The distance is logarithmic, which shows the steady-state error; the thrust shows jitter."
-        " The path starts at the dot; the switching curve is dotted."
-    )
+    title, short, notes = caption("trajectories", env_id=env_id, seed=SEED)
     if OPTIMUM in episodes:
-        notes += (
-            " Near the goal the thrust of the optimum (grey) jumps between the values of its grid,"
-            " which earn almost the same there; black is its mean over"
-            f" {SMOOTHED * parameters.dt:.2g} s."
-        )
-    title = f"{env_id}: trajectories"
-    return Picture(f"trajectories_{env_stem(env_id)}", title, short, notes,
-                   *draw_rockets(episodes, parameters))  # fmt: skip
+        notes += words("trajectories", "optimum", seconds=SMOOTHED * parameters.dt)
+    drawn = draw_rockets(episodes, parameters)
+    return Picture(f"trajectories_{env_stem(env_id)}", title, short, notes, *drawn)

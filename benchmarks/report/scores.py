@@ -18,13 +18,10 @@ from benchmarks.analysis.statistics import (
     steps_to_threshold,
     stratified_bootstrap,
 )
-from benchmarks.table import Table, tabulate
+from benchmarks.report.wording import captioned, words
+from benchmarks.table import Table
 from training.config import ConfigError, env_name
 
-SCORE = (
-    "A score of 1 is the optimum V*, where it is known, else the best run's return; 0 is the mean"
-    " return before training"
-)
 THRESHOLDS = (0.5, 0.9)
 # Runs on one environment -> how often, in simulations with normal scores, the intervals of an IQM
 # and of chances of 0.5 and 0.9 cover the truth; tests/helpers/coverage.py simulates it.
@@ -42,12 +39,6 @@ TABLE_1 = {
     "InvertedPendulum": MeanAndStd(1000.00, 0.00),
     "InvertedDoublePendulum": MeanAndStd(9337.47, 14.96),
 }
-# What Gymnasium's documentation says of these environments under "Version History".
-VERSIONS = (
-    "The paper used version 1 of the environments. Since then version 2 took up mujoco-py >= 1.50,"
-    " version 4 the bindings of mujoco >= 2.1.3 and removed contact forces from the Ant's default"
-    " observation, version 5 corrected rewards and observations of several"
-)
 
 
 class Standing(NamedTuple):
@@ -116,17 +107,10 @@ def aggregate(results: Results, found: Sequence[Standing] | None = None) -> Tabl
         | {f"above {other}": each.above.get(other) for other in others}
         for each in found
     ]
-    short = (
-        f"Scores of the final policies on {', '.join(common_environments(results))}. IQM:"
-        " interquartile mean over all runs; above: chance that a run scores above one of the other"
-        " implementation, mean over environments."
-    )
-    notes = (
-        f"{SCORE}. In brackets, from {MIN_RUNS} seeds on: 95% percentile bootstrap interval, seeds"
-        f" resampled within environments. {_coverage(found)}{unequal_steps(results)}"
-    )
     decimals = {"IQM": 3} | {f"above {other}": 2 for other in others}
-    return tabulate("aggregate", "Over environments", short, entries, decimals, notes=notes)
+    more = _coverage(found) + unequal_steps(results)
+    env_ids = ", ".join(common_environments(results))
+    return captioned("aggregate", entries, decimals, more=more, env_ids=env_ids)
 
 
 def _coverage(found: Sequence[Standing]) -> str:
@@ -136,11 +120,7 @@ def _coverage(found: Sequence[Standing]) -> str:
         return ""
     n = max(number for number in COVERAGE if number <= fewest)
     iqm, even, high = COVERAGE[n]
-    return (
-        f"In simulations of one environment with {n} normally distributed runs that of the IQM"
-        f" covers the truth in {iqm:.0%}, that of a chance of 0.5 in {even:.0%} and of 0.9 in"
-        f" {high:.0%}."
-    )
+    return words("aggregate", "coverage", n=n, iqm=iqm, even=even, high=high)
 
 
 def thresholds(results: Results) -> Table | None:
@@ -159,14 +139,8 @@ def thresholds(results: Results) -> Table | None:
             median = float(np.median(np.where(reached, steps, np.inf)))
             entry |= {f"steps to {threshold}": median, f"runs at {threshold}": int(reached.sum())}
         entries.append(entry)
-    if not entries:
-        return None
-    short = (
-        "Environment steps to the first evaluation with a score, median over seeds, and the number"
-        " of runs that get there. A dash: half of them or more never do."
-    )
     decimals = {f"steps to {threshold}": 0 for threshold in THRESHOLDS}
-    return tabulate("thresholds", "Steps to a score", short, entries, decimals, notes=f"{SCORE}.")
+    return captioned("thresholds", entries, decimals) if entries else None
 
 
 def paper_table(results: Results) -> Table:
@@ -189,19 +163,11 @@ def paper_table(results: Results) -> Table:
                     entry[label] = MeanAndStd(float(best.mean()), float(best.std()))
                     entry[f"seeds of {label}"] = len(best)
             entries.append(entry)
-    short = (
-        "Maximum over time of the mean return over seeds ± standard deviation (ddof=0) at that"
-        " point, a score that is biased upwards. Paper: 10 seeds, 1,000,000 steps, 10 episodes"
-        " every 5,000 steps."
-    )
     configs = [results.settings[pair]["config"] for pair in ours if pair in results.settings]
     presets = sorted({f"{each['label']}: {each.get('preset') or 'released'}" for each in configs})
-    notes = (
-        f"Ours: {'; '.join(sorted(set(map(_protocol, configs))))}. Settings: {', '.join(presets)};"
-        f" only the preset 'paper' has the paper's. {VERSIONS}."
-    )
-    two = dict.fromkeys(entries[0], 2)
-    return tabulate("paper", "Beside Table 1 of the TD3 paper", short, entries, two, notes=notes)
+    protocols = sorted(set(map(_protocol, configs)))
+    return captioned("paper", entries, dict.fromkeys(entries[0], 2), protocols="; ".join(protocols),
+                     presets=", ".join(presets))  # fmt: skip
 
 
 def _name(env_id: str) -> str:

@@ -23,7 +23,8 @@ from benchmarks.optimum import values as optimal_returns
 from benchmarks.optimum.tasks import FIRST_SEED
 from benchmarks.report.scores import Standing, aggregate, paper_table, thresholds
 from benchmarks.report.verdicts import describe, verdict_table
-from benchmarks.table import Bounds, Table, tabulate
+from benchmarks.report.wording import captioned, words
+from benchmarks.table import Bounds, Table
 
 # Columns of finals that are no environment's own measures.
 STANDARD = {*KEYS, "mean_return", "n_episodes", "mean_regret", "success_rate", "score",
@@ -95,14 +96,11 @@ def summary(results: Results) -> Table:
         for (env_id, label), failed in sorted(results.failures.items())
         if (env_id, label) not in groups(results)
     ]
-    short = (
-        "Mean ± standard deviation over seeds. Bold: the best return, and returns whose 95% Welch"
-        " interval of the difference to it holds zero."
-    )
     fewest = min(entry["seeds"] for entry in entries[: len(groups(results))])
     decimals = {_heading(name): HEADINGS[name][1] for name in measures if name in HEADINGS}
-    notes = _summary_notes(results, fewest, partial)
-    return tabulate("summary", "Summary", short, entries, decimals, bold, notes)
+    more = _more_notes(results, fewest, partial)
+    final = describe(results, FINAL)
+    return captioned("summary", entries, decimals, bold, more, final=final)
 
 
 def _heading(name: str) -> str:
@@ -140,32 +138,18 @@ def _of_curves(results: Results, env_id: str, label: str) -> dict[str, Any]:
     }
 
 
-def _summary_notes(results: Results, fewest: int, partial: Sequence[str]) -> str:
-    """How to read the summary.
+def _more_notes(results: Results, fewest: int, partial: Sequence[str]) -> str:
+    """What the summary's notes add for these results.
 
     :param fewest: seeds of an implementation on an environment
     :param partial: measures that not all runs have
     """
-    notes = (
-        f"Return: {describe(results, FINAL)}; its interval is Student's, of the mean; IQM is its"
-        " interquartile mean; what follows up to 'final' is of the same episodes, the steady-state"
-        " error and jitter of those that came to the time limit. Of the learning curve: final,"
-        " last-10 (mean of the last ten evaluations), max of mean and mean of max (biased upwards),"
-        " and AUC."
-    )
-    if results.finals["late_points"].any():
-        notes += f" L{describe(results, LATE)[1:]}."
+    late = describe(results, LATE)[1:]
+    notes = f" L{late}." if results.finals["late_points"].any() else ""
     notes += unequal_steps(results)
-    if fewest < MIN_RUNS:
-        notes += " Below three seeds there is no interval, and bold is only the best."
-    if results.failures:
-        notes += (
-            " Failed: further runs that failed or diverged; means are over the others alone, which"
-            " flatters, so that such a row is never bold."
-        )
-    if partial:
-        notes += f" Without such an episode a run does not count: {'; '.join(partial)}."
-    return notes
+    notes += words("summary", "few") if fewest < MIN_RUNS else ""
+    notes += words("summary", "failures") if results.failures else ""
+    return notes + (words("summary", "partial", partial="; ".join(partial)) if partial else "")
 
 
 def _is_among_best(results: Results, env_id: str, label: str) -> bool:
@@ -200,11 +184,8 @@ def learning_curves(results: Results) -> Table:
         printed += sorted({*rows[:: ceil(len(rows) / PRINTED_STEPS)], *ends})
     seeds = sorted({str(entry["seeds"]) for _, _, entry in _rows(results)})
     episodes = map(str, sorted(set(results.own.curves["n_episodes"])))
-    caption = (
-        f"Mean return ± standard deviation over seeds (n = {'/'.join(seeds)}) of"
-        f" {'/'.join(episodes)} episodes. Of many evaluations about {PRINTED_STEPS} are printed."
-    )
-    table = tabulate("learning_curves", "Learning curves", caption, [points[key] for key in order])
+    table = captioned("learning_curves", [points[key] for key in order], seeds="/".join(seeds),
+                      episodes="/".join(episodes), printed=PRINTED_STEPS)  # fmt: skip
     return table._replace(rows=[table.rows[i] for i in printed])
 
 
@@ -223,18 +204,7 @@ def gaps(results: Results) -> Table | None:
         entries.append(
             {**entry, "gamma": str(gamma), **parts, "learning gap": over_runs(regrets - gap)}
         )
-    if not entries:
-        return None
-    short = (
-        "Mean ± standard deviation over seeds, on the held-out starts. Regret, V* - return, is the"
-        " sum of the objective gap, which even the best policy for the discounted objective loses,"
-        " and the learning gap, the rest."
-    )
-    notes = (
-        "Dynamic programming shows both optima. V* of rocket-v0 is without the extra reward at its"
-        " goal, so that a regret can be below zero."
-    )
-    return tabulate("gaps", "Gaps to the optimum", short, entries, notes=notes)
+    return captioned("gaps", entries) if entries else None
 
 
 def hyperparameters(results: Results) -> Table:
@@ -252,11 +222,7 @@ def hyperparameters(results: Results) -> Table:
         if any(len(set(values.values())) > 1 for values in by_env.values()):
             bold += [(len(entries), heading) for heading in ("setting", *labels)]
         entries.append({"setting": name} | {label: _values(by_env, label) for label in labels})
-    short = (
-        "Settings of the runs, seeds apart, and every hyperparameter as resolved. Bold: values"
-        " that differ between implementations on the same environment."
-    )
-    return tabulate("hyperparameters", "Settings", short, entries, bold=bold)
+    return captioned("hyperparameters", entries, bold=bold)
 
 
 def _values(by_env: dict[str, dict[str, str]], label: str) -> str | None:
@@ -282,13 +248,4 @@ def timings(results: Results) -> Table:
                 "continued": int((runs["continued_from_step"] > 0).sum()),
             }
         )
-    short = (
-        "Mean ± standard deviation over runs of the time and speed of a run, evaluations included."
-        " Runs side by side slow each other down."
-    )
-    notes = (
-        "Of a run that was stopped and continued, over all its parts. These numbers differ each"
-        " time, and with the processor."
-    )
-    decimals = {"seconds": 0, "steps/s": 0}
-    return tabulate("timings", "Times", short, entries, decimals, notes=notes)
+    return captioned("timings", entries, {"seconds": 0, "steps/s": 0})

@@ -15,22 +15,18 @@ from benchmarks.plot_style import COLOURS, SETTINGS, Picture, finish
 from benchmarks.report.wording import (
     at_steps,
     by,
+    caption,
+    captioned,
     confidence,
     factor_of,
     interval_of,
     outcome,
     parts_of,
     seeds_text,
+    words,
 )
-from benchmarks.table import Bounds, Table, tabulate
+from benchmarks.table import Bounds, Table
 
-RULE = (
-    "Typical run: 20% trimmed means, Yuen's interval (means and Welch's below five runs). Failures:"
-    " rates in percent, Newcombe's interval. Mean: Welch's interval; it decides nothing."
-    " Equivalent: the narrower interval lies within the margin; different: the wider one excludes"
-    " zero; both: different but negligible. Seeds needed: of each, to show equivalence with 80%"
-    " power if there is no difference"
-)
 FARTHEST = 4.0  # margins from zero at which the axis ends
 MARKS = {  # of an answer: colour, and whether the mark is filled
     Answer.EQUIVALENT: (COLOURS[0], True),
@@ -49,12 +45,9 @@ def verdict_table(results: Results, comparisons: Sequence[Comparison]) -> Table 
     if len(metrics) == 1:
         for entry in entries:
             del entry["metric"]
-    short = (
-        f"First minus second, compared by {'; '.join(describe(results, name) for name in metrics)}."
-        f" Comparisons made: {len(comparisons)}, with no correction for their number."
-    )
-    notes = _notes(results, comparisons)
-    return tabulate("verdicts", "Verdicts", short, entries, notes=notes)
+    compared = "; ".join(describe(results, metric) for metric in metrics)
+    return captioned("verdicts", entries, more=_declared(results, comparisons), metrics=compared,
+                     number=len(comparisons))  # fmt: skip
 
 
 def _entries(each: Comparison) -> Iterator[dict[str, Any]]:
@@ -89,22 +82,17 @@ def _entries(each: Comparison) -> Iterator[dict[str, Any]]:
         }
 
 
-def _notes(results: Results, comparisons: Sequence[Comparison]) -> str:
-    """How verdicts are made, and what was declared."""
-    origin = "There is no experiment.json: nothing was declared before the runs."
-    if results.experiment:
-        when = "before the" if results.experiment.get(DECLARED_FIRST, True) else "after some of the"
-        complete = sum(not each.is_provisional for each in comparisons)
-        origin = (
-            f"Metrics, margins, thresholds, seeds, looks and baseline were declared {when} runs"
-            f" (sha256 {results.experiment['sha256']}). The declared seeds, or as many as it took"
-            f" to decide, are complete in {complete} of {len(comparisons)} comparisons; on fewer,"
-            " a verdict is provisional. Further seeds are left out."
-        )
+def _declared(results: Results, comparisons: Sequence[Comparison]) -> str:
+    """What was declared before the runs."""
     limits = sorted({f"{each.failure_regret:g} on {each.env_id}" for each in comparisons
                      if each.failure_regret is not None})  # fmt: skip
-    failed = f" A run has failed if its regret is above {', '.join(limits)}." if limits else ""
-    return f"{RULE}.{failed} {origin}"
+    failed = words("verdicts", "failed", limits=", ".join(limits)) if limits else ""
+    if not results.experiment:
+        return failed + words("verdicts", "undeclared")
+    when = "before the" if results.experiment.get(DECLARED_FIRST, True) else "after some of the"
+    complete = sum(not each.is_provisional for each in comparisons)
+    return failed + words("verdicts", "declared", when=when, complete=complete,
+                          sha256=results.experiment["sha256"], number=len(comparisons))  # fmt: skip
 
 
 def describe(results: Results, metric: str) -> str:
@@ -144,24 +132,15 @@ def forest_plot(comparisons: Sequence[Comparison]) -> Picture | None:
         axes.set_xlim(-FARTHEST, FARTHEST)
         axes.grid(False, axis="y")
         axes.set_xlabel("difference, first minus second, in margins")
-        caption = _forest_caption(comparisons, rows[0][1])
-        return finish(figure, "verdicts_forest", "Verdicts", *caption)
+        return finish(figure, "verdicts_forest", *_forest_caption(comparisons, rows[0][1]))
 
 
-def _forest_caption(comparisons: Sequence[Comparison], verdict: Verdict) -> tuple[str, str]:
-    short = (
-        "A row for each comparison and part: where the thick line lies within the grey band, the"
-        " margin, the two are equivalent. Where the thin line excludes zero, they differ."
-    )
-    notes = (
-        f"Thick: the {confidence(1 - 2 * verdict.level)} interval; thin: the"
-        f" {confidence(1 - verdict.level)} interval, whose ends stand on the right. A row without a"
-        " margin has no band, and its thin line reaches to 2. The mean decides nothing. An arrow:"
-        " further out than is drawn."
-    )
+def _forest_caption(comparisons: Sequence[Comparison], verdict: Verdict) -> tuple[str, str, str]:
+    within, apart = (confidence(1 - factor * verdict.level) for factor in (2, 1))
+    title, short, notes = caption("forest", within=within, apart=apart)
     unequal = [f" {each.env_id}, {each.first} against {each.second}{at_steps(each)}."
                for each in comparisons if each.verdict and at_steps(each)]  # fmt: skip
-    return short, notes + "".join(dict.fromkeys(unequal))
+    return title, short, notes + "".join(dict.fromkeys(unequal))
 
 
 def _row_name(each: Comparison, verdict: Verdict, part: str) -> str:

@@ -1,7 +1,10 @@
 """Comparisons -> words: the head of a report, and the command for more seeds."""
 
-from collections.abc import Iterator, Sequence
+import tomllib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby
+from pathlib import Path
+from typing import Any
 
 from benchmarks.analysis.comparisons import Comparison
 from benchmarks.analysis.load import Results, curve_matrix, groups, steps_text
@@ -9,10 +12,45 @@ from benchmarks.analysis.sequential import ALPHA, overall_error
 from benchmarks.analysis.settings import in_words
 from benchmarks.analysis.verdict import MOST_SEEDS, Answer, Failures, Outcome, Part, Verdict
 from benchmarks.experiments import ENOUGH, EXPERIMENTS, METRICS, MIN_VERDICT
-from benchmarks.table import bounds, digits_for, number
+from benchmarks.table import Table, bounds, digits_for, number, tabulate
 
+CAPTIONS = tomllib.loads(
+    (Path(__file__).parent / "templates/captions.toml").read_text(encoding="utf-8")
+)
 MOST_SENTENCES = 6  # so many comparisons are told in full at the head of a report
 NUMBERS = ("no", "one", "two", "three", "four")
+
+
+def words(name: str, part: str, **values: Any) -> str:
+    """A text of captions.toml.
+
+    :param values: to fill in
+    """
+    text: str = CAPTIONS[name][part].format(**values)
+    return text
+
+
+def caption(name: str, **values: Any) -> tuple[str, str, str]:
+    """A figure's title, short caption and notes."""
+    title, short, notes = (words(name, part, **values) for part in ("title", "short", "notes"))
+    return title, short, notes
+
+
+def captioned(
+    name: str,
+    entries: Sequence[Mapping[str, Any]],
+    decimals: Mapping[str, int] | None = None,
+    bold: Collection[tuple[int, str]] = (),
+    more: str = "",
+    **values: Any,
+) -> Table:
+    """A table with its caption; see :func:`benchmarks.table.tabulate`.
+
+    :param more: notes to add to the caption's own
+    :param values: to fill into the caption
+    """
+    title, short, notes = caption(name, **values)
+    return tabulate(name, title, short, entries, decimals, bold, (notes + more).strip())
 
 
 def sentences(
@@ -41,11 +79,7 @@ def sentences(
         )
         parts.append((text, ""))
     if any(not each.late_scores for each in comparisons):
-        text = (
-            "Some runs have no scores of their late policies, which newer runs have: there, what"
-            " is compared is the final policy alone, a noisier score."
-        )
-        parts.append((text, ""))
+        parts.append((words("warnings", "late"), ""))
     return parts
 
 
@@ -258,42 +292,24 @@ def caveats(each: Comparison, verdict: Verdict) -> list[str]:
     """What a reader must know to trust a verdict no more than it deserves."""
     lines = warnings(verdict)
     if each.planned_looks:
-        seen = [f"{look.seeds} seeds: {look.verdict.outcome}" for look in each.looks]
-        lines.append(
-            f"Looks, of those planned after {', '.join(map(str, each.planned_looks))} seeds:"
-            f" {'; '.join(seen)}."
-        )
+        seen = "; ".join(f"{look.seeds} seeds: {look.verdict.outcome}" for look in each.looks)
+        planned = ", ".join(map(str, each.planned_looks))
+        lines.append(words("warnings", "looks", planned=planned, seen=seen))
     elif each.earlier:
         numbers = (*each.earlier, min(verdict.num_runs))
-        lines.append(
-            "Seeds were added after a verdict had been written on"
-            f" {' and on '.join(map(str, each.earlier))}: {len(numbers)} looks at {ALPHA:.0%} find"
-            f" a difference that is not there in {overall_error(numbers, ALPHA):.0%} of"
-            " comparisons. sweep --until-decided keeps that at 5%."
-        )
+        earlier, error = " and on ".join(map(str, each.earlier)), overall_error(numbers, ALPHA)
+        lines.append(words("warnings", "earlier", earlier=earlier, number=len(numbers),
+                           level=ALPHA, error=error))  # fmt: skip
     return lines
 
 
 def warnings(verdict: Verdict) -> list[str]:
     """Where calibration (docs/calibration.md) finds errors of more than 5%."""
-    lines, part = [], verdict.failures
-    if part and max(part.estimates) >= 0.15:
-        lines.append(
-            "So many runs fail that they are not all trimmed away: take the typical run's part with"
-            " caution."
-        )
-    if (
-        part
-        and part.answer is Answer.EQUIVALENT
-        and 0 in part.counts
-        and max(verdict.num_runs) < 40
-    ):
-        lines.append(
-            "Where one side never fails, rates 20 points apart pass for equal in up to 9% of"
-            " comparisons with fewer than 40 seeds."
-        )
-    if verdict.tied:
-        lines.append(
-            "Half of the runs of a side or more score the same, which makes intervals too narrow."
-        )
-    return lines
+    part, found = verdict.failures, {"tied": verdict.tied}
+    if part:
+        equal = part.answer is Answer.EQUIVALENT and 0 in part.counts
+        found = {
+            "failures": max(part.estimates) >= 0.15,
+            "rates": equal and max(verdict.num_runs) < 40,
+        } | found
+    return [words("warnings", name) for name, applies in found.items() if applies]

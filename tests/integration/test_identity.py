@@ -176,7 +176,7 @@ def test_animations_of_like_sounding_pairs_do_not_replace_each_other(
     made_up_run(tmp_path, "y-v0_z", 0, [0.0, 1.0], env_id="x-v0")
     made_up_run(tmp_path, "z", 0, [0.0, 1.0], env_id="x-v0_y-v0")
     monkeypatch.setattr("benchmarks.report.gallery._load", lambda source, env: constant)
-    names = [name for name, _ in showcase(load_results(tmp_path), tmp_path, tmp_path).animations]
+    names = [each.name for each in showcase(load_results(tmp_path), tmp_path).animations]
     assert len(set(names)) == 2
 
 

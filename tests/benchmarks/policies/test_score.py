@@ -40,7 +40,7 @@ def test_a_row_tells_the_mean_over_the_protocols_starts() -> None:
         returns = np.array([episode.episode_return for episode in episodes])
         expected = [f"{a.mean():.1f} ± {a.std(ddof=1):.1f}" for a in (returns, best - returns)]
         rest = [np.mean([of(each) for each in episodes]) for of in (steady_state_error, jitter)]
-        assert cells(page, name) == [name, *expected, "", "", "0%", *(f"{a:.4f}" for a in rest)]
+        assert cells(page, name) == [name, *expected, "-", "-", "0.00", *(f"{a:.4f}" for a in rest)]
     assert "Episodes that ended on the goal of 1e-8, with its 500 extra: 0." in page
 
 

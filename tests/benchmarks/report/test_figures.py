@@ -1,6 +1,7 @@
 """Figures: what must be seen on them, on made-up runs."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,10 @@ from PIL import Image
 
 from benchmarks.analysis.comparisons import compare
 from benchmarks.analysis.load import load_results
-from benchmarks.plot_style import draw_curves, possible, sane_limits
+from benchmarks.outputs import write_all
+from benchmarks.plot_style import draw_curves, finish, possible, sane_limits
 from benchmarks.report.figures import known_levels, plot_all
+from benchmarks.report.scores import standings
 from benchmarks.report.tables import all_tables
 from benchmarks.report.verdicts import forest_plot
 from tests.helpers.made_up_runs import made_up_run, set_optimum
@@ -26,10 +29,10 @@ def cheap_optimum(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def drawn(root: Path, folder: Path, half_std: bool = False) -> dict[str, str]:
     """The figures of a folder of runs: caption by name."""
-    folder.mkdir()
     results = load_results(root)
-    aggregate = next((t for t in all_tables(results) if t.name == "aggregate"), None)
-    pictures = plot_all(results, aggregate, folder, half_std)
+    pictures = plot_all(results, standings(results), half_std)
+    for picture in pictures:
+        write_all(folder, picture.files)
     return {picture.name: picture.caption for picture in pictures}
 
 
@@ -129,15 +132,15 @@ def test_the_forest_plot_has_a_row_for_each_comparison_and_part(tmp_path: Path) 
         made_up_run(tmp_path / "runs", "a", seed, [-9.0, -1.0 - seed], env_id="Other-v0")
         made_up_run(tmp_path / "runs", "b", seed, [-9.0, -1.0], env_id="Other-v0")
     comparisons = compare(load_results(tmp_path / "runs"))
-    picture = forest_plot(comparisons, tmp_path)
+    picture = forest_plot(comparisons)
     assert picture
     assert picture.name == "verdicts_forest"
-    text = svg(tmp_path, picture.name)
+    text = picture.svg.decode()
     for row in ("a \N{MINUS SIGN} b: typical run", "failures, 2 of 5 and 5 of 5", "mean"):
         assert row in text
     assert text.count("-- mean --") == 2
     assert "90%" in picture.caption
-    assert forest_plot([], tmp_path) is None
+    assert forest_plot([]) is None
 
 
 def test_a_diverged_run_does_not_flatten_the_others(tmp_path: Path) -> None:
@@ -154,3 +157,37 @@ def test_a_diverged_run_does_not_flatten_the_others(tmp_path: Path) -> None:
     finals = results.finals["mean_return"].to_numpy()
     low, high = sane_limits(results, "Pendulum-v1", [finals])
     assert -100.0 < low < high < 20.0
+    text = svg(tmp_path / "out", "learning_curve_Pendulum-v1")
+    assert "b (n = 5), down to -200,000.8" in text
+    assert "up to 200,000.8" in svg(tmp_path / "out", "regret_Pendulum-v1")
+
+
+def test_the_legend_names_only_what_can_be_seen() -> None:
+    figure, axes = plt.subplots()
+    axes.plot([0, 1], [0.0, 1.0], label="inside")
+    axes.axhline(0.5, label="level")
+    axes.axhline(-5.0, label="too low")
+    axes.axvline(9.0, label="too far")
+    axes.set_xlim(0.0, 1.0)
+    axes.set_ylim(0.0, 1.0)
+    picture = finish(figure, "name", "Title", "Short.", "Notes.")
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["inside", "level"]
+    assert picture.caption == "Short. Notes. Outside the axes: too low, too far."
+
+
+def test_a_caption_has_two_sentences_at_most_and_the_rest_is_behind_it(tmp_path: Path) -> None:
+    for seed in range(5):
+        for label in ("a", "b"):
+            made_up_run(tmp_path, label, seed, [-9.0, -1.0 - seed], env_id="rocket-v0")
+    results = load_results(tmp_path)
+    forest = forest_plot(compare(results))
+    assert forest
+    for each in [forest, *plot_all(results, standings(results)), *all_tables(results)]:
+        assert 1 <= len(re.findall(r"[.:] [A-Z]|\.$", each.short)) <= 2, each.name
+
+
+def test_a_dollar_in_a_name_is_a_dollar(tmp_path: Path) -> None:
+    made_up_run(tmp_path, "a", 0, [-9.0, -1.0], env_id="costs$_$-v0")
+    results = load_results(tmp_path)
+    assert len(plot_all(results, standings(results))) > 1

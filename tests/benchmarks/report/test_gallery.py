@@ -1,5 +1,6 @@
 """Policies from the same start: played, drawn and measured."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from PIL import Image
 
 from benchmarks.analysis.load import load_results
 from benchmarks.experiments import EXPERIMENT_FILE, Experiment
+from benchmarks.plot_style import POSITION, VELOCITY
 from benchmarks.report.gallery import FRAMES, SEED, WIDTH, showcase
 from envs import rocket_metrics as trajectories
 from envs.controllers import make_controller
@@ -28,8 +30,7 @@ def no_optimum(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_trained_policy_and_the_controllers_are_played_from_the_same_start(
     tmp_path: Path,
 ) -> None:
-    root, folder = tmp_path / "runs", tmp_path / "report"
-    folder.mkdir()
+    root = tmp_path / "runs"
     small = {"hidden_sizes": [8], "learning_starts": 50, "batch_size": 4}
     experiment = Experiment(
         description="a test",
@@ -42,9 +43,9 @@ def test_a_trained_policy_and_the_controllers_are_played_from_the_same_start(
     for config in experiment.runs():
         run(config, root)
     RunDirectory(root).write_json(EXPERIMENT_FILE, experiment.to_json())
-    shown = showcase(load_results(root), root, folder)
+    shown = showcase(load_results(root), root)
     assert shown.missing == []
-    assert [name for name, _ in shown.animations] == [
+    assert [each.name for each in shown.animations] == [
         "showcase_rocket-v0+td3_reference",
         "showcase_rocket-v0+pd",
     ]
@@ -56,20 +57,22 @@ def test_a_trained_policy_and_the_controllers_are_played_from_the_same_start(
     error = rows["steady-state error in m"]["pd"]
     assert error == pytest.approx(trajectories.steady_state_error(episode))
     assert rows["jitter in m/s²"]["pd"] == pytest.approx(trajectories.jitter(episode))
-    with Image.open(folder / "showcase_rocket-v0+pd.gif") as animation:
+    with Image.open(io.BytesIO(shown.animations[1].gif)) as animation:
         assert 10 < animation.n_frames <= FRAMES  # type: ignore[attr-defined]
         assert animation.width == WIDTH
     (picture,) = shown.pictures
-    assert (folder / f"{picture.name}.svg").exists()
-    with Image.open(folder / f"{picture.name}.png") as figure:
+    assert picture.svg.startswith(b"<?xml")
+    with Image.open(io.BytesIO(picture.png)) as figure:
         assert np.asarray(figure.convert("L")).min() < 100
+    for colour in (POSITION, VELOCITY):
+        assert colour.lower().encode() in picture.svg
 
 
 def test_what_cannot_be_played_is_named_and_spoils_nothing(tmp_path: Path) -> None:
     root = tmp_path / "runs"
     made_up_run(root, "td3", 0, [-3.0, -1.0])  # it has no model
     made_up_run(root, "td3", 0, [-3.0, -1.0], env_id="my:env-v3")
-    shown = showcase(load_results(root), root, tmp_path)
+    shown = showcase(load_results(root), root)
     assert shown.table is None
     assert not shown.animations
     assert not shown.pictures
@@ -90,7 +93,7 @@ def test_a_damaged_policy_is_named_and_the_others_are_shown(tmp_path: Path) -> N
                        algo="td3_reference")  # fmt: skip
     (path / "policy.safetensors").write_bytes(b"no weights")
     RunDirectory(tmp_path).write_json(EXPERIMENT_FILE, experiment.to_json())
-    shown = showcase(load_results(tmp_path), tmp_path, tmp_path)
+    shown = showcase(load_results(tmp_path), tmp_path)
     assert [line.split(":")[0] for line in shown.missing] == ["td3_reference on rocket-v0"]
     assert shown.table is not None
     assert shown.table.data["policy"].tolist() == ["pd", "brake"]

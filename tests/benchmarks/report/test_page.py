@@ -1,5 +1,6 @@
 """Run directories -> a folder and a page, on made-up runs whose scores are known."""
 
+import errno
 import html.parser
 import json
 import re
@@ -34,7 +35,7 @@ def make_runs(root: Path) -> Path:
     """Five seeds of two implementations, the first better by ten, and one elsewhere."""
     for seed, last in enumerate([-1.0, -2.0, -2.0, -2.0, -3.0]):
         made_up_run(root, "a", seed, [-9.0, last])
-        made_up_run(root, "b", seed, [-9.0, last - 1.0])
+        made_up_run(root, "b", seed, [-9.0, last - 1.0], algo="td3_reference")
     made_up_run(root, "a", 0, [-9.0, -7.0], env_id="my:env-v3")
     return root
 
@@ -99,7 +100,7 @@ def test_the_page_stands_alone_and_gives_the_verdict_before_anything_else(report
     assert "trimmed means is +10.0, 95% interval [10.0, 10.0], margin 10: different" in page
     assert "score the same, which makes intervals too narrow" in page
     assert page.index('alt="Verdicts"') < page.index('alt="Pendulum-v1: return"')
-    assert not re.findall(r"""(?:src|href)=["'](?!data:|#)""", page)
+    assert re.findall(r"""(?:src|href)=["'](?!data:|#)([^"']*)""", page) == ["fidelity.html"]
     assert not re.findall(r"<(?:script|link|iframe)|@import|url\(", page)
     assert 'alt="Pendulum-v1: return"' in page
 
@@ -142,7 +143,7 @@ def test_the_page_is_well_formed_and_its_contents_lead_somewhere(report: Report)
 
     Checker().feed(report.page)
     assert open_tags == []
-    assert links <= ids
+    assert links - {"fidelity.html"} <= ids
     assert {"verdicts", "summary", "figures", "provenance"} <= links
 
 
@@ -230,12 +231,54 @@ def test_reporting_does_not_load_what_trains() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_the_report_includes_the_fidelity_page_where_there_is_one(
+def test_the_fidelity_page_is_linked_where_the_reference_takes_part(
     report: Report, small: Path, tmp_path: Path
 ) -> None:
     assert (report.folder / "fidelity.md").read_text() == FIDELITY
-    headings = re.findall(r"<h[23]>.*</h[23]>", report.page.partition('<section id="fidelity">')[2])
-    assert headings[:2] == ["<h2>Is it?</h2>", "<h3>Checks</h3>"]
-    assert "&lt;b&gt;" in report.page  # HTML in it is text
+    page = (report.folder / "fidelity.html").read_text()
+    assert re.findall(r"<h[23]>.*</h[23]>", page) == ["<h2>Is it?</h2>", "<h3>Checks</h3>"]
+    assert "&lt;b&gt;" in page  # HTML in it is text
+    (tmp_path / "fidelity.md").write_text(FIDELITY)
     write_report(small, tmp_path / "report")
-    assert not (tmp_path / "report/fidelity.md").exists()
+    assert not list((tmp_path / "report").glob("fidelity*"))
+    assert "fidelity" not in (tmp_path / "report/report.html").read_text()
+
+
+def test_the_forest_plot_is_the_first_picture_and_notes_are_behind_a_click(report: Report) -> None:
+    pictures = re.findall(r'<img src="[^"]*" alt="([^"]*)"', report.page)
+    assert pictures[0] == "Verdicts"
+    assert report.page.index('alt="Verdicts"') < report.page.index("<nav")
+    caption = report.page.partition("<figcaption>")[2].partition("</figcaption>")[0]
+    assert "<details><summary>How to read this</summary><p>Thick: the 90% interval" in caption
+
+
+def test_a_report_that_cannot_be_written_leaves_the_last_one(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "report"
+    write_report(small, output)
+    before = {file.name: file.read_bytes() for file in output.iterdir()}
+    made_up_run(small, "b", 0, [-9.0, -1.0])
+    write = Path.write_bytes
+
+    def fill_up(file: Path, content: bytes) -> int:
+        if "summary.md" in file.name:
+            raise OSError(errno.ENOSPC, "No space left on device")  # as from file.write
+        return write(file, content)
+
+    monkeypatch.setattr(Path, "write_bytes", fill_up)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        write_report(small, output)
+    assert caught.value.filename == str(output / "summary.md")
+    assert {file.name: file.read_bytes() for file in output.iterdir()} == before
+
+
+def test_a_report_where_a_file_is_takes_one_line(small: Path) -> None:
+    (small.parent / "taken").write_text("")
+    command = [sys.executable, "-m", "benchmarks", "report", "small", "--root", str(small.parent)]
+    command += ["--output", str(small.parent / "taken")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3])
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: ")
+    assert "taken" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr

@@ -1,5 +1,7 @@
 """Tables of made-up runs, against numbers worked out by hand."""
 
+import csv
+import io
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -9,21 +11,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.analysis.load import Results, load_results
+from benchmarks.analysis.load import Results, final_values, load_results
 from benchmarks.analysis.statistics import Interval, MeanAndStd
 from benchmarks.experiments import Experiment
-from benchmarks.report.scores import aggregate, paper_table
+from benchmarks.latex import to_latex
+from benchmarks.report.scores import COVERAGE, aggregate, paper_table, thresholds
 from benchmarks.report.tables import (
     all_tables,
     gaps,
     hyperparameters,
     learning_curves,
-    normalised_scores,
     summary,
-    thresholds,
     timings,
 )
-from benchmarks.table import Bounds, Table, tabulate, to_markdown
+from benchmarks.table import Bounds, Table, tabulate, to_csv, to_markdown
 from tests.helpers.coverage import bootstrap_coverage, improvement_coverage
 from tests.helpers.made_up_runs import edit_provenance, made_up_run, set_optimum
 from training.config import ConfigError, RunConfig
@@ -184,6 +185,33 @@ def test_the_summary_holds_every_score(tmp_path: Path) -> None:
     assert texts == ["2", "-20.0 ± 14.1", "-20.0"]
 
 
+def test_an_environments_own_measures_are_columns(tmp_path: Path) -> None:
+    """``score`` is also a column of our own, which stays what it is."""
+    own = {"final_fuel_left": [0.5, 1.5], "final_score": [7.0]}
+    for seed in range(2):
+        made_up_run(tmp_path, "a", seed, [-9.0, -8.0], env_id=OTHER, arrays=own)
+        made_up_run(tmp_path, "b", seed, [-9.0, -8.0], env_id=OTHER)
+    table = made(tmp_path, summary)
+    assert [row["fuel left"] for row in cells(table)] == ["1.0 ± 0.0", "-"]
+    assert table.data["fuel left mean"].tolist()[0] == 1.0
+    assert not {"score", "results", "ep lengths"} & set(table.header)
+
+
+def test_names_can_do_no_harm_in_any_form(tmp_path: Path) -> None:
+    bad = '=HYPERLINK("x")<script>\x1b[31m|\n'
+    table = tabulate("t", bad, bad, [{bad: bad, "n": -0.5}], notes=bad)
+    forms = [to_csv(table), to_markdown(table), to_latex(table)]
+    assert not any("\x1b" in form for form in forms)
+    (row,) = csv.DictReader(io.StringIO(to_csv(table)))
+    assert [name[0] for name in row] == ["'", "n"]
+    assert [value[0] for value in row.values()] == ["'", "-"]
+    assert r"\<script>\x1b[31m\|\n" in to_markdown(table).splitlines()[-1]
+    assert "<script>" not in to_markdown(table).replace(r"\<", "")
+    assert "<script>" not in to_latex(table)
+    assert len(to_latex(table).splitlines()) == len(to_latex(tabulate("t", "", "", [{"": ""}])
+                                                             ).splitlines())  # fmt: skip
+
+
 def test_what_no_run_reports_has_no_column(tmp_path: Path) -> None:
     made_up_run(tmp_path, "a", 0, [-1.0, -2.0], env_id=OTHER, arrays={"final_jitter": [0.5, 0.25]})
     made_up_run(tmp_path, "a", 1, [-1.0, -2.0], env_id=OTHER, arrays={"final_jitter": [np.nan]})
@@ -235,7 +263,7 @@ def test_scores_over_environments_are_normalised_by_the_untrained_regret(tmp_pat
     runs(tmp_path, "a", [0.0, -10.0, -20.0, -30.0], env_id=OTHER)
     runs(tmp_path, "b", [-40.0, -50.0, -60.0, -70.0], env_id=OTHER)
     runs(tmp_path, "a", [0.0], env_id="Lonely-v0")
-    scores = normalised_scores(load_results(tmp_path), OTHER, "b")
+    scores = final_values(load_results(tmp_path), OTHER, "b", "score")
     assert scores.tolist() == pytest.approx([0.6, 0.5, 0.4, 0.3])
     declare(tmp_path, 4, against="b")
     table = made(tmp_path, aggregate)
@@ -248,11 +276,22 @@ def test_scores_over_environments_are_normalised_by_the_untrained_regret(tmp_pat
     # Of 16 pairs on Pendulum-v1 two are ties and one is lost: 14 / 16; elsewhere all are won.
     assert first["above b"].startswith("0.94 [")
     assert second["above b"] == "-"
-    coverage = bootstrap_coverage((4, 4), np.random.default_rng(0))
-    assert f"that of the IQM covers the truth in {coverage:.0%}" in table.caption
-    coverage = improvement_coverage((4, 4), 0.9, np.random.default_rng(0))
-    assert f"of 0.9 in {coverage:.0%}" in table.caption
+    assert (
+        "with 3 normally distributed runs that of the IQM covers the truth in 74%" in table.caption
+    )
+    assert "that of a chance of 0.5 in 82% and of 0.9 in 45%" in table.caption
     assert "Lonely" not in table.caption
+
+
+def test_the_coverage_that_captions_quote_is_what_simulations_find() -> None:
+    rng = np.random.default_rng(0)
+    for n in (3, 5, 10):
+        found = [
+            bootstrap_coverage((n,), rng),
+            *(improvement_coverage((n,), chance, rng) for chance in (0.5, 0.9)),
+        ]
+        # Of 400 trials the fraction 0.45 has a standard error of 0.025; 0.74 of 1,000, of 0.014.
+        assert found == pytest.approx(COVERAGE[n], abs=0.08)
 
 
 def test_without_a_common_environment_nothing_is_aggregated(tmp_path: Path) -> None:
