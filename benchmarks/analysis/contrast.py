@@ -141,7 +141,9 @@ def add_sources(
     own, declared = read_source(root, root.name), parse_starts(request.starts)
     if names := {source.name for source in sources} & {label for _, label in groups(results)}:
         raise ConfigError(f"{names.pop()} is an implementation's name: name it, LABEL=PATH")
-    curves, finals, comparisons, notes = [results.curves], [results.finals], [], []
+    curves, finals = [results.curves], [results.finals]
+    comparisons: list[Comparison] = []
+    notes: list[str] = []
     for name in environments([own, *sources], request.env_ids):
         match = match_on([own, *sources], name, request)
         here = [i for i, side in enumerate(match.sides) if side.source is own]

@@ -214,7 +214,7 @@ def _frames(runs: Iterable[Run]) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def _scored(run: Run, prefix: str, first_seed: int) -> Json:
     """What a run's returns of one kind say, by evaluation if there are many."""
-    returns, successes = (run.arrays.get(f"{prefix}{name}") for name in ("results", "successes"))
+    returns, successes = run.arrays[f"{prefix}results"], run.arrays.get(f"{prefix}successes")
     known = has_optimum(run.config["env_id"]) and RunConfig.from_json(run.config).is_as_registered
     optimum = np.nan
     if known and run.has_fixed_starts:

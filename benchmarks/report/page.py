@@ -67,11 +67,7 @@ def write_report(
     from benchmarks.report.gallery import showcase  # which needs torch
 
     say(f"Reading the runs in {root}; the best possible returns take half a minute if new ...")
-    results = load_results(root)
-    comparisons = with_history(compare(results), output / VERDICTS)
-    if others:
-        results, more = add_sources(results, root, others, request or Request())
-        comparisons += more
+    results, comparisons = compared(root, output / VERDICTS, others, request or Request())
     head = sentences(results, comparisons, root.name)
     found = standings(results.own)
     made = tables.all_tables(results, paper, comparisons, found)
@@ -100,6 +96,18 @@ def write_report(
     )  # fmt: skip
     publish(output, files)
     return terminal_text(results, made, head)
+
+
+def compared(
+    root: Path, history: Path, others: Sequence[Source], request: Request
+) -> tuple[Results, list[Comparison]]:
+    """The runs and all comparisons, further sources included."""
+    results = load_results(root)
+    comparisons = with_history(compare(results), history)
+    if others:
+        results, more = add_sources(results, root, others, request)
+        comparisons += more
+    return results, comparisons
 
 
 def about(results: Results, name: str) -> dict[str, Any]:
