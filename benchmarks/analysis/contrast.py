@@ -132,8 +132,8 @@ def add_sources(
 ) -> tuple[Results, list[Comparison]]:
     """Put curves from elsewhere beside an experiment's, and compare the two at matched steps.
 
-    Their rows stand last. Of what only runs of this project have (returns on held-out starts,
-    regrets, times), they have none. What differs in how they were made becomes a note.
+    Their rows stand last, without regrets and times. What differs in how they were made becomes
+    a note.
 
     :param root: folder of the experiment's runs
     :raises ConfigError: if a source has the name of an implementation, or no common environment
@@ -158,10 +158,7 @@ def add_sources(
         for j in there if here else ():
             rows = curve_rows(match, j, match.sides[here[0]].env_id)
             curves.append(rows)
-            finals.append(rows.drop_duplicates(KEYS).assign(
-                late_points=0, last_10=scores(match.sides[j], "last_10", match.grid),
-                auc=scores(match.sides[j], "auc", match.grid),
-            )[[*KEYS, "n_episodes", "late_points", "last_10", "auc"]])  # fmt: skip
+            finals.append(final_rows(match, j, rows))
     labels = tuple(sorted({label for rows in curves[1:] for label in rows["label"]}))
     return results._replace(
         curves=pd.concat(curves, ignore_index=True), finals=pd.concat(finals, ignore_index=True),
@@ -178,6 +175,22 @@ def curve_rows(match: Match, j: int, env_id: str) -> pd.DataFrame:
         "timestep": np.tile(match.grid.astype(int), len(runs)), "mean_return": runs.ravel(),
         "n_episodes": 0, "success_rate": np.nan, "mean_regret": np.nan, "score": np.nan,
     })  # fmt: skip
+
+
+def final_rows(match: Match, j: int, curves: pd.DataFrame) -> pd.DataFrame:
+    """What a side's runs scored, as rows of :attr:`Results.finals`; NaN for what is not known.
+
+    :param curves: its rows of :func:`curve_rows`
+    """
+    side = match.sides[j]
+    held_out = pd.DataFrame([run[[*HELD_OUT]].iloc[0] for run in side.runs])
+    late, final = (held_out[name].to_numpy() for name in HELD_OUT)
+    rows = curves[[*KEYS, "n_episodes", "success_rate", "mean_regret", "score"]]
+    return rows.drop_duplicates(KEYS).assign(
+        mean_return=final, final_return=final, late_return=late,
+        late_points=np.isfinite(late).astype(int),
+        last_10=scores(side, "last_10", match.grid), auc=scores(side, "auc", match.grid),
+    )  # fmt: skip
 
 
 def title_of(name: str, sides: Sequence[Side]) -> str:

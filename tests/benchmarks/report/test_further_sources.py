@@ -56,6 +56,18 @@ def test_their_curves_stand_in_the_same_tables_figures_and_verdicts(tmp_path: Pa
     assert "lab (n = 5)" in (tmp_path / f"report/learning_curve_{OTHER}.svg").read_text()
 
 
+def test_our_runs_from_elsewhere_have_their_returns_on_held_out_starts(tmp_path: Path) -> None:
+    for seed in range(5):
+        made_up_run(tmp_path / "theirs", "sac", seed, [0.0, 7.0 + seed], OTHER)
+    report(tmp_path, tmp_path / "theirs")
+    row = next(line for line in (tmp_path / "report/summary.md").read_text().splitlines()
+               if " lab " in line)  # fmt: skip
+    assert "90.0 ± 15.8" in row
+    (verdict,) = json.loads((tmp_path / "report/verdicts.json").read_text())
+    assert verdict["metric"] == "final_return"
+    assert verdict["verdict"]["typical"]["difference"] == pytest.approx(50.0 - 90.0)
+
+
 def test_what_differs_in_how_they_were_made_is_named(tmp_path: Path) -> None:
     text = report(tmp_path, their_runs(tmp_path / "theirs.csv", num_runs=3))
     for note in (
