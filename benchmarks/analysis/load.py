@@ -257,10 +257,7 @@ def _refuse_mixture(settings: dict[tuple[str, str], Json], config: Json, path: P
     name = env_name(values["env_id"]), values["label"]
     kept = settings.setdefault(name, config)
     if kept != {**config, "config": {**values, "seed": kept["config"]["seed"]}}:
-        raise ConfigError(
-            f"{path} has other settings than its neighbours of other seeds:"
-            " give it another label, or another folder"
-        )
+        raise ConfigError(f"{path} has other settings than its neighbours of other seeds")
     if values["seed"] < kept["config"]["seed"]:
         settings[name] = config
 
