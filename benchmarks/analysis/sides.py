@@ -198,7 +198,8 @@ def common_grid(sides: Sequence[Side], at: float) -> Values:
         hint = f", such as {shared:,.0f}" if shared else ""
         raise ConfigError(
             f"at must be a step at which all were evaluated{hint}, got {at:,.0f}: a run was last"
-            f" evaluated at {max(common):,.0f} before"
+            f" evaluated at {max(common):,.0f} before; without --at, a comparison ends at the"
+            " largest step that all runs reach"
         )
     return np.array(sorted(common))
 
