@@ -16,10 +16,10 @@ implementations: $(VENV)/installed ## examine thirteen public TD3s, each in an e
 	$(BIN)/python -m benchmarks.fidelity.implementations
 
 test: $(VENV)/installed ## run the fast tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-slow: $(VENV)/installed ## run the slow tests: real training
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n auto --dist loadfile -m slow
 
 lint: $(VENV)/installed ## check style and types
 	$(BIN)/ruff check .

@@ -26,8 +26,9 @@ N_LATE = 10  # evaluation points at a run's end whose policies are scored on hel
 class Evaluator:
     """Evaluates at step 0, every ``eval_freq`` steps and at the last step, into evaluations.npz.
 
-    The last evaluation is recorded at the step that training reached: an algorithm that collects
-    whole rollouts, or steps several environments at once, may go on past ``total_timesteps``.
+    Each evaluation is recorded at the step that training had reached, which may lie past such a
+    point: several environments take a step each, and some algorithms can be evaluated, or end, at
+    the end of an episode or a rollout only. Points that are passed together are one evaluation.
 
     The policies at the last N_LATE of these points are *late* ones: they also play N_FINAL_EPISODES
     episodes from held-out starts, or, with ``evaluation="published"``, after one seeding with the
@@ -66,7 +67,7 @@ class Evaluator:
             arrays = dict(saved)
         self._curve = _from_arrays(arrays, "")
         self._late = _from_arrays(arrays, "late_")
-        self._pending = self._pending[len(self._curve) :]
+        self._take_points_until([*self._curve][-1])
         self._run.last_return = float([*self._curve.values()][-1].returns.mean())
 
     def is_due(self, step: int) -> bool:
@@ -74,21 +75,16 @@ class Evaluator:
 
         :param step: environment steps so far
         """
-        return len(self._pending) > 1 and self._pending[0] <= step
+        return self._pending[0] <= step < self._config.total_timesteps
 
     def catch_up(self, policy: Policy, step: int) -> bool:
         """Evaluate if a grid point is due.
-
-        With several environments a step may pass grid points: it is recorded as those points.
 
         :param step: environment steps so far
         :return: whether the policy is the best so far
         :raises RunStopped: if asked to stop; the grid point is then still to come
         """
-        is_best = False
-        while self.is_due(step):
-            is_best |= self._evaluate(policy, self._pending[0])
-        return is_best
+        return self.is_due(step) and self._evaluate(policy, step)
 
     def finish(self, policy: Policy, step: int) -> bool:
         """Evaluate the final policy, at the step reached and as the last of the late ones.
@@ -116,17 +112,20 @@ class Evaluator:
         with evaluation_guarded(step):
             evaluation = self._play(policy, FIRST_SEED, self._config.n_eval_episodes)
             refuse_not_finite("return of the evaluation", evaluation.returns, step)
-            if self._pending[0] in self._late_points:
+            if step >= self._late_points[0]:
                 late = self._play(policy, FINAL_FIRST_SEED, N_FINAL_EPISODES, True)
                 refuse_not_finite("return of the evaluation", late.returns, step)
                 self._late[step] = late
         best = max((each.returns.mean() for each in self._curve.values()), default=-np.inf)
         self._curve[step] = evaluation
-        self._pending.pop(0)
+        self._take_points_until(step)
         self._run.last_return = float(evaluation.returns.mean())
         self._run.log(f"step {step}: mean return {self._run.last_return:.2f}")
         self._save()
         return bool(evaluation.returns.mean() > best)
+
+    def _take_points_until(self, step: int) -> None:
+        self._pending = [point for point in self._pending if point > step]
 
     def _play(
         self, policy: Policy, first_seed: int, n_episodes: int, measured: bool = False

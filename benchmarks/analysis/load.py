@@ -132,11 +132,15 @@ def curve_matrix(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Evaluation steps (num_evaluations,) and a column of curves (num_runs, num_evaluations).
 
-    Where runs reached different last steps, the last of the evaluation steps is their mean; the
-    column "timestep" has each run's own.
+    Where runs were evaluated at different steps, the evaluation steps are their means; the column
+    "timestep" has each run's own. A run with more evaluations than another (points that are passed
+    together are one) is read at the evaluations that both have, and at its last.
     """
     rows = results.curves.query("env_id == @env_id and label == @label")
-    rows = rows.assign(evaluation=rows.groupby("seed").cumcount())
+    order = rows.groupby("seed").cumcount()
+    last = order.groupby(rows["seed"]).transform("max")
+    rows = rows.assign(evaluation=order.mask(order == last, last.min()))
+    rows = rows[(order < last.min()) | (order == last)]
     steps = np.rint(rows.groupby("evaluation")["timestep"].mean().to_numpy()).astype(np.int64)
     return steps, rows.pivot(index="seed", columns="evaluation", values=column).to_numpy()
 

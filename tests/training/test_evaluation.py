@@ -76,9 +76,16 @@ def test_a_last_step_on_the_grid_is_evaluated_once(tmp_path: Path) -> None:
     assert found["timesteps"].tolist() == [0, 100, 200]
 
 
-def test_a_step_past_the_grid_point_is_recorded_as_the_grid_point(tmp_path: Path) -> None:
-    found = evaluations(tmp_path, [0, 64, 128, 192, 256])
-    assert found["timesteps"].tolist() == [0, 100, 200, 250]
+def test_an_evaluation_is_recorded_at_the_step_that_was_reached(tmp_path: Path) -> None:
+    found = evaluations(tmp_path, [0, 64, 128, 192, 256], total_timesteps=300)
+    assert found["timesteps"].tolist() == [0, 128, 256, 300]
+    assert found["late_timesteps"].tolist() == [0, 128, 256, 300]
+
+
+def test_points_that_are_passed_together_are_one_evaluation(tmp_path: Path) -> None:
+    found = evaluations(tmp_path, [0, 150, 300, 450], total_timesteps=450, eval_freq=50)
+    assert found["timesteps"].tolist() == [0, 150, 300, 450]
+    assert found["results"].shape == (4, 2)
 
 
 def test_start_states_are_the_protocols_own_at_every_checkpoint(tmp_path: Path) -> None:

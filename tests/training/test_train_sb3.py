@@ -47,7 +47,8 @@ def test_every_algorithm_for_continuous_actions_leaves_a_complete_run(
     path = tmp_path / algo / "rocket-v0_0"
     assert "is complete" in capsys.readouterr().out
     assert RunDirectory(path).is_done()
-    assert np.load(path / "evaluations.npz")["timesteps"].tolist() == [0, 300, 600]
+    reached = 2048 if algo == "ppo" else 600  # which ends with a rollout
+    assert np.load(path / "evaluations.npz")["timesteps"].tolist() == [0, 300, reached]
     assert (path / "model.zip").exists()
 
 
