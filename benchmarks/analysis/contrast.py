@@ -132,8 +132,8 @@ def add_sources(
 ) -> tuple[Results, list[Comparison]]:
     """Put curves from elsewhere beside an experiment's, and compare the two at matched steps.
 
-    Their rows stand last, without regrets and times. What differs in how they were made becomes
-    a note.
+    Their rows stand last, without regrets and times, by the experiment's name of the environment:
+    another version is in the label. What differs in how they were made becomes a note.
 
     :param root: folder of the experiment's runs
     :raises ConfigError: if a source has the name of an implementation, or no common environment
@@ -148,17 +148,21 @@ def add_sources(
         match = match_on([own, *sources], name, request)
         here = [i for i, side in enumerate(match.sides) if side.source is own]
         there = [i for i, side in enumerate(match.sides) if side.source is not own]
-        for i in here:
-            match.sides[i] = replace(match.sides[i], name=match.sides[i].rows["label"].iloc[0])
+        if not here:
+            continue
+        env_id = match.sides[here[0]].env_id
+        for i, side in enumerate(match.sides):
+            version = f" on {side.env_id}" if side.env_id not in ("", env_id) else ""
+            name = side.rows["label"].iloc[0] if i in here else f"{side.name}{version}"
+            match.sides[i] = replace(side, name=name)
         for i, j in product(here, there):
             more, caveats = compare_pair(match, i, j, request.margin, declared)
-            comparisons += more
+            comparisons += [replace(each, env_id=env_id) for each in more]
             said = [settings_line([match.sides[i], match.sides[j]]), *caveats, *caveats_of(match)]
-            notes += [f"{more[0].env_id}: {caveat}" for caveat in said]
-        for j in there if here else ():
-            rows = curve_rows(match, j, match.sides[here[0]].env_id)
-            curves.append(rows)
-            finals.append(final_rows(match, j, rows))
+            notes += [f"{env_id}: {caveat}" for caveat in said]
+        for j in there:
+            curves.append(curve_rows(match, j, env_id))
+            finals.append(final_rows(match, j, curves[-1]))
     labels = tuple(sorted({label for rows in curves[1:] for label in rows["label"]}))
     return results._replace(
         curves=pd.concat(curves, ignore_index=True), finals=pd.concat(finals, ignore_index=True),

@@ -106,7 +106,7 @@ def compared(
     comparisons = with_history(compare(results), history)
     if others:
         results, more = add_sources(results, root, others, request)
-        comparisons += more
+        comparisons = sorted([*comparisons, *more], key=lambda each: each.env_id)
     return results, comparisons
 
 

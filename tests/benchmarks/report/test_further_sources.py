@@ -81,13 +81,17 @@ def test_what_differs_in_how_they_were_made_is_named(tmp_path: Path) -> None:
 
 
 def test_another_version_is_compared_where_it_is_named(tmp_path: Path) -> None:
-    theirs = their_runs(tmp_path / "theirs.csv", "Other-v3")
+    theirs = their_runs(tmp_path / "theirs.csv", "Other-v3", num_runs=4)
     with pytest.raises(ConfigError, match="Other-v0 in mine and Other-v3 in lab"):
         report(tmp_path, theirs)
     text = report(tmp_path, theirs, Request(env_ids=("Other",)))
-    assert "Other (v0 against v3), td3 against lab by last-10" in text
+    (verdict,) = json.loads((tmp_path / "report/verdicts.json").read_text())
+    assert [verdict[name] for name in ("env_id", "second")] == [OTHER, "lab on Other-v3"]
+    assert "4 of 4 runs of lab on Other-v3 end above where they began" in text
     assert "The sides ran on different versions of the environment." in text
-    assert "Other-v3" not in (tmp_path / "report/summary.md").read_text()
+    row = next(line for line in (tmp_path / "report/summary.md").read_text().splitlines()
+               if " lab on Other-v3 " in line)  # fmt: skip
+    assert row.startswith(f"|    {OTHER} ")
 
 
 def test_a_label_that_is_taken_is_refused(tmp_path: Path) -> None:
