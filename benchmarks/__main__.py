@@ -108,6 +108,11 @@ def report(
     output: Path = Path("reports"),
     compare_to: Literal["paper"] | None = None,
     half_std: bool = False,
+    with_: Annotated[tuple[str, ...], tyro.conf.arg(name="with")] = (),
+    env: tuple[str, ...] = (),
+    starts: tuple[str, ...] = (),
+    eval_freq: int = 5_000,
+    columns: tuple[str, ...] = (),
     trust: tuple[str, ...] = (),
 ) -> None:
     """Make tables, figures and a page of an experiment's runs, and print the verdicts.
@@ -118,17 +123,31 @@ def report(
         output: everything goes to <output>/<experiment>/; open report.html there
         compare_to: paper puts Table 1 of the TD3 paper beside the MuJoCo results
         half_std: shade half a standard deviation, as the TD3 paper does, not the 95% interval
+        with_: learning curves from elsewhere, LABEL=PATH or PATH, to stand beside the experiment's
+            own in tables, figures and verdicts
+        env: of these; this and what follows is as in compare
+        starts: of these
+        eval_freq: of these
+        columns: of these
         trust: modules of your own, such as my_module, that the runs name: without, what needs
             them is left out
     """
+    from benchmarks.analysis.contrast import Request
+    from benchmarks.analysis.sources.frame import parse_columns
     from benchmarks.analysis.sources.published import is_published
+    from benchmarks.report.compare import parse_sources
     from benchmarks.report.page import write_report
 
     folder = Path(experiment) if is_published(Path(experiment)) else root / experiment
+    request = Request(env, starts=starts)
+    options = parse_columns(eval_freq, columns)
     try:
         with reading(trust):
-            text = write_report(folder, output / experiment, compare_to == "paper", half_std,
-                                lambda line: print(line, file=sys.stderr, flush=True))  # fmt: skip
+            others = parse_sources(with_, options, request)
+            text = write_report(
+                folder, output / experiment, compare_to == "paper", half_std,
+                lambda line: print(line, file=sys.stderr, flush=True), others, request,
+            )  # fmt: skip
     except FileNotFoundError as error:
         if error.filename:
             raise

@@ -157,6 +157,7 @@ def styles_of(results: Results, env_id: str | None = None) -> dict[str, Style]:
     :param env_id: only those that ran there
     """
     pairs = groups(results)
+    labels = sorted({label for _, label in pairs}, key=lambda x: (x in results.elsewhere, x))
     styles = {
         label: {
             "color": COLOURS[i % len(COLOURS)],
@@ -164,7 +165,7 @@ def styles_of(results: Results, env_id: str | None = None) -> dict[str, Style]:
             "marker": MARKERS[i % len(MARKERS)],
             "markersize": 4,
         }
-        for i, label in enumerate(sorted({label for _, label in pairs}))
+        for i, label in enumerate(labels)
     }
     return {
         label: style

@@ -1,15 +1,15 @@
 """What the runs show of each comparison, as records: numbers first, text last."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from benchmarks.analysis.load import Results, groups, steps_reached
 from benchmarks.analysis.settings import Difference, differences
-from benchmarks.analysis.statistics import MIN_RUNS
+from benchmarks.analysis.statistics import MIN_RUNS, Values
 from benchmarks.analysis.verdict import Verdict, decide
 from benchmarks.experiments import FAILURE_REGRETS, LATE, MARGINS, MIN_VERDICT, RATE_MARGIN
 from training.config import margin_of
@@ -26,7 +26,7 @@ class Look:
     verdict: Verdict
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """Two implementations on one environment by one metric.
 
@@ -53,13 +53,13 @@ class Comparison:
     metric: str
     num_runs: tuple[int, int]
     steps: tuple[tuple[int, ...], tuple[int, ...]]
-    failed_runs: tuple[int, int]
-    seeds: int | None
-    failure_regret: float | None
-    planned_looks: tuple[int, ...]
-    looks: tuple[Look, ...]
+    failed_runs: tuple[int, int] = (0, 0)
+    seeds: int | None = None
+    failure_regret: float | None = None
+    planned_looks: tuple[int, ...] = ()
+    looks: tuple[Look, ...] = ()
     verdict: Verdict | None
-    late_scores: bool
+    late_scores: bool = True
     settings: tuple[Difference, ...] | None
     earlier: tuple[int, ...] = ()
 
@@ -123,58 +123,85 @@ def compare(results: Results) -> list[Comparison]:
     return [judge(results, *pair, metric) for pair in pairs(results) for metric in metrics]
 
 
+class Sample(NamedTuple):
+    """An implementation's runs, each shape (num_runs,)."""
+
+    seeds: Values
+    values: Values
+    regrets: Values
+
+    def of(self, seeds: Sequence[int]) -> "Sample":
+        """The runs of these seeds alone."""
+        rows = np.isin(self.seeds, seeds)
+        return Sample(self.seeds[rows], self.values[rows], self.regrets[rows])
+
+
 def judge(results: Results, env_id: str, first: str, second: str, metric: str) -> Comparison:
     """What the runs show of one comparison."""
     declared = declaration(results)
     seeds: list[int] | None = declared.get("seeds")
     planned = tuple(declared.get("looks", ()))
     judged = results if seeds is None else _of_seeds(results, seeds)
-    samples = [_sample(judged, env_id, label, metric) for label in (first, second)]
-    steps = [tuple(steps_reached(judged, env_id, label)) for label in (first, second)]
-    sides = [results.settings.get((env_id, label)) for label in (first, second)]
-    known = [side for side in sides if side is not None]
-    failed_runs = tuple(results.failures.get((env_id, label), 0) for label in (first, second))
+    x, y = (_sample(judged, env_id, label, metric) for label in (first, second))
+    one, other = (results.failures.get((env_id, label), 0) for label in (first, second))
     threshold = margin_of(declared["failure_regrets"], env_id)
-    if any(np.isnan(regrets).any() for _, _, regrets in samples):
+    if np.isnan(x.regrets).any() or np.isnan(y.regrets).any():
         threshold = None
 
-    def verdict(among: list[int]) -> Verdict | None:
-        """On the runs of these seeds, of which all must be there; on all runs without."""
-        (x, x_regrets), (y, y_regrets) = (
-            (values[rows], regrets[rows])
-            for numbers, values, regrets in samples
-            for rows in [np.isin(numbers, among or numbers)]
-        )
-        if any(failed_runs) or min(len(x), len(y)) < max(len(among), MIN_RUNS):
+    def verdict(x: Sample, y: Sample, enough: int = MIN_RUNS) -> Verdict | None:
+        if one or other or min(len(x.values), len(y.values)) < max(enough, MIN_RUNS):
             return None
-        failed = None
-        if threshold is not None:
-            failed = x_regrets > threshold, y_regrets > threshold
+        failed = None if threshold is None else (x.regrets > threshold, y.regrets > threshold)
         margin, level = margin_of(declared["margins"], env_id), declared.get("level", 0.05)
-        return decide(x, y, margin, failed, declared["rate_margin"], level)
+        return decide(x.values, y.values, margin, failed, declared["rate_margin"], level)
 
-    looks: list[Look] = []
-    for number in planned:
-        taken = verdict((seeds or [])[:number])
-        if taken is None or (looks and looks[-1].verdict.is_settled):
-            break
-        looks.append(Look(number, taken))
+    looks = _looks(x, y, planned, seeds or [], verdict)
+    settings = [results.settings.get((env_id, label)) for label in (first, second)]
     return Comparison(
         env_id=env_id,
         first=first,
         second=second,
         metric=metric,
-        num_runs=(len(samples[0][0]), len(samples[1][0])),
-        steps=(steps[0], steps[1]),
-        failed_runs=(failed_runs[0], failed_runs[1]),
+        num_runs=(len(x.values), len(y.values)),
+        steps=(tuple(steps_reached(judged, env_id, first)),
+               tuple(steps_reached(judged, env_id, second))),
+        failed_runs=(one, other),
         seeds=None if seeds is None else len(seeds),
         failure_regret=threshold,
         planned_looks=planned,
-        looks=tuple(looks),
-        verdict=(looks[-1].verdict if looks else None) if planned else verdict([]),
+        looks=looks,
+        verdict=(looks[-1].verdict if looks else None) if planned else verdict(x, y),
         late_scores=bool((results.finals.query("env_id == @env_id")["late_points"] > 0).all()),
-        settings=tuple(differences(*known)) if len(known) == 2 else None,
-    )
+        settings=settings_between(*settings),
+    )  # fmt: skip
+
+
+def settings_between(
+    first: Mapping[str, Any] | None, second: Mapping[str, Any] | None
+) -> tuple[Difference, ...] | None:
+    """In which settings two sides differ; None where those of one are not known.
+
+    :param first: content of config.json
+    """
+    return None if first is None or second is None else tuple(differences(first, second))
+
+
+def _looks(
+    x: Sample,
+    y: Sample,
+    planned: Sequence[int],
+    seeds: Sequence[int],
+    verdict: Callable[[Sample, Sample, int], Verdict | None],
+) -> tuple[Look, ...]:
+    """The looks so far, each on the first seeds: none after it is settled or seeds are missing."""
+    looks: list[Look] = []
+    for number in planned:
+        first = seeds[:number]
+        taken = verdict(x.of(first), y.of(first), len(first))
+        if taken is None or (looks and looks[-1].verdict.is_settled):
+            break
+        looks.append(Look(number, taken))
+    return tuple(looks)
 
 
 def _of_seeds(results: Results, seeds: list[int]) -> Results:
@@ -183,8 +210,6 @@ def _of_seeds(results: Results, seeds: list[int]) -> Results:
     return results._replace(curves=curves, finals=finals)
 
 
-def _sample(results: Results, env_id: str, label: str, metric: str) -> tuple[Any, Any, Any]:
-    """Seeds, values and regrets of an implementation's runs, each shape (num_runs,)."""
+def _sample(results: Results, env_id: str, label: str, metric: str) -> Sample:
     rows = results.finals.query("env_id == @env_id and label == @label")
-    seed, values, regrets = (rows[name].to_numpy() for name in ("seed", metric, f"{metric}_regret"))
-    return seed, values, regrets
+    return Sample(*(rows[name].to_numpy() for name in ("seed", metric, f"{metric}_regret")))

@@ -1,38 +1,38 @@
 """Two sides of a comparison -> a verdict: its numbers, and what to say against it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
 
-from benchmarks.analysis.load import declared_experiment
-from benchmarks.analysis.settings import differences, in_words
+import numpy as np
+import pandas as pd
+
+from benchmarks.analysis.comparisons import Comparison, settings_between
+from benchmarks.analysis.load import KEYS, Results, declared_experiment, groups
+from benchmarks.analysis.settings import in_words
 from benchmarks.analysis.sides import (
     HELD_OUT,
     Side,
     common_grid,
     common_step,
+    environments,
     scores,
     sides_on,
     usual_score,
     without_version,
 )
-from benchmarks.analysis.sources.source import Source
-from benchmarks.analysis.starts import STARTS, UNKNOWN, best_returns, starts_of
+from benchmarks.analysis.sources.source import Source, read_source
+from benchmarks.analysis.starts import STARTS, UNKNOWN, best_returns, parse_starts, starts_of
 from benchmarks.analysis.statistics import MIN_RUNS, Values
 from benchmarks.analysis.verdict import MIN_TRIMMED, decide
 from benchmarks.experiments import EXPERIMENT_FILE, MARGINS
 from benchmarks.optimum.tasks import has_optimum
-from benchmarks.table import NONE, Bounds
-from training.config import margin_of
+from benchmarks.table import NONE
+from training.config import ConfigError, margin_of
 from training.provenance import mixture
 
-RULE = (
-    "The verdict is on the typical run: 20% trimmed means with Yuen's intervals (means with Welch's"
-    " below five runs). Equivalent: the 90% interval lies within the margin; different: the 95%"
-    " interval excludes zero. The difference of means, first minus second, and Welch's interval"
-    " decide nothing. How often runs fail is not compared. Seeds needed: on each side, for 80%"
-    " power to show equality if there is no difference"
-)
+ALLOWED_FOR = ", start states allowed for"  # after the name of a score
 
 
 @dataclass(frozen=True)
@@ -78,43 +78,19 @@ def match_on(sources: Sequence[Source], name: str, request: Request) -> Match:
     return Match(name, sides, at, grid, score, [scores(side, score, grid) for side in sides])
 
 
-def judge(first: Values, second: Values, margin: float | None) -> tuple[str, dict[str, Any]]:
-    """The verdict's outcome and its row: with RULE, all that depends on the rule."""
-    if min(len(first), len(second)) < MIN_RUNS:
-        return "none", {"difference": float(first.mean() - second.mean())}
-    result = decide(first, second, margin)
-    typical, mean = result.typical, result.mean
-    return str(result.outcome), {
-        "trimmed difference": typical.difference,
-        "90% (Yuen)": Bounds(*typical.within),
-        "95% (Yuen)": Bounds(*typical.apart),
-        "margin": margin,
-        "seeds needed": typical.seeds_needed,
-        "difference": mean.difference,
-        "95% (Welch)": Bounds(*mean.apart),
-    }
-
-
 def compare_pair(
     match: Match, i: int, j: int, margin: float | None, declared: Mapping[str, str]
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """The rows of two sides, a second one where start states are allowed for; and caveats."""
+) -> tuple[list[Comparison], list[str]]:
+    """Two sides compared, a second time where start states can be allowed for; and caveats."""
     sides, values = (match.sides[i], match.sides[j]), (match.values[i], match.values[j])
     margin, origin = (margin, "as given") if margin else known_margin(match, sides)
     offsets, caveats = start_offsets(match, sides, declared)
-    entries = []
-    for starts in ("as measured", "allowed for")[: 1 + (offsets is not None)]:
-        if starts == "allowed for" and offsets is not None:
-            values = values[0] - offsets[0], values[1] - offsets[1]
-        outcome, row = judge(*values, margin)
-        if match.score == "max_of_mean" and outcome != "none":
-            outcome = "describes only"
-        names = f"{sides[0].name} - {sides[1].name}"
-        entries.append({
-            "environment": title_of(match.name, sides), "comparison": names,
-            "runs": f"{len(values[0])}, {len(values[1])}", "start states": starts,
-            "verdict": outcome, **row,
-        })  # fmt: skip
+    measured = _comparison(match, sides, values, margin)
+    comparisons = [measured]
+    if offsets is not None:
+        own = values[0] - offsets[0], values[1] - offsets[1]
+        metric = f"{match.score}{ALLOWED_FOR}"
+        comparisons.append(replace(_comparison(match, sides, own, margin), metric=metric))
     fewer, more = sorted(map(len, values))
     if MIN_RUNS <= fewer < MIN_TRIMMED:
         caveats.append(
@@ -126,7 +102,99 @@ def compare_pair(
             f"{fewer} runs against {more}: where scores are skewed or some runs fail, intervals of"
             " such unequal numbers cover less than they say (5 against 20: 86% to 91%, not 95%)."
         )
-    return entries, [f"Margin: {origin}.", *caveats]
+    return comparisons, [f"Margin: {origin}.", *caveats]
+
+
+def _comparison(
+    match: Match, sides: Sequence[Side], values: Sequence[Values], margin: float | None
+) -> Comparison:
+    first, second = sides
+    enough = min(map(len, values)) >= MIN_RUNS
+    ends = [
+        tuple(sorted({int(step) for step in side.last_steps})) if match.score in HELD_OUT
+        else (int(match.at),)
+        for side in sides
+    ]  # fmt: skip
+    return Comparison(
+        env_id=title_of(match.name, sides),
+        first=first.name,
+        second=second.name,
+        metric=match.score,
+        num_runs=(len(values[0]), len(values[1])),
+        steps=(ends[0], ends[1]),
+        verdict=decide(values[0], values[1], margin) if enough else None,
+        settings=settings_between(first.settings, second.settings),
+    )
+
+
+def add_sources(
+    results: Results, root: Path, sources: Sequence[Source], request: Request
+) -> tuple[Results, list[Comparison]]:
+    """Put curves from elsewhere beside an experiment's, and compare the two at matched steps.
+
+    Their rows stand last, without regrets and times, by the experiment's name of the environment:
+    another version is in the label. What differs in how they were made becomes a note.
+
+    :param root: folder of the experiment's runs
+    :raises ConfigError: if a source has the name of an implementation, or no common environment
+    """
+    own, declared = read_source(root, root.name), parse_starts(request.starts)
+    if names := {source.name for source in sources} & {label for _, label in groups(results)}:
+        raise ConfigError(f"{names.pop()} is an implementation's name: name it, LABEL=PATH")
+    curves, finals = [results.curves], [results.finals]
+    comparisons: list[Comparison] = []
+    notes: list[str] = []
+    for name in environments([own, *sources], request.env_ids):
+        match = match_on([own, *sources], name, request)
+        here = [i for i, side in enumerate(match.sides) if side.source is own]
+        there = [i for i, side in enumerate(match.sides) if side.source is not own]
+        if not here:
+            continue
+        env_id = match.sides[here[0]].env_id
+        for i, side in enumerate(match.sides):
+            version = f" on {side.env_id}" if side.env_id not in ("", env_id) else ""
+            name = side.rows["label"].iloc[0] if i in here else f"{side.name}{version}"
+            match.sides[i] = replace(side, name=name)
+        for i, j in product(here, there):
+            more, caveats = compare_pair(match, i, j, request.margin, declared)
+            comparisons += [replace(each, env_id=env_id) for each in more]
+            said = [settings_line([match.sides[i], match.sides[j]]), *caveats, *caveats_of(match)]
+            notes += [f"{env_id}: {caveat}" for caveat in said]
+        for j in there:
+            curves.append(curve_rows(match, j, env_id))
+            finals.append(final_rows(match, j, curves[-1]))
+    labels = tuple(sorted({label for rows in curves[1:] for label in rows["label"]}))
+    return results._replace(
+        curves=pd.concat(curves, ignore_index=True), finals=pd.concat(finals, ignore_index=True),
+        notes=[*results.notes, *dict.fromkeys(notes)], elsewhere=labels,
+    ), comparisons  # fmt: skip
+
+
+def curve_rows(match: Match, j: int, env_id: str) -> pd.DataFrame:
+    """A side's curves at the common steps, as rows of :attr:`Results.curves`."""
+    runs = match.sides[j].on(match.grid)
+    return pd.DataFrame({
+        "env_id": env_id, "label": match.sides[j].name,
+        "seed": np.repeat(np.arange(len(runs)), len(match.grid)),
+        "timestep": np.tile(match.grid.astype(int), len(runs)), "mean_return": runs.ravel(),
+        "n_episodes": 0, "success_rate": np.nan, "mean_regret": np.nan, "score": np.nan,
+    })  # fmt: skip
+
+
+def final_rows(match: Match, j: int, curves: pd.DataFrame) -> pd.DataFrame:
+    """What a side's runs scored, as rows of :attr:`Results.finals`; NaN for what is not known.
+
+    :param curves: its rows of :func:`curve_rows`
+    """
+    side = match.sides[j]
+    held_out = pd.DataFrame([run[[*HELD_OUT]].iloc[0] for run in side.runs])
+    late, final = (held_out[name].to_numpy() for name in HELD_OUT)
+    rows = curves[[*KEYS, "n_episodes", "success_rate", "mean_regret", "score"]]
+    return rows.drop_duplicates(KEYS).assign(
+        mean_return=final, final_return=final, late_return=late,
+        late_points=np.isfinite(late).astype(int),
+        last_10=scores(side, "last_10", match.grid), auc=scores(side, "auc", match.grid),
+    )  # fmt: skip
 
 
 def title_of(name: str, sides: Sequence[Side]) -> str:
@@ -177,11 +245,12 @@ def start_offsets(
 
 def settings_line(sides: Sequence[Side]) -> str:
     """In which settings two sides differ, by the first run of each."""
-    unknown = [side.name for side in sides if not side.made_here]
-    if unknown:
+    first, second = sides
+    found = settings_between(first.settings, second.settings)
+    if found is None:
+        unknown = [side.name for side in sides if side.settings is None]
         return f"Settings: those of {' and '.join(unknown)} are not known."
-    first, second = (side.made_here[0].settings() or {} for side in sides)
-    return in_words(sides[0].name, sides[1].name, differences(first, second))
+    return in_words(first.name, second.name, found)
 
 
 def caveats_of(match: Match) -> list[str]:

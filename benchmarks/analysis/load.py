@@ -2,14 +2,15 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmarks.analysis.sources.evaluations import FailedRunError, Json, Run, read_run
 from benchmarks.experiments import (
     AUC,
     EXPERIMENT_FILE,
@@ -20,20 +21,17 @@ from benchmarks.experiments import (
 )
 from benchmarks.optimum import values as optimal_returns
 from benchmarks.optimum.tasks import FIRST_SEED, has_optimum
-from training.checkpoint import digest
 from training.config import FIRST_SEED as FIRST_CURVE_SEED
 from training.config import ConfigError, RunConfig, env_name, refuse_alike
 from training.provenance import mixture
-from training.run_directory import BEGINS_ANEW, EVALUATIONS, RunDirectory
-from training.schemas import parsed, read_evaluations
+from training.run_directory import BEGINS_ANEW, RunDirectory
 
 KEYS = ["env_id", "label", "seed"]
 TIMES = ("seconds", "steps_per_second", "continued_from_step")
 SOFTWARE = ("packages", "python", "git_commit", "git_clean", "git_changes",
             "cpu", "device", "torch_threads", "platform")  # fmt: skip
-CHANGED = "its files have changed since"
-NOT_FINITE = "diverged: NaN or infinite returns in its evaluations"
-Json = dict[str, Any]
+ROCKET_MEASURES = ("steady_state_error", "jitter")  # have a column in any case
+NOT_MEASURES = ("timesteps", "results", "ep_lengths", "successes")  # of evaluations.npz
 
 
 class Results(NamedTuple):
@@ -43,10 +41,11 @@ class Results(NamedTuple):
     :param curves: a row for each evaluation: timestep, mean_return, n_episodes, success_rate,
         mean_regret, score
     :param finals: a row for each run, on the further start states: mean_return, n_episodes,
-        success_rate, mean_regret, score; what the environment's ``episode_measures`` say, such as
-        a rocket's steady_state_error (m) and jitter (m/s^2); late_points, the
-        evaluation points in its late return, 0 where the final policy's return stands for it; and
-        for each of :data:`benchmarks.experiments.METRICS` its value and ``<metric>_regret``
+        success_rate, mean_regret, score; of each of the environment's ``episode_measures``, such
+        as a rocket's steady_state_error (m) and jitter (m/s^2), the mean over the episodes that
+        have one; late_points, the evaluation points in its late return, 0 where the final policy's
+        return stands for it; and for each of :data:`benchmarks.experiments.METRICS` its value and
+        ``<metric>_regret``
     :param timings: a row for each run: seconds, steps_per_second, continued_from_step
     :param settings: by (env_id, label), the config.json of its lowest seed
     :param provenance: what the runs were made with: each kind once, with the number of runs
@@ -56,6 +55,8 @@ class Results(NamedTuple):
     :param failures: by (env_id, label), how many of these failed or diverged, where any did
     :param experiment: content of experiment.json, None where there is none
     :param mixture: what the runs were not all made with alike, None if they were
+    :param elsewhere: labels of curves that come from further sources, see
+        :func:`benchmarks.analysis.contrast.add_sources`
 
     A value that is not known is NaN. A score is 1 for the optimum and 0 for an untrained policy:
     the regret's part of the mean regret at the first evaluation, taken from 1. Where V* is not
@@ -72,6 +73,14 @@ class Results(NamedTuple):
     failures: Mapping[tuple[str, str], int]
     experiment: Json | None
     mixture: str | None = None
+    elsewhere: tuple[str, ...] = ()
+
+    @property
+    def own(self) -> "Results":
+        """Without the curves that come from further sources."""
+        frames = (rows[~rows["label"].isin(self.elsewhere)] for rows in (self.curves, self.finals))
+        curves, finals = frames
+        return self._replace(curves=curves, finals=finals, elsewhere=())
 
 
 def load_results(root: Path) -> Results:
@@ -82,51 +91,33 @@ def load_results(root: Path) -> Results:
         environments are called alike, or the experiment's declaration is not the one that was
         hashed
     """
-    curves, finals, timings, unfinished = [], [], [], []
+    runs, unfinished = [], []
     failures: Counter[tuple[str, str]] = Counter()
     settings: dict[tuple[str, str], Json] = {}
-    env_ids: set[str] = set()
-    origins: list[Json] = []
-    notes: set[str] = set()
     for path in sorted(file.parent for file in root.glob("*/*/config.json")):
-        run = RunDirectory(path)
         try:
-            config, arrays = _read(run)
-            made_with = run.provenance()
-            state = run.status()["state"]
-            ran = RunConfig.from_json((run.settings() or config).get("config", {}))
-        except ConfigError as error:  # which names the damaged file
+            run = read_run(path)
+        except ConfigError as error:
             unfinished.append(f"{path.relative_to(root)} ({error})")
+            if isinstance(error, FailedRunError):
+                failures[env_name(error.config["env_id"]), error.config["label"]] += 1
             continue
-        if arrays is None or not _is_finite(arrays):
-            if state == "done":
-                state = CHANGED if arrays is None else NOT_FINITE
-            unfinished.append(f"{path.relative_to(root)} ({state})")
-            if state in ("failed", "diverged", NOT_FINITE):
-                failures[env_name(ran.env_id), ran.label] += 1
-            continue
-        _refuse_mixture(settings, config, path)
-        env_ids.add(config["config"]["env_id"])
-        keys = {name: config["config"][name] for name in KEYS}
-        keys["env_id"] = env_name(keys["env_id"])
-        curve, final = _evaluations(arrays, config["config"])
-        curves.append(pd.DataFrame({**keys, **curve}))
-        finals.append({**keys, **final})
-        origins.append(made_with)
-        notes |= {note for note in made_with.get("notes", ()) if not note.startswith(BEGINS_ANEW)}
-        timings.append({**keys, **{name: made_with.get(name, np.nan) for name in TIMES}})
-    if not finals:
+        _refuse_mixture(settings, run.settings, path)
+        runs.append(run)
+    if not runs:
         left_out = f": left out are {', '.join(unfinished)}" if unfinished else ""
         raise FileNotFoundError(f"no complete run in {root}{left_out}")
-    refuse_alike(sorted(env_ids))
-    curve_rows = pd.concat(curves).sort_values([*KEYS, "timestep"], ignore_index=True)
-    final_rows = pd.DataFrame(finals).sort_values(KEYS, ignore_index=True)
-    _add_scores(curve_rows, final_rows)
-    _drop_partial_late_returns(final_rows)
-    timing_rows = pd.DataFrame(timings).sort_values(KEYS, ignore_index=True)
+    refuse_alike(sorted({run.config["env_id"] for run in runs}))
+    curves, finals = _frames(runs)
+    origins = [run.made_with for run in runs]
+    notes = {note for made_with in origins for note in made_with.get("notes", ())}
+    timings = pd.DataFrame([
+        _keys(run) | {name: run.made_with.get(name, np.nan) for name in TIMES} for run in runs
+    ]).sort_values(KEYS, ignore_index=True)  # fmt: skip
     return Results(
-        curve_rows, final_rows, timing_rows, settings, _kinds(origins), unfinished,
-        sorted(notes), failures, declared_experiment(root), mixture(origins),
+        curves, finals, timings, settings, _kinds(origins), unfinished,
+        sorted(note for note in notes if not note.startswith(BEGINS_ANEW)),
+        failures, declared_experiment(root), mixture(origins),
     )  # fmt: skip
 
 
@@ -185,36 +176,6 @@ def final_values(
     return rows[column].to_numpy()
 
 
-def _read(run: RunDirectory) -> tuple[Json, dict[str, NDArray[Any]] | None]:
-    """A run's settings and evaluations; None for these if it is not complete.
-
-    Whether a file is still the one that the run left is checked of what is read, not of models:
-    hashing those takes longer than all the rest.
-    """
-    status = run.read_json("status.json") or {"state": "pending"}
-    if status["state"] != "done":
-        return {}, None
-    contents = {}
-    for name in ("config.json", EVALUATIONS):
-        try:
-            contents[name] = (run.path / name).read_bytes()
-        except FileNotFoundError:
-            return {}, None
-        except OSError as error:
-            raise ConfigError(f"{name} cannot be read: {error.strerror}") from error
-        if digest(contents[name]) != status.get("digests", {}).get(name):
-            return {}, None
-    config = parsed(contents["config.json"], run.path / "config.json")
-    config["config"] = RunConfig.from_json(config["config"]).to_json()  # with defaults
-    return config, read_evaluations(contents[EVALUATIONS], run.path / EVALUATIONS)
-
-
-def _is_finite(arrays: Mapping[str, NDArray[Any]]) -> bool:
-    """Whether all returns are: runs of before this was a reason to end may hold others."""
-    names = [name for name in arrays if name.endswith("results")]
-    return all(np.isfinite(arrays[name]).all() for name in names)
-
-
 def _kinds(origins: list[Json]) -> list[Json]:
     """What runs were made with, each kind once, with the number of its runs and their commands.
 
@@ -237,34 +198,49 @@ def _mixed_parts(made_with: Json) -> Json:
     return {} if alike else {"parts": parts}
 
 
-def _evaluations(arrays: Mapping[str, NDArray[Any]], config: Json) -> tuple[Json, Json]:
+def _keys(run: Run) -> Json:
+    return {name: run.config[name] for name in KEYS} | {"env_id": env_name(run.config["env_id"])}
+
+
+def _frames(runs: Iterable[Run]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The frames ``curves`` and ``finals`` of :class:`Results`."""
+    curves, finals = [], []
+    for run in runs:
+        curve, final = _evaluations(run)
+        curves.append(pd.DataFrame({**_keys(run), **curve}))
+        finals.append({**_keys(run), **final})
+    curve_rows = pd.concat(curves).sort_values([*KEYS, "timestep"], ignore_index=True)
+    final_rows = pd.DataFrame(finals).sort_values(KEYS, ignore_index=True)
+    _add_scores(curve_rows, final_rows)
+    _drop_partial_late_returns(final_rows)
+    return curve_rows, final_rows
+
+
+def _scored(run: Run, prefix: str, first_seed: int) -> Json:
+    """What a run's returns of one kind say, by evaluation if there are many."""
+    returns, successes = run.arrays[f"{prefix}results"], run.arrays.get(f"{prefix}successes")
+    known = has_optimum(run.config["env_id"]) and RunConfig.from_json(run.config).is_as_registered
+    optimum = np.nan
+    if known and run.has_fixed_starts:
+        optimum = optimal_returns.mean_return(run.config["env_id"], first_seed, returns.shape[-1])
+    return {
+        "mean_return": returns.mean(axis=-1),
+        "n_episodes": returns.shape[-1],
+        "success_rate": np.nan if successes is None else successes.mean(axis=-1),
+        "mean_regret": optimum - returns.mean(axis=-1),
+    }
+
+
+def _evaluations(run: Run) -> tuple[Json, Json]:
     """A run's columns of ``curves`` and row of ``finals``, without keys."""
-
-    def scored(prefix: str, first_seed: int) -> Json:
-        returns = arrays[f"{prefix}results"]
-        successes = arrays.get(f"{prefix}successes")
-        known = has_optimum(config["env_id"]) and RunConfig.from_json(config).is_as_registered
-        optimum = np.nan
-        if known and config.get("evaluation", "fixed") == "fixed":
-            n = returns.shape[-1]
-            optimum = optimal_returns.mean_return(config["env_id"], first_seed, n)
-        return {
-            "mean_return": returns.mean(axis=-1),
-            "n_episodes": returns.shape[-1],
-            "success_rate": np.nan if successes is None else successes.mean(axis=-1),
-            "mean_regret": optimum - returns.mean(axis=-1),
-        }
-
-    measures: Json = {"steady_state_error": np.nan, "jitter": np.nan}
-    for name in (name.removeprefix("final_") for name in arrays if name.startswith("final_")):
-        values = arrays[f"final_{name}"]
-        values = values[np.isfinite(values)]
-        measures[name] = values.mean() if len(values) else np.nan
-    for name in ("results", "ep_lengths", "successes"):
-        measures.pop(name, None)
-    curve = {"timestep": arrays["timesteps"], **scored("", FIRST_CURVE_SEED)}
-    final = scored("final_", FIRST_SEED)
-    late = scored("late_", FIRST_SEED) if "late_results" in arrays else {}
+    measured: Json = dict.fromkeys(ROCKET_MEASURES, np.nan)
+    for name in (name.removeprefix("final_") for name in run.arrays if name.startswith("final_")):
+        values = run.arrays[f"final_{name}"]
+        if name not in NOT_MEASURES and np.isfinite(values).any():
+            measured[name] = values[np.isfinite(values)].mean()
+    curve = {"timestep": run.arrays["timesteps"], **_scored(run, "", FIRST_CURVE_SEED)}
+    final = _scored(run, "final_", FIRST_SEED)
+    late = _scored(run, "late_", FIRST_SEED) if "late_results" in run.arrays else {}
     metrics: Json = {"late_points": len(late.get("mean_return", ()))}
     for name, columns in ((LATE, late or final), (FINAL, final), (LAST_10, curve)):
         metrics[name] = np.mean(np.atleast_1d(columns["mean_return"])[-10:])
@@ -273,7 +249,7 @@ def _evaluations(arrays: Mapping[str, NDArray[Any]], config: Json) -> tuple[Json
     span = steps[-1] - steps[0]
     metrics[AUC] = np.trapezoid(returns, steps) / span if span else returns[0]
     metrics[f"{AUC}_regret"] = np.nan
-    return curve, {**measures, **final, **metrics}
+    return curve, {**measured, **final, **metrics}
 
 
 def _refuse_mixture(settings: dict[tuple[str, str], Json], config: Json, path: Path) -> None:
@@ -281,8 +257,7 @@ def _refuse_mixture(settings: dict[tuple[str, str], Json], config: Json, path: P
 
     Keeps the settings of the lowest seed.
     """
-    values = RunConfig.from_json(config["config"]).to_json()  # with defaults, if it is an old one
-    config = {**config, "config": values}
+    values = config["config"]
     name = env_name(values["env_id"]), values["label"]
     kept = settings.setdefault(name, config)
     if kept != {**config, "config": {**values, "seed": kept["config"]["seed"]}}:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -74,6 +75,11 @@ class Side:
         folders = dict.fromkeys((self.source.root / file).parent for file in self.rows["file"])
         runs = [RunDirectory(folder) for folder in folders]
         return runs if all(run.read_json("status.json") and run.settings() for run in runs) else []
+
+    @cached_property
+    def settings(self) -> dict[str, Any] | None:
+        """Content of config.json of the first run; None unless this project made the runs."""
+        return self.made_here[0].settings() if self.made_here else None
 
     def on(self, grid: Values) -> Values:
         """The curves, shape (num_runs, num_points): evaluations at, or else last before, a step.
@@ -192,7 +198,8 @@ def common_grid(sides: Sequence[Side], at: float) -> Values:
         hint = f", such as {shared:,.0f}" if shared else ""
         raise ConfigError(
             f"at must be a step at which all were evaluated{hint}, got {at:,.0f}: a run was last"
-            f" evaluated at {max(common):,.0f} before"
+            f" evaluated at {max(common):,.0f} before; without --at, a comparison ends at the"
+            " largest step that all runs reach"
         )
     return np.array(sorted(common))
 
@@ -219,7 +226,7 @@ def usual_score(sides: Sequence[Side], at: int | None) -> str:
 def scores(side: Side, score: str, grid: Values) -> Values:
     """One number for each run, shape (num_runs,).
 
-    :raises ConfigError: if there is no such score, or the runs do not have it
+    :raises ConfigError: if the runs do not have it
     """
     if score in HELD_OUT:
         if side.rows[score].isna().any():
@@ -230,7 +237,4 @@ def scores(side: Side, score: str, grid: Values) -> Values:
         return np.asarray(curves[:, curves.mean(axis=0).argmax()])
     if score == "auc":
         return area_under_curve(curves, grid.astype(np.int64)) if len(grid) > 1 else curves[:, 0]
-    known = {"final": final, "last_10": last_10, "max": maximum}
-    if score not in known:
-        raise ConfigError(f"score must be one of {', '.join(SCORES)}, got {score}")
-    return known[score](curves)
+    return {"final": final, "last_10": last_10, "max": maximum}[score](curves)

@@ -44,9 +44,10 @@ def student_interval(values: Values, confidence: float = 0.95) -> Interval:
     """
     if len(values) < MIN_RUNS:
         return Interval(float(np.mean(values)), np.nan, np.nan)
-    mean, error, _ = _mean_and_squared_error(values)
-    half = float(stats.t.ppf((1.0 + confidence) / 2.0, len(values) - 1) * np.sqrt(error))
-    return Interval(float(mean), float(mean) - half, float(mean) + half)
+    least = values.min()
+    above = values - least  # so that equal values have no spread, not even rounding
+    low, high = stats.ttest_1samp(above, 0.0).confidence_interval(confidence)
+    return Interval(*(float(least + part) for part in (above.mean(), low, high)))
 
 
 def welch_interval(first: Values, second: Values, confidence: float = 0.95) -> Interval:
@@ -67,46 +68,27 @@ def welch_intervals(
 ) -> tuple[Values, Values, Values]:
     """Many comparisons at once: differences of means, low and high ends, each of shape (...,).
 
-    See :func:`difference_of_means`. Without spread there is no width.
-    """
-    difference, error, freedom = difference_of_means(first, second, trim)
-    half = stats.t.ppf((1.0 + confidence) / 2.0, freedom) * error
-    return difference, difference - half, difference + half
-
-
-def difference_of_means(
-    first: Values, second: Values, trim: float = 0.0
-) -> tuple[Values, Values, Values]:
-    """Differences of means, their standard errors and degrees of freedom, each of shape (...,).
-
-    Untrimmed, the degrees of freedom are those of Welch (1947), "The generalization of 'Student's'
-    problem when several different population variances are involved"; trimmed, of Yuen (1974),
-    "The two-sample trimmed t for unequal population variances", whose standard errors come from
-    winsorised variances.
+    Untrimmed, by Welch (1947), "The generalization of 'Student's' problem when several different
+    population variances are involved"; trimmed, by Yuen (1974), "The two-sample trimmed t for
+    unequal population variances". Without spread there is no width.
 
     :param first: shape (..., num_runs), as the second, whose number of runs may be another
     :param trim: fraction of the runs, rounded down, to leave out at each end
     """
-    first_mean, first_error, first_kept = _mean_and_squared_error(first, trim)
-    second_mean, second_error, second_kept = _mean_and_squared_error(second, trim)
-    error = np.asarray(first_error + second_error)
-    share = np.divide(first_error, error, out=np.full(error.shape, 0.5), where=error > 0.0)
-    parts = share**2 / (first_kept - 1) + (1.0 - share) ** 2 / (second_kept - 1)
-    return np.asarray(first_mean - second_mean), np.sqrt(error), 1.0 / parts
+    least, other = (values.min(axis=-1, keepdims=True) for values in (first, second))
+    x, y = first - least, second - other  # so that equal values have no spread, not even rounding
+    test = stats.ttest_ind(x, y, axis=-1, equal_var=False, trim=trim)
+    low, high = test.confidence_interval(confidence)
+    shift = (least - other)[..., 0]
+    difference = stats.trim_mean(x, trim, axis=-1) - stats.trim_mean(y, trim, axis=-1)
+    return shift + difference, shift + low, shift + high
 
 
-def _mean_and_squared_error(values: Values, trim: float = 0.0) -> tuple[Values, Values, int]:
-    """Means (...,), their squared standard errors (...,), and how many of (..., num_runs) stay."""
-    n = values.shape[-1]
-    cut = int(trim * n)
-    kept = n - 2 * cut
-    ordered = np.sort(values, axis=-1)
-    base = ordered[..., cut : cut + 1]
-    shifted = ordered - base  # so that equal values have no spread, not even rounding
-    mean = base[..., 0] + shifted[..., cut : n - cut].mean(axis=-1)
-    winsorised = np.clip(shifted, 0.0, shifted[..., n - cut - 1 : n - cut])
-    variance = winsorised.var(axis=-1, ddof=1)
-    return mean, variance * (n - 1) / (kept * (kept - 1)), kept
+def standard_error(values: Values, trim: float = 0.0) -> float:
+    """Of a trimmed mean, as in Yuen's interval, whose part of two alike is the root of two."""
+    test = stats.ttest_ind(values, values, equal_var=False, trim=trim)
+    low, high = test.confidence_interval(0.5)
+    return float((high - low) / 2.0 / stats.t.ppf(0.75, test.df) / 2.0**0.5)
 
 
 def wilson_interval(count: Values, n: int, confidence: float = 0.95) -> tuple[Values, Values]:

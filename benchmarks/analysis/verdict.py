@@ -21,8 +21,8 @@ from scipy import stats
 from benchmarks.analysis.statistics import (
     MIN_RUNS,
     Values,
-    difference_of_means,
     newcombe_intervals,
+    standard_error,
     welch_intervals,
     wilson_interval,
 )
@@ -187,8 +187,7 @@ def compare_means(
     _, *apart = map(float, welch_intervals(first, second, 1.0 - level, trim))
     answer, seeds = answer_of(within, apart, margin), None
     if answer is Answer.UNDECIDED and margin is not None:
-        spread, other = (float(difference_of_means(x, x, trim)[1]) * (len(x) / 2.0) ** 0.5
-                         for x in (first, second))  # fmt: skip
+        spread, other = (standard_error(x, trim) * len(x) ** 0.5 for x in (first, second))
         seeds = seeds_for_equivalence(spread, other, margin, level, trim)
     estimates = float(stats.trim_mean(first, trim)), float(stats.trim_mean(second, trim))
     return Part(

@@ -2,21 +2,28 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import combinations
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 
+from benchmarks.analysis.comparisons import Comparison
 from benchmarks.analysis.contrast import (
-    RULE,
+    ALLOWED_FOR,
     Match,
     Request,
     caveats_of,
     compare_pair,
+    curve_rows,
     match_on,
     settings_line,
 )
+from benchmarks.analysis.load import Results
 from benchmarks.analysis.sides import HELD_OUT, SCORES, environments
 from benchmarks.analysis.sources.frame import Options
 from benchmarks.analysis.sources.source import Source, read_source
@@ -24,14 +31,21 @@ from benchmarks.analysis.starts import parse_starts
 from benchmarks.analysis.statistics import MIN_RUNS, MeanAndStd, over_runs
 from benchmarks.latex import to_latex
 from benchmarks.outputs import write_all
-from benchmarks.plot_style import Picture
-from benchmarks.report.compare_figures import draw_curves, draw_forest
-from benchmarks.report.page import to_html
+from benchmarks.plot_style import SETTINGS, Picture
+from benchmarks.report.figures import learning_curves
+from benchmarks.report.page import template, to_html, uri
+from benchmarks.report.verdicts import forest_plot
 from benchmarks.report.wording import seeds_text
-from benchmarks.table import NONE, Table, tabulate, to_csv, to_markdown
+from benchmarks.table import NONE, Bounds, Table, tabulate, to_csv, to_markdown
 from training.config import ConfigError
 
-STYLE = "body{font:16px sans-serif;max-width:70em;margin:2em} td,th{padding:0 .6em} img{width:100%}"
+RULE = (
+    "The verdict is on the typical run: 20% trimmed means with Yuen's intervals (means with Welch's"
+    " below five runs). Equivalent: the 90% interval lies within the margin; different: the 95%"
+    " interval excludes zero. The difference of means, first minus second, and Welch's interval"
+    " decide nothing. How often runs fail is not compared. Seeds needed: on each side, for 80%"
+    " power to show equality if there is no difference"
+)
 MOST_ROWS = 20  # of a table of learning curves
 SENTENCES = {  # by the beginning of an outcome; the first that fits counts
     "equivalent": "{} equals {}{} within the margin",
@@ -54,49 +68,42 @@ def write_comparison(
     :return: the page, as Markdown
     :raises ConfigError: if a source is missing, damaged or ambiguous, or an option makes no sense
     """
-    if request.margin is not None and not 0.0 < request.margin < np.inf:
-        raise ConfigError(f"margin must be a number above 0, got {request.margin}")
-    declared = parse_starts(request.starts)
-    sources = parse_sources(words, options)
-    if {label for label in declared if label} - {source.name for source in sources}:
-        raise ConfigError(f"starts must name sources: {', '.join(each.name for each in sources)}")
-    matches = [match_on(sources, name, request) for name in environments(sources, request.env_ids)]
-    folder = output / folder_name(sources, request)
-    entries: list[dict[str, Any]] = []
-    settings: dict[str, list[str]] = {}  # what -> on which environments
-    caveats: dict[str, list[str]] = {}
-    for match in matches:
-        for i, j in combinations(range(len(match.sides)), 2):
-            if match.sides[i].source is match.sides[j].source:
-                continue
-            more, said = compare_pair(match, i, j, request.margin, declared)
-            entries += more
-            settings.setdefault(settings_line([match.sides[i], match.sides[j]]), []).append(
-                match.name
-            )
-            for caveat in dict.fromkeys([*said, *caveats_of(match)]):
-                caveats.setdefault(caveat, []).append(match.name)
-    made = [verdict_table(entries), score_table(matches)]
-    made += [curve_table(match) for match in matches]
-    pictures = [draw_forest(entries)] if any("95% (Welch)" in e for e in entries) else []
-    pictures += [
-        draw_curves(match.sides, match.grid, match.name or "environment not named")
-        for match in matches
-    ]
-    text = page(sources, matches, entries, settings, caveats, made, pictures, command)
-    write_files(folder, text, made, pictures, matches, entries)
-    return f"{text}\nAll files: {folder}\n"
-
-
-def parse_sources(words: Sequence[str], options: Options) -> list[Source]:
-    """Read ``LABEL=PATH`` or ``PATH``, which is called by its last name.
-
-    :raises ConfigError: if there are fewer than two, or two are called alike or are the same
-    """
     if len(words) < 2:
         raise ConfigError(
             f"compare needs two sources or more, LABEL=PATH or PATH, got {len(words)}"
         )
+    sources = parse_sources(words, options, request)
+    matches = [match_on(sources, name, request) for name in environments(sources, request.env_ids)]
+    folder = output / folder_name(sources, request)
+    comparisons: list[Comparison] = []
+    lines: list[dict[str, list[str]]] = [{}, {}]  # settings, caveats -> on which environments
+    for match in matches:
+        for i, j in combinations(range(len(match.sides)), 2):
+            if match.sides[i].source is match.sides[j].source:
+                continue
+            more, said = compare_pair(match, i, j, request.margin, parse_starts(request.starts))
+            comparisons += more
+            settings = [settings_line([match.sides[i], match.sides[j]])]
+            for told, of in ((settings, lines[0]), ([*said, *caveats_of(match)], lines[1])):
+                for line in dict.fromkeys(told):
+                    of.setdefault(line, []).append(match.name)
+    made = [verdict_table(comparisons), score_table(matches), *map(curve_table, matches)]
+    pictures = draw(matches, comparisons)
+    text = page(sources, matches, comparisons, lines, made, pictures, command)
+    write_files(folder, text, made, pictures, matches, comparisons)
+    return f"{text}\nAll files: {folder}\n"
+
+
+def parse_sources(words: Sequence[str], options: Options, request: Request) -> list[Source]:
+    """Read ``LABEL=PATH`` or ``PATH``, which is called by its last name.
+
+    :raises ConfigError: if two are called alike or are the same, or what is asked makes no sense
+    """
+    if request.margin is not None and not 0.0 < request.margin < np.inf:
+        raise ConfigError(f"margin must be a number above 0, got {request.margin}")
+    if request.score not in (None, *SCORES):
+        raise ConfigError(f"score must be one of {', '.join(SCORES)}, got {request.score}")
+    declared = parse_starts(request.starts)
     sources: list[Source] = []
     for word in words:
         label, _, path = (
@@ -109,6 +116,8 @@ def parse_sources(words: Sequence[str], options: Options) -> list[Source]:
             if other.name == source.name:
                 raise ConfigError(f"two sources are called {source.name}: name them, LABEL=PATH")
         sources.append(source)
+    if {label for label in declared if label} - {source.name for source in sources}:
+        raise ConfigError(f"starts must name sources: {', '.join(each.name for each in sources)}")
     return sources
 
 
@@ -119,20 +128,46 @@ def folder_name(sources: Sequence[Source], request: Request) -> str:
     return "-".join(part.replace("/", "-").replace(":", "-") for part in parts if part)
 
 
-def verdict_table(entries: list[dict[str, Any]]) -> Table:
+def verdict_table(comparisons: Sequence[Comparison]) -> Table:
     """All verdicts."""
-    entries = [_in_words(entry) for entry in entries]
-    made = sum(entry["start states"] == "as measured" for entry in entries)
-    if made == len(entries):
-        entries = [{k: v for k, v in entry.items() if k != "start states"} for entry in entries]
-    caption = f"{RULE}. Comparisons made: {made}, with no correction for their number."
+    measured = [each for each in comparisons if is_measured(each)]
+    entries = []
+    for each in comparisons:
+        entry: dict[str, Any] = {
+            "environment": each.env_id, "comparison": f"{each.first} - {each.second}",
+            "runs": ", ".join(map(str, each.num_runs)),
+        }  # fmt: skip
+        if len(measured) < len(comparisons):
+            entry["start states"] = "as measured" if is_measured(each) else "allowed for"
+        entry["verdict"] = outcome(each)
+        if each.verdict:
+            typical, mean = each.verdict.typical, each.verdict.mean
+            needed = typical.seeds_needed
+            entry |= {
+                "trimmed difference": typical.difference,
+                "90% (Yuen)": Bounds(*typical.within),
+                "95% (Yuen)": Bounds(*typical.apart),
+                "margin": typical.margin,
+                "seeds needed": None if needed is None else seeds_text(needed),
+                "difference": mean.difference,
+                "95% (Welch)": Bounds(*mean.apart),
+            }
+        entries.append(entry)
+    caption = f"{RULE}. Comparisons made: {len(measured)}, with no correction for their number."
     return tabulate("verdicts", "Verdicts", caption, entries)
 
 
-def _in_words(entry: dict[str, Any]) -> dict[str, Any]:
-    """A row with its number of seeds as text."""
-    seeds = entry.get("seeds needed")
-    return entry if seeds is None else entry | {"seeds needed": seeds_text(seeds)}
+def is_measured(each: Comparison) -> bool:
+    """Whether scores are compared as they are, without allowing for start states."""
+    return not each.metric.endswith(ALLOWED_FOR)
+
+
+def outcome(each: Comparison) -> str:
+    """A verdict in a few words."""
+    if each.verdict is None:
+        return "none"
+    describes = each.metric.startswith("max_of_mean")
+    return "describes only" if describes else str(each.verdict.outcome)
 
 
 def score_table(matches: Sequence[Match]) -> Table:
@@ -177,15 +212,14 @@ def curve_table(match: Match) -> Table:
                     entries)  # fmt: skip
 
 
-def sentence(entries: Sequence[Mapping[str, Any]]) -> str:
-    """What the rows of two sides say: one, or one without and one with start states allowed for."""
-    names = [f"`{name}`" for name in entries[0]["comparison"].split(" - ")]
-    place = f" on {entries[0]['environment']}" if entries[0]["environment"] != NONE else ""
-    texts = [
-        next(text for begin, text in SENTENCES.items() if entry["verdict"].startswith(begin))
-        for entry in entries
-    ]
-    texts = [text.format(*names, place) for text in texts]
+def sentence(comparisons: Sequence[Comparison]) -> str:
+    """What is shown of two sides: one, or one without and one with start states allowed for."""
+    texts = []
+    for each in comparisons:
+        found = outcome(each)
+        text = next(text for begin, text in SENTENCES.items() if found.startswith(begin))
+        place = f" on {each.env_id}" if each.env_id != NONE else ""
+        texts.append(text.format(f"`{each.first}`", f"`{each.second}`", place))
     if len(set(texts)) == 1:
         return f"{texts[0]}."
     return (
@@ -194,39 +228,53 @@ def sentence(entries: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def draw(matches: Sequence[Match], comparisons: Sequence[Comparison]) -> list[Picture]:
+    """All verdicts at one glance, then the learning curves on each environment."""
+    forest = forest_plot(comparisons)
+    pictures = [forest._replace(title="All differences")] if forest else []
+    for match in matches:
+        name = match.name or "unnamed"
+        curves = pd.concat([curve_rows(match, j, name) for j in range(len(match.sides))])
+        results = Results(curves, curves, curves, {}, [], [], [], {}, None)
+        with plt.rc_context(SETTINGS):
+            pictures.append(learning_curves(results, name, {}, half_std=False))
+    return pictures
+
+
 def page(
     sources: Sequence[Source],
     matches: Sequence[Match],
-    entries: Sequence[dict[str, Any]],
-    settings: Mapping[str, Sequence[str]],
-    caveats: Mapping[str, Sequence[str]],
+    comparisons: Sequence[Comparison],
+    lines: Sequence[Mapping[str, Sequence[str]]],
     made: Sequence[Table],
     pictures: Sequence[Picture],
     command: str,
 ) -> str:
-    """The comparison as Markdown."""
-    pairs: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for entry in entries:
-        pairs.setdefault((entry["environment"], entry["comparison"]), []).append(entry)
+    """The comparison as Markdown.
+
+    :param lines: on settings, and caveats, each with the environments that it is about
+    """
+    pairs: dict[tuple[str, str, str], list[Comparison]] = {}
+    for each in comparisons:
+        pairs.setdefault((each.env_id, each.first, each.second), []).append(each)
     told = [f"- {source.name}: {source.path}, {source.kind.accepted}; files read:"
             f" {source.curves['file'].nunique()}" for source in sources]  # fmt: skip
     told += [f"- Left out of {source.name}: {', '.join(source.left_out)}"
              for source in sources if source.left_out]  # fmt: skip
-    shown = made if len(matches) == 1 else made[:2]
-    settings_lines, caveat_lines = (
+    settings, caveats = (
         [f"{line} ({', '.join(dict.fromkeys(names))})" if len(matches) > 1 else line
-         for line, names in lines.items()]
-        for lines in (settings, caveats)
+         for line, names in of.items()]
+        for of in lines
     )  # fmt: skip
     return "\n".join([
         f"# {' against '.join(f'`{source.name}`' for source in sources)}\n",
         *([f"    {command}\n"] if command else []),
         "".join(f"- **{sentence(pair)}**\n" for pair in pairs.values()),
-        "".join(f"- {line}\n" for line in settings_lines),
-        *map(to_markdown, shown),
+        "".join(f"- {line}\n" for line in settings),
+        *map(to_markdown, made if len(matches) == 1 else made[:2]),
         "## Caveats\n",
-        "".join(f"- {line}\n" for line in caveat_lines or ["None known."]),
-        *(f"## {each.title}\n\n![{each.title}]({each.name}.png)\n\n{each.caption}\n"
+        "".join(f"- {line}\n" for line in caveats or ["None known."]),
+        *(f"## {each.title}\n\n![{each.title}]({quote(each.name)}.png)\n\n{each.caption}\n"
           for each in pictures),
         "## Sources\n",
         "\n".join(told) + "\n",
@@ -239,17 +287,19 @@ def write_files(
     made: Sequence[Table],
     pictures: Sequence[Picture],
     matches: Sequence[Match],
-    entries: Sequence[dict[str, Any]],
+    comparisons: Sequence[Comparison],
 ) -> None:
-    """The page, its tables as CSV and LaTeX, and all numbers as JSON."""
-    html = f'<!doctype html><meta charset="utf-8"><style>{STYLE}</style>{to_html(text)}'
+    """The page, alone and with its figures; its tables as CSV and LaTeX; all numbers as JSON."""
+    html = template("plain").render(title=folder.name, body=to_html(text))
+    for each in pictures:
+        html = html.replace(f'src="{quote(each.name)}.png"', f'src="{uri(each.png, "image/png")}"')
     files: dict[str, str | bytes] = {"compare.md": text, "compare.html": html}
     for table in made:
         files |= {f"{table.name}.csv": to_csv(table), f"{table.name}.tex": to_latex(table)}
     for picture in pictures:
         files |= picture.files
     content = {
-        "verdicts": entries,
+        "verdicts": [asdict(each) for each in comparisons],
         "environments": [
             {
                 "name": match.name, "at": match.at, "score": match.score,

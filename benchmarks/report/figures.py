@@ -49,18 +49,18 @@ def plot_all(
     :param half_std: whether to shade half a standard deviation, as the TD3 paper does, and not
         the interval of the mean
     """
-    pictures = []
+    pictures, own = [], results.own
     with plt.rc_context(SETTINGS):
         for env_id in dict.fromkeys(env_id for env_id, _ in groups(results)):
-            levels = known_levels(results, env_id)
-            pictures.append(_learning_curves(results, env_id, levels, half_std))
+            levels = known_levels(own, env_id)
+            pictures.append(learning_curves(results, env_id, levels, half_std))
             if OPTIMUM in levels:
-                pictures.append(_regret(results, env_id, levels, half_std))
-            pictures.append(_final_returns(results, env_id))
-        if results.finals["score"].notna().all():
-            pictures.append(_performance_profile(results))
+                pictures.append(_regret(own, env_id, levels, half_std))
+            pictures.append(_final_returns(own, env_id))
+        if own.finals["score"].notna().all():
+            pictures.append(_performance_profile(own))
         if standings:
-            pictures.append(_interquartile_means(results, standings))
+            pictures.append(_interquartile_means(own, standings))
     return pictures
 
 
@@ -102,14 +102,14 @@ def _new_axes() -> tuple[Figure, Axes]:
     return plt.subplots(figsize=SIZE, layout="constrained")
 
 
-def _learning_curves(results: Results, env_id: str, levels: Levels, half_std: bool) -> Picture:
+def learning_curves(results: Results, env_id: str, levels: Levels, half_std: bool) -> Picture:
     """Mean return over seeds against environment steps."""
     figure, axes = _new_axes()
     drawn = draw_curves(axes, results, env_id, "mean_return", half_std)
     draw_levels(axes, levels)
     set_limits(axes, *sane_limits(results, env_id, [*drawn, list(levels.values())]))
     n_episodes = results.curves.query("env_id == @env_id")["n_episodes"].max()
-    axes.set_ylabel(f"return, mean of {n_episodes} episodes")
+    axes.set_ylabel("return" + f", mean of {n_episodes} episodes" * bool(n_episodes))
     title, short, notes = caption("learning_curve", env_id=env_id, band=about_band(half_std),
                                   fewest=MIN_BAND)  # fmt: skip
     notes += words("learning_curve", "levels") if levels else ""

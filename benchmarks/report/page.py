@@ -11,9 +11,11 @@ from jinja2 import Environment, PackageLoader
 from markdown_it import MarkdownIt
 
 from benchmarks.analysis.comparisons import Comparison, compare
+from benchmarks.analysis.contrast import Request, add_sources
 from benchmarks.analysis.load import Results, load_results
 from benchmarks.analysis.settings import REFERENCE
 from benchmarks.analysis.sources.published import unpacked
+from benchmarks.analysis.sources.source import Source
 from benchmarks.declaration import told
 from benchmarks.experiments import DECLARED_FIRST, MIN_VERDICT
 from benchmarks.fidelity.report import FIDELITY_NUMBERS, FIDELITY_PAGE
@@ -46,6 +48,8 @@ def write_report(
     paper: bool = False,
     half_std: bool = False,
     say: Callable[[str], None] = silent,
+    others: Sequence[Source] = (),
+    request: Request | None = None,
 ) -> str:
     """Write tables (CSV, Markdown, LaTeX), figures (PNG, SVG) and the page; nothing is trained.
 
@@ -57,6 +61,8 @@ def write_report(
     :param paper: whether to put Table 1 of the TD3 paper beside the results
     :param half_std: whether learning curves are shaded by half a standard deviation
     :param say: is told what is being done
+    :param others: learning curves to put beside the experiment's own
+    :param request: how these are compared
     :return: the verdicts and a table, for a terminal
     :raises FileNotFoundError: if there is no complete run
     :raises ConfigError: if the runs do not go together, or have nothing in common with the paper
@@ -66,17 +72,16 @@ def write_report(
 
     say(f"Reading the runs in {root} ...")
     root = unpacked(root)
-    results = load_results(root)
-    comparisons = with_history(compare(results), output / VERDICTS)
+    results, comparisons = compared(root, output / VERDICTS, others, request or Request())
     head = sentences(results, comparisons, root.name)
     if line := told(results.experiment, len(results.finals)):
         head.insert(0, (line, ""))
-    found = standings(results)
+    found = standings(results.own)
     made = tables.all_tables(results, paper, comparisons, found)
     say("Drawing figures ...")
     forest, pictures = forest_plot(comparisons), plot_all(results, found, half_std)
     say("Playing the policies ...")
-    shown = showcase(results, root)
+    shown = showcase(results.own, root)
     pictures += shown.pictures
     made += [shown.table] if shown.table else []
     files: dict[str, str | bytes] = {
@@ -101,6 +106,18 @@ def write_report(
         results, comparisons, root.name, [table for table in made if table.name == "paper"]
     )
     return printable(text, kept="\n")
+
+
+def compared(
+    root: Path, history: Path, others: Sequence[Source], request: Request
+) -> tuple[Results, list[Comparison]]:
+    """The runs and all comparisons, further sources included."""
+    results = load_results(root)
+    comparisons = with_history(compare(results), history)
+    if others:
+        results, more = add_sources(results, root, others, request)
+        comparisons = sorted([*comparisons, *more], key=lambda each: each.env_id)
+    return results, comparisons
 
 
 def about(results: Results, name: str) -> dict[str, Any]:

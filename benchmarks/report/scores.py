@@ -163,7 +163,7 @@ def paper_table(results: Results) -> Table:
                     entry[label] = MeanAndStd(float(best.mean()), float(best.std()))
                     entry[f"seeds of {label}"] = len(best)
             entries.append(entry)
-    configs = [results.settings[pair]["config"] for pair in ours]
+    configs = [results.settings[pair]["config"] for pair in ours if pair in results.settings]
     presets = sorted({f"{each['label']}: {each.get('preset') or 'released'}" for each in configs})
     protocols = sorted(set(map(_protocol, configs)))
     return captioned("paper", entries, dict.fromkeys(entries[0], 2), protocols="; ".join(protocols),

@@ -51,9 +51,10 @@ def all_tables(
     :param comparisons: by default those of the results, as the standings
     :raises ConfigError: if none of the paper's environments is among the results
     """
+    own = results.own
     makers: list[Callable[[Results], Table | None]] = [summary, learning_curves]
-    makers += [lambda results: aggregate(results, found), gaps, thresholds, hyperparameters]
-    makers += [timings, *([paper_table] if paper else [])]
+    makers += [lambda _: aggregate(own, found), lambda _: gaps(own), thresholds]
+    makers += [lambda _: hyperparameters(own), timings, *([paper_table] if paper else [])]
     verdicts = verdict_table(results, compare(results) if comparisons is None else comparisons)
     made = [verdicts, *(make(results) for make in makers)]
     return [table for table in made if table is not None]
@@ -153,7 +154,7 @@ def _more_notes(results: Results, fewest: int, partial: Sequence[str]) -> str:
 
 def _is_among_best(results: Results, env_id: str, label: str) -> bool:
     """Whether an implementation's mean return is the best, or cannot be told from it."""
-    labels = [name for env, name in groups(results)
+    labels = [name for env, name in groups(results.own)
               if env == env_id and (env, name) not in results.failures]  # fmt: skip
     if label not in labels:
         return False
@@ -182,7 +183,7 @@ def learning_curves(results: Results) -> Table:
                 if any(points[order[i]][label] for i in rows)}  # fmt: skip
         printed += sorted({*rows[:: ceil(len(rows) / PRINTED_STEPS)], *ends})
     seeds = sorted({str(entry["seeds"]) for _, _, entry in _rows(results)})
-    episodes = map(str, sorted(set(results.curves["n_episodes"])))
+    episodes = map(str, sorted(set(results.own.curves["n_episodes"])))
     table = captioned("learning_curves", [points[key] for key in order], seeds="/".join(seeds),
                       episodes="/".join(episodes), printed=PRINTED_STEPS)  # fmt: skip
     return table._replace(rows=[table.rows[i] for i in printed])

@@ -101,7 +101,8 @@ def describe(results: Results, metric: str) -> str:
     protocols = {config.get("evaluation", "fixed") for config in configs}
     if metric == LATE and (results.finals["late_points"] == 0).all():
         metric = FINAL
-    return METRICS[metric].format(starts=STARTS["fixed" if "fixed" in protocols else "published"])
+    starts = STARTS["fixed" if "fixed" in protocols else "published"]
+    return METRICS.get(metric, metric.replace("_", " ")).format(starts=starts)
 
 
 def forest_plot(comparisons: Sequence[Comparison]) -> Picture | None:

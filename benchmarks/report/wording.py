@@ -168,7 +168,9 @@ def in_short(env_id: str, comparisons: Sequence[Comparison]) -> str:
 
 def by(each: Comparison) -> str:
     """By which metric, where it is not the usual one."""
-    return "" if each.metric.endswith("_return") else f" by {METRICS[each.metric].split(':')[0]}"
+    if each.metric.endswith("_return"):
+        return ""
+    return f" by {METRICS.get(each.metric, each.metric).split(':')[0]}"
 
 
 def outcome(each: Comparison) -> str:

@@ -26,6 +26,7 @@ from benchmarks.analysis.sources.published import unpacked
 from training.config import ConfigError
 
 UNKNOWN = {"fixed_starts": np.nan, "final_return": np.nan, "late_return": np.nan}
+DATABASES = ("*.sqlite", "*.sqlite3", "*.db")
 MOST_DESCRIBED = 3  # files, where none is recognised
 MOST_NAMES = 12  # columns, arrays or tags of each
 
@@ -115,7 +116,7 @@ def read_source(path: Path, name: str = "", options: Options | None = None) -> S
         if not kinds or kind in kinds:
             raise complaint
     if len(kinds) != 1:
-        raise ConfigError(f"{path} {_holds(kinds, files)}: it must hold one of {accepted()}")
+        raise ConfigError(f"{path} {_holds(kinds, files)}")
     (kind,) = kinds
     curves = pd.concat(found[kind], ignore_index=True)
     _refuse_doubles(curves, path)
@@ -131,7 +132,8 @@ def accepted() -> str:
 
 def _files(directory: Path) -> Iterator[Path]:
     """All files of FORMATS below a directory, without the copies in the checkpoints of our runs."""
-    patterns = {pattern for kind in FORMATS for pattern in kind.patterns} | {"*.npz"}
+    patterns = {pattern for kind in FORMATS for pattern in kind.patterns}
+    patterns |= {"*.npz", *DATABASES}
     for file in directory.rglob("*"):
         if file.parts[-3:-2] != ("checkpoint",) and any(map(file.match, patterns)):
             yield file
@@ -204,15 +206,19 @@ def _refuse_doubles(curves: pd.DataFrame, path: Path) -> None:
 def _holds(kinds: list[Format], files: list[Path]) -> str:
     """What was found instead of one format."""
     if kinds:
-        return "holds " + " and ".join(kind.accepted for kind in kinds)
+        found = " and ".join(kind.accepted for kind in kinds)
+        return f"holds {found}: make each a source of its own"
     told = [f"{file.name} with {_describe(file)}" for file in files[:MOST_DESCRIBED]]
     more = f" and {len(files) - len(told)} more files" if len(files) > len(told) else ""
-    return f"holds no complete run ({', '.join(told) or 'no file of any format'}{more})"
+    found = f"{', '.join(told) or 'no file of any format'}{more}"
+    return f"holds no complete run ({found}): it must hold one of {accepted()}"
 
 
 def _describe(file: Path) -> str:
     """What a file has inside, as far as its kind tells."""
     try:
+        if any(map(file.match, DATABASES)):
+            return "a database: openrlbenchmark's has no curves, they are in its run_df.csv files"
         if file.suffix == ".csv":
             what, names = "the columns", CsvFile(file).columns
         elif file.suffix in (".npz", ".npy"):

@@ -63,6 +63,14 @@ def test_successes_and_measures_are_means_over_the_episodes_that_have_them(tmp_p
     assert np.isnan([second[name] for name in ("success_rate", "steady_state_error")]).all()
 
 
+def test_an_environments_own_measures_are_columns_of_the_finals(tmp_path: Path) -> None:
+    made_up_run(tmp_path, "a", 0, [1.0, 2.0], finals=[0.0] * 3,
+                arrays={"final_fuel": [1.0, np.nan, 3.0]}, env_id="My-v0")  # fmt: skip
+    made_up_run(tmp_path, "b", 0, [1.0, 2.0], env_id="My-v0")
+    results = load_results(tmp_path)
+    assert results.finals["fuel"].tolist() == [2.0, pytest.approx(np.nan, nan_ok=True)]
+
+
 def test_regret_is_what_is_missing_to_the_optimum_of_the_same_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.analysis.contrast import judge
 from benchmarks.analysis.sides import common_grid, common_step, scores, sides_on
 from benchmarks.analysis.sources.source import Source, read_source
+from benchmarks.analysis.verdict import Answer, decide
 from benchmarks.report.scores import TABLE_1
 
 HOME = Path(
@@ -79,9 +79,7 @@ def test_tianshou_differs_from_the_author_on_walker2d_and_reacher_alone(
     grid = common_grid(sides, common_step(sides, None))
     assert grid[-1] == 1_000_000
     first, second = (scores(side, "last_10", grid) for side in sides)
-    outcome, row = judge(first, second, None)
+    verdict = decide(first, second, None)
     differs = name in ("Walker2d", "Reacher")
-    assert outcome.startswith("different" if differs else "undecided")
-    for name in ("95% (Yuen)", "95% (Welch)"):
-        low, high = row[name]
-        assert (low > 0.0 or high < 0.0) == differs
+    for part in (verdict.typical, verdict.mean):
+        assert part.answer is (Answer.DIFFERENT if differs else Answer.UNDECIDED)

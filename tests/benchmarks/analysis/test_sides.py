@@ -103,8 +103,6 @@ def test_scores_are_those_of_the_common_steps(tmp_path: Path) -> None:
     known = {"final": 110, "last_10": 65, "auc": 55, "max": 110, "max_of_mean": 110}
     for score, value in known.items():
         assert scores(sides[0], score, grid).tolist() == [value, value + 3]
-    with pytest.raises(ConfigError, match=r"one of late_return, .*, got best"):
-        scores(sides[0], "best", grid)
 
 
 def test_the_maximum_of_the_mean_is_one_step_for_all_runs(tmp_path: Path) -> None:

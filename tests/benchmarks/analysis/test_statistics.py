@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from scipy.stats import t, ttest_1samp, ttest_ind
+from scipy.stats import t
 
 from benchmarks.analysis import statistics
 
@@ -74,13 +74,6 @@ def test_two_runs_yield_no_interval() -> None:
         statistics.welch_interval(np.array([1.0, 2.0]), np.array([1.0, 2.0, 3.0]))
 
 
-def test_welchs_interval_is_that_of_scipy_at_other_levels_too() -> None:
-    first, second = np.array([1.0, 2.0, 3.0, 6.0]), np.array([0.0, 1.0, 5.0])
-    expected = ttest_ind(first, second, equal_var=False).confidence_interval(0.9)
-    _, low, high = statistics.welch_interval(first, second, 0.9)
-    assert (low, high) == pytest.approx((expected.low, expected.high))
-
-
 def test_many_comparisons_at_once_are_the_single_ones() -> None:
     rng = np.random.default_rng(0)
     first, second = rng.normal(size=(2, 5, 4)), rng.normal(size=(2, 5, 7))
@@ -98,12 +91,6 @@ def test_runs_without_spread_have_an_interval_without_width() -> None:
     assert statistics.welch_interval(first, first[:3]) == (0.0, 0.0, 0.0)
     assert statistics.welch_interval(first, second) == (0.1 - 0.3,) * 3
     assert statistics.student_interval(first) == (0.1, 0.1, 0.1)
-
-
-def test_students_interval_is_that_of_scipy() -> None:
-    values = np.array([1.0, 2.0, 6.0])
-    expected = ttest_1samp(values, 0.0).confidence_interval(0.9)
-    assert statistics.student_interval(values, 0.9) == pytest.approx((3.0, *expected))
 
 
 def test_the_mean_of_two_runs_has_no_interval() -> None:

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.analysis.contrast import Request, judge
+from benchmarks.analysis.contrast import Request
 from benchmarks.analysis.sources.frame import Options, parse_columns
 from benchmarks.analysis.starts import MANY_STARTS, parse_starts
+from benchmarks.analysis.verdict import decide
 from benchmarks.experiments import EXPERIMENTS
-from benchmarks.plot_style import Picture
 from benchmarks.report.compare import write_comparison
 from tests.benchmarks.analysis.sources.test_source import write_csv, write_evaluations, write_events
 from tests.helpers.made_up_runs import made_up_run
@@ -33,10 +33,7 @@ def figures() -> None:
 def only_some_draw(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures take longer than all the rest."""
     if "figures" not in request.fixturenames:
-        for name in ("draw_curves", "draw_forest"):
-            monkeypatch.setattr(
-                f"benchmarks.report.compare.{name}", lambda *_: Picture("name", "Title", "caption")
-            )
+        monkeypatch.setattr("benchmarks.report.compare.draw", lambda *_: [])
 
 
 def compare(folder: Path, *words: object, env: tuple[str, ...] = (), **request: Any) -> str:
@@ -169,21 +166,21 @@ def test_an_undecided_verdict_says_how_many_seeds_it_takes(tmp_path: Path) -> No
     ours = our_runs(tmp_path / "runs", [0.0, 1.0, -1.0])
     theirs = their_runs(tmp_path / "theirs", [-5.0, 0.0, 5.0])
     (row,) = verdicts(compare(tmp_path, theirs, ours, margin=2.0, score="final"))
-    _, numbers = judge(np.array([-5.0, 0.0, 5.0]), np.array([0.0, 1.0, -1.0]), 2.0)
+    verdict = decide(np.array([-5.0, 0.0, 5.0]), np.array([0.0, 1.0, -1.0]), 2.0)
     assert row["verdict"] == "undecided"
-    assert row["seeds needed"] == str(numbers["seeds needed"])
+    assert row["seeds needed"] == str(verdict.typical.seeds_needed)
 
 
 def test_the_typical_run_s_interval_is_of_trimmed_means() -> None:
     first, second = np.array([0.0, 1.0, 2.0, 3.0, 100.0]), np.zeros(5)
-    low, high = judge(first, second, None)[1]["95% (Yuen)"]
+    low, high = decide(first, second, None).typical.apart
     # Trimmed mean 2; winsorised variance of 1, 1, 2, 3, 3 is 1; error (4 / (3 x 2))^0.5; two
     # degrees of freedom: t(0.975, 2) = 4.3027.
     assert [low, high] == pytest.approx(
         [2 - 4.3027 * (4 / 6) ** 0.5, 2 + 4.3027 * (4 / 6) ** 0.5], 1e-4
     )
     most = np.array([7.0, 5.0, 5.0, 5.0, 5.0])
-    assert judge(most, second, None)[1]["95% (Yuen)"] == (5.0, 5.0)
+    assert decide(most, second, None).typical.apart == (5.0, 5.0)
 
 
 def test_every_pair_of_sources_is_compared_and_none_within_a_source(tmp_path: Path) -> None:
@@ -330,21 +327,37 @@ def test_each_comparison_has_a_folder_with_all_its_files(tmp_path: Path) -> None
     compare(tmp_path, first, second, score="auc", at=100, env=(OTHER,))
     folder, other = sorted((tmp_path / "out").iterdir())
     assert [folder.name, other.name] == ["a_vs_b", f"a_vs_b-{OTHER}-at_100-auc"]
-    expected = {"compare.md", "compare.html", "compare.json", "forest.png", "forest.svg"}
+    expected = {
+        "compare.md",
+        "compare.html",
+        "compare.json",
+        "verdicts_forest.png",
+        "verdicts_forest.svg",
+    }
     tables = ("verdicts", "scores", f"curves_{OTHER}")
     expected |= {f"{name}.{kind}" for name in tables for kind in ("csv", "tex")}
-    expected |= {f"learning_curves_{OTHER}.{kind}" for kind in ("png", "svg")}
+    expected |= {f"learning_curve_{OTHER}.{kind}" for kind in ("png", "svg")}
     assert {file.name for file in folder.iterdir()} == expected
     content = json.loads((folder / "compare.json").read_text())
     (environment,) = content["environments"]
     assert environment["sides"][0]["scores"] == {"0": 0.5, "1": 1.0, "2": 1.5}
     assert environment["sides"][0]["files"] == ["runs.csv"]
+    (verdict,) = content["verdicts"]
+    assert (verdict["first"], verdict["second"], verdict["metric"]) == ("a", "b", "last_10")
+    html = (folder / "compare.html").read_text()
+    assert html.count('src="data:image/png;base64,') == 2
+    assert ".png" not in html
 
 
 @pytest.mark.parametrize("margin", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_margin_must_be_positive(margin: float, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="margin must be a number above 0"):
         compare(tmp_path, tmp_path, tmp_path, margin=margin)
+
+
+def test_a_score_must_be_known(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"score must be one of late_return, .*, got best"):
+        compare(tmp_path, tmp_path, tmp_path, score="best")
 
 
 def test_sources_must_be_two_and_differ(tmp_path: Path) -> None:

@@ -143,6 +143,15 @@ def test_arrays_of_another_kind_are_described(tmp_path: Path) -> None:
         assert kind.accepted in str(error.value)
 
 
+def test_the_database_of_openrlbenchmark_is_refused_with_where_its_curves_are(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "openrlbenchmark.sqlite").write_bytes(b"SQLite format 3\0")
+    for path in (tmp_path, tmp_path / "openrlbenchmark.sqlite"):
+        with pytest.raises(ConfigError, match=r"no curves, they are in its run_df\.csv files"):
+            read_source(path)
+
+
 def test_training_episodes_count_where_there_are_no_evaluations(tmp_path: Path) -> None:
     shutil.copytree(EXAMPLES / "monitor", tmp_path, dirs_exist_ok=True)
     assert read_source(tmp_path).kind.is_episodes
