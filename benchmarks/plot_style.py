@@ -64,9 +64,9 @@ class Picture(NamedTuple):
     name: str
     title: str
     short: str
-    notes: str
-    png: bytes
-    svg: bytes
+    notes: str = ""
+    png: bytes = b""
+    svg: bytes = b""
 
     @property
     def caption(self) -> str:
