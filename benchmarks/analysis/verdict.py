@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from benchmarks.analysis.statistics import (
@@ -131,7 +132,7 @@ def decide(
     first: Values,
     second: Values,
     margin: float | None,
-    failed: tuple[Values, Values] | None = None,
+    failed: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None = None,
     rate_margin: float = 0.2,
     level: float = 0.05,
 ) -> Verdict:
