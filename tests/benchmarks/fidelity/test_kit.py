@@ -288,10 +288,9 @@ def test_the_exit_status_is_the_result(
     monkeypatch.syspath_prepend(tmp_path)
     arguments = [f"three_adapters:{name}", "--output", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", [*command.split(), *arguments])
+    main = (lambda: sys.exit(fidelity_main())) if command == "fidelity" else benchmarks_main
     with pytest.raises(SystemExit) as ended:
-        if command == "fidelity":
-            sys.exit(fidelity_main())
-        benchmarks_main()
+        main()
     assert ended.value.code == status
 
 
