@@ -26,7 +26,7 @@ def to_latex(table: Table) -> str:
         bold.iloc[i, j] = "textbf:--rwrap;"
     latex: str = (
         cells.style.hide(axis="index")
-        .format_index(escape, axis="columns")
+        .format_index(lambda name: escape(str(name)), axis="columns")
         .apply(lambda _: bold, axis=None)
         .to_latex(
             # Names to the left, numbers to the right.

@@ -181,7 +181,7 @@ class Evaluator:
 
         :param step: environment steps so far
         """
-        return self._pending[0] <= step < self._config.total_timesteps
+        return bool(self._pending[0] <= step < self._config.total_timesteps)
 
     def evaluate_if_due(self, policy: Policy, step: int) -> bool:
         """Evaluate if a grid point is due.

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from envs.step_check import CLOCK
 
 if TYPE_CHECKING:
-    from training.run_directory import RunDirectory
+    from training.open_run import OpenRun
 
 HUNG = "hung in"  # so the message of such a run begins
 LOOKS = 20  # within the timeout
 _exit = os._exit  # which is replaced while an environment could call it
-_runs: list["RunDirectory"] = []  # under way in this process, the innermost last
+_runs: list["OpenRun"] = []  # under way in this process, the innermost last
 
 
 @contextmanager
@@ -51,7 +51,7 @@ def watching(timeout: float | None) -> Iterator[None]:
 
 
 @contextmanager
-def told_of_hangs(run: "RunDirectory") -> Iterator[None]:
+def told_of_hangs(run: "OpenRun") -> Iterator[None]:
     """Within this context, a hang is written into this run's directory."""
     _runs.append(run)
     try:

@@ -10,12 +10,11 @@ from functools import lru_cache
 import gymnasium as gym
 import numpy as np
 
-from benchmarks.analysis.load import FIRST_CURVE_SEED
 from benchmarks.analysis.sides import Side
 from benchmarks.analysis.statistics import Values
 from benchmarks.optimum import values as optimal_returns
 from benchmarks.optimum.tasks import optimal_value, protocol_starts, solution, start_state
-from training.config import ConfigError, env_name
+from training.config import FIRST_SEED, ConfigError, env_name
 
 PUBLISHED_SEED_OFFSET = 100  # added to a run's seed by the TD3 author's code
 MANY_STARTS = 10_000  # stand for all that an environment may start from
@@ -65,7 +64,7 @@ def best_returns(side: Side, kind: str) -> Values:
     if kind == "protocol":
         known = side.rows["fixed_starts"].max()
         n = N_EPISODES if np.isnan(known) else int(known)
-        return np.full(len(runs), optimal_returns.mean_return(side.env_id, FIRST_CURVE_SEED, n))
+        return np.full(len(runs), optimal_returns.mean_return(side.env_id, FIRST_SEED, n))
     starts = protocol_starts(side.env_id, MANY_STARTS)
     return np.full(len(runs), solution(side.env_id).start_values(starts).mean())
 

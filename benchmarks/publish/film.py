@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from benchmarks.analysis.sources.published import unpacked
-from benchmarks.optimum.tasks import OptimalPolicy, solution
+from benchmarks.optimum.policy import OptimalPolicy
+from benchmarks.optimum.tasks import solution
 from benchmarks.plot_style import OPTIMUM
+from benchmarks.policies.drawing import encode_gif
 from benchmarks.policies.load import load_policy
-from benchmarks.policies.record import save_gif
 from envs import rocket_metrics as trajectories
 from envs.controllers import make_controller
 from envs.dynamics import RocketParameters
@@ -55,7 +56,7 @@ def make_film(published: Path, folder: Path) -> dict[str, Any] | None:
     }
     env.close()
     folder.mkdir(parents=True, exist_ok=True)
-    save_gif(frames(played, parameters), folder / FILM, FPS)
+    (folder / FILM).write_bytes(encode_gif(frames(played, parameters), FPS))
     content = {
         "experiment": published.name,
         "run": str(runs[0].parent.relative_to(unpacked(published))),

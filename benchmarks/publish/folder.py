@@ -139,10 +139,10 @@ def portable(made_with: dict[str, Any]) -> dict[str, Any]:
 def shrink(file: Path, target: Path) -> None:
     """Write a figure as a small PNG."""
     with Image.open(file) as image:
-        image = image.convert("RGB")
-        image.thumbnail((PNG_WIDTH, 10 * PNG_WIDTH))
+        small = image.convert("RGB")
+        small.thumbnail((PNG_WIDTH, 10 * PNG_WIDTH))
         buffer = io.BytesIO()
-        image.quantize(PNG_COLOURS).save(buffer, "png", optimize=True)
+        small.quantize(PNG_COLOURS).save(buffer, "png", optimize=True)
     target.write_bytes(buffer.getvalue())
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.analysis.load import FIRST_CURVE_SEED, Results, final_values, groups
+from benchmarks.analysis.load import Results, final_values, groups
 from benchmarks.analysis.statistics import (
     Interval,
     performance_profile,
@@ -34,7 +34,7 @@ from benchmarks.report.scores import Standing
 from benchmarks.report.wording import caption, words
 from benchmarks.table import number
 from envs.controllers import make_controller
-from training.config import RunConfig, env_stem
+from training.config import FIRST_SEED, RunConfig, env_stem
 from training.environments import make_env, play_from_seeds
 
 SCORE_AXIS = "0 untrained, 1 optimum (or best run)"
@@ -81,7 +81,7 @@ def known_levels(results: Results, env_id: str) -> Levels:
     }
     if len(tasks) > 1 or configs[0].evaluation != "fixed":
         return {}
-    seeds = FIRST_CURVE_SEED + np.arange(configs[0].n_eval_episodes)
+    seeds = FIRST_SEED + np.arange(configs[0].n_eval_episodes)
     levels = {}
     for name in (results.experiment or {}).get("baselines", ()):
         try:

@@ -114,9 +114,13 @@ def policies(
     for name in (results.experiment or {}).get("baselines", ()):
         with suppress(ValueError):  # a controller that is not for this environment is no loss
             controller = make_controller(name, env)
-            yield name, lambda controller=controller: controller
+            yield name, partial(_given, controller)
     if _knows_optimum(configs[0]):
         yield OPTIMUM, lambda: optimal_policy(configs[0].env_id, SEED)
+
+
+def _given(policy: Policy) -> Policy:
+    return policy
 
 
 def _load(source: str, env: Env) -> Policy:

@@ -13,7 +13,6 @@ from markdown_it import MarkdownIt
 from benchmarks.analysis.comparisons import Comparison, compare
 from benchmarks.analysis.contrast import Request, add_sources
 from benchmarks.analysis.load import Results, load_results
-from benchmarks.analysis.settings import REFERENCE
 from benchmarks.analysis.sources.published import unpacked
 from benchmarks.analysis.sources.source import Source
 from benchmarks.declaration import told
@@ -28,6 +27,7 @@ from benchmarks.report.terminal import terminal_text
 from benchmarks.report.verdicts import forest_plot
 from benchmarks.report.wording import sentences
 from benchmarks.table import printable, to_csv, to_markdown
+from training.config import REFERENCE
 from training.schemas import read_json
 from training.trust import reading
 

@@ -69,7 +69,7 @@ def _rows(results: Results) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def summary(results: Results) -> Table:
     """Every score of each implementation and environment."""
-    measures = [name for name in results.finals
+    measures = [name for name in map(str, results.finals)
                 if name in HEADINGS or name not in STANDARD]  # fmt: skip
     measures.sort(key=lambda name: [*HEADINGS, name].index(name))
     measures = [name for name in measures if results.finals[name].notna().any()]
@@ -216,7 +216,7 @@ def hyperparameters(results: Results) -> Table:
         for name, value in {**config, **settings["hyperparameters"]}.items():
             text = value if isinstance(value, str) else json.dumps(value)
             found.setdefault(name, {}).setdefault(env_id, {})[label] = text
-    entries: list[dict[str, str | None]] = []
+    entries: list[dict[str, Any]] = []
     bold = []
     for name, by_env in sorted(found.items()):
         if any(len(set(values.values())) > 1 for values in by_env.values()):

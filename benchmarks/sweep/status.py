@@ -117,14 +117,6 @@ def _state(path: Path) -> dict[str, Any]:
         return {"state": DAMAGED, "step": 0, "message": str(error)}
 
 
-def _state(path: Path) -> dict[str, Any]:
-    """Content of a run's status.json, or what is wrong with it."""
-    try:
-        return RunDirectory(path).status()
-    except ConfigError as error:
-        return {"state": DAMAGED, "step": 0, "message": str(error)}
-
-
 def measure(config: RunConfig) -> float:
     """Steps per second of a run after its warm-up, mostly without evaluations; takes seconds.
 

@@ -223,7 +223,7 @@ def policies(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_damaged_policy_is_refused_whatever_its_digest(policies: Path, data: Any) -> None:
     file = policies / "model.zip"
     intact = file.read_bytes()
-    env = make_env(RunDirectory(policies).settings() and _config(policies))
+    env = make_env(_config(policies))
     content = bytearray(intact)
     if data.draw(st.booleans()):
         content = bytearray(data.draw(st.binary(max_size=100)))

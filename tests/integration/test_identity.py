@@ -9,11 +9,11 @@ import pytest
 
 from benchmarks.analysis.comparisons import compare
 from benchmarks.analysis.load import groups, load_results
+from benchmarks.declaration import refuse_mismatch
 from benchmarks.experiments import EXPERIMENT_FILE, Experiment
 from benchmarks.optimum.tasks import has_optimum
 from benchmarks.policies.record import run_of
 from benchmarks.report.gallery import showcase
-from benchmarks.sweep.scheduler import refuse_mismatch
 from tests.helpers.comparison import compare_page
 from tests.helpers.made_up_runs import made_up_run
 from training.config import ConfigError, RunConfig, env_name, env_stem, refuse_alike

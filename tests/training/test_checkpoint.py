@@ -1,12 +1,12 @@
 """Checkpoints: whole or not there."""
 
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from training import checkpoint
 from training.checkpoint import load_checkpoint, save_checkpoint
 
 FILES = {"a.bin": b"alpha", "b.bin": b"beta"}
@@ -59,7 +59,7 @@ def test_a_step_that_is_saved_again_is_never_lost(
 
     save_checkpoint(tmp_path, 5, {"a.bin": b"first"})
     with monkeypatch.context() as patch:
-        patch.setattr(Path if broken == "rename" else checkpoint.shutil, broken, crash)
+        patch.setattr(Path if broken == "rename" else shutil, broken, crash)
         for content in (b"second", b"third"):
             with suppress(KeyboardInterrupt):
                 save_checkpoint(tmp_path, 5, {"a.bin": content})

@@ -58,6 +58,11 @@ def reason_not_resumable(algo: str, model: Any) -> str | None:
     return None if saveable else NOT_SAVEABLE
 
 
+def _env(model: "OffPolicyAlgorithm") -> VecEnv:
+    assert model.env is not None
+    return model.env
+
+
 def save_state(model: "OffPolicyAlgorithm") -> dict[str, bytes]:
     """All that the rest of the run depends on, as files without pickle."""
     buffer = model.replay_buffer
@@ -79,7 +84,7 @@ def save_state(model: "OffPolicyAlgorithm") -> dict[str, bytes]:
         "attributes": {name: encode(getattr(model, name)) for name in (*COUNTERS, *LAST_SEEN)},
         "statistics": {name: encode(tuple(getattr(model, name))) for name in STATISTICS},
         "noise": [encode(noise) for noise in _noises(model)],
-        "environment": [_layer_state(layer) for layer in layers_of(model.env)],
+        "environment": [_layer_state(layer) for layer in layers_of(_env(model))],
         "action_space": model.action_space.np_random.bit_generator.state,
         "numpy": encode(np.random.get_state()),  # noqa: NPY002
         "python": random.getstate(),
@@ -120,7 +125,7 @@ def restore_state(model: "OffPolicyAlgorithm", files: dict[str, bytes]) -> None:
         setattr(model, name, deque(decode(values), maxlen=getattr(model, name).maxlen))
     for noise, value in zip(_noises(model), state["noise"], strict=True):
         noise[...] = decode(value)
-    for layer, values in zip(layers_of(model.env), state["environment"], strict=True):
+    for layer, values in zip(layers_of(_env(model)), state["environment"], strict=True):
         _set_layer_state(layer, values)
     model.action_space.np_random.bit_generator.state = state["action_space"]
     # Last, since any of the above might have drawn from them.

@@ -29,7 +29,7 @@ class Confessing(StepGuard):
         super().__init__(env, checks=False)
         self._note = note
 
-    def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:  # type: ignore[override]
+    def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
         """Start an episode."""
         try:
             return super().reset(**options)

@@ -151,7 +151,7 @@ def change_a_digit(run: Path, by: float) -> None:
         content = dict(arrays)
     content["final_results"] = content["final_results"] + by * (np.arange(100) == 0)
     buffer = io.BytesIO()
-    np.savez(buffer, **content)  # type: ignore[arg-type]
+    np.savez(buffer, **content)
     (run / "evaluations.npz").write_bytes(buffer.getvalue())
     digest_again(run, "evaluations.npz")
 

@@ -183,8 +183,11 @@ def test_a_caption_has_two_sentences_at_most_and_the_rest_is_behind_it(tmp_path:
     results = load_results(tmp_path)
     forest = forest_plot(compare(results))
     assert forest
-    for each in [forest, *plot_all(results, standings(results)), *all_tables(results)]:
-        assert 1 <= len(re.findall(r"[.:] [A-Z]|\.$", each.short)) <= 2, each.name
+    pictures = [forest, *plot_all(results, standings(results))]
+    shorts = {each.name: each.short for each in pictures}
+    shorts |= {each.name: each.short for each in all_tables(results)}
+    for name, short in shorts.items():
+        assert 1 <= len(re.findall(r"[.:] [A-Z]|\.$", short)) <= 2, name
 
 
 def test_a_dollar_in_a_name_is_a_dollar(tmp_path: Path) -> None:
