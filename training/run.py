@@ -5,7 +5,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from envs.checks.play import global_generators_preserved
 from training.config import REFERENCE, ConfigError, RunConfig, uses_reference
 from training.open_run import Progress, open_run
 
@@ -84,7 +83,9 @@ def prepare(config: RunConfig, check: bool = True) -> "Passed":
     """
     from training.gate import pass_gate
 
-    return pass_gate(config, _implementation_of(config), check)
+    implementation = _implementation_of(config)
+    implementation.resolve_hyperparameters(config)  # first, since it is refused at once
+    return pass_gate(config, implementation, check)
 
 
 def refuse_impossible(config: RunConfig, check: bool = True) -> None:
@@ -93,6 +94,8 @@ def refuse_impossible(config: RunConfig, check: bool = True) -> None:
     :param check: whether SB3's checker is to look at the environment
     :raises ConfigError: as :func:`prepare` does
     """
+    from envs.checks.play import global_generators_preserved
+
     with global_generators_preserved():
         prepare(config, check).learner.close()
 

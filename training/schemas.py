@@ -3,12 +3,12 @@
 import io
 import json
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from training.config import ConfigError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Json = dict[str, Any]
 STATES = ("pending", "running", "done", "failed", "diverged", "interrupted")
@@ -92,11 +92,13 @@ def parsed(content: bytes, file: Path) -> Any:
     return value
 
 
-def read_evaluations(content: bytes, file: Path) -> dict[str, NDArray[Any]]:
+def read_evaluations(content: bytes, file: Path) -> "dict[str, NDArray[Any]]":
     """The arrays of an evaluations.npz; docs/file_formats.md says what they are.
 
     :raises ConfigError: if they are missing, or of another shape or kind
     """
+    import numpy as np
+
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as kept:
             arrays = dict(kept)

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from envs.step_check import CLOCK
-
 if TYPE_CHECKING:
     from training.open_run import OpenRun
 
@@ -33,6 +31,8 @@ def watching(timeout: float | None) -> Iterator[None]:
     if not timeout:
         yield
         return
+    from envs.step_check import CLOCK
+
     over, thread_id = threading.Event(), threading.get_ident()
     CLOCK.leave()
 

@@ -70,8 +70,9 @@ def write_report(
     """
     from benchmarks.report.gallery import showcase  # which needs torch
 
-    say(f"Reading the runs in {root} ...")
     root = unpacked(root)
+    if any(root.glob("*/*/config.json")):
+        say(f"Reading the runs in {root} ...")
     results, comparisons = compared(root, output / VERDICTS, others, request or Request())
     head = sentences(results, comparisons, root.name)
     if line := told(results.experiment, len(results.finals)):

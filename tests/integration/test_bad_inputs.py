@@ -142,7 +142,10 @@ REFUSED: dict[str, list[tuple[list[str], str]]] = {
         (env("rocket-v0", algo="dqn"), "algorithms that do: a2c, ars, crossq, ddpg, ppo"),
         (env("rocket-v0", algo="maskable_ppo"), "does not take the Box actions"),
         (env("faulty_envs:NamedActions-v0", algo="ppo"), "algorithms that do: none"),
-        (env("Blackjack-v1", algo="ppo"), "observation space is not supported"),
+        (
+            [*env("Blackjack-v1", algo="ppo"), "--max-episode-steps", "20"],
+            "observation space is not supported",
+        ),
         (env("faulty_envs:EndlessActions-v0", algo="ppo"), "finite"),
     ],
     "algorithm for masks on an environment without": [
@@ -208,10 +211,10 @@ REFUSED: dict[str, list[tuple[list[str], str]]] = {
         (given("gamma=linear:0.9"), FRACTION),
     ],
     "bad activation function": [
-        (given("policy_kwargs.activation_fn=Relu"), "an activation of torch.nn"),
-        (given("policy_kwargs.activation_fn=functional"), "an activation of torch.nn"),
+        (given("policy_kwargs.activation_fn=Relu"), "a class of torch.nn.modules.activation"),
+        (given("policy_kwargs.activation_fn=functional"), "a class of torch.nn.modules.activation"),
         (given("policy_kwargs.activation_fn=3"), "activation_fn"),
-        (given("policy_kwargs.activation_fn=Linear"), "an activation of torch.nn"),
+        (given("policy_kwargs.activation_fn=Linear"), "a class of torch.nn.modules.activation"),
         (given("policy_kwargs.activation_fn=Module"), "activation_fn"),
     ],
     "malformed name=value": [

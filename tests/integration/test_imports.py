@@ -51,7 +51,12 @@ def test_only_the_entry_point_of_training_imports_what_is_sb3s_own(name: str) ->
     inside = {*files_of(name), ROOT / "training/run.py", ROOT / "training/environments.py"}
     for file in {*files_of("training")} - inside:
         used = {module for module in imports(file) if module.startswith("training.sb3")}
-        assert used <= {"training.sb3.algorithms", "training.sb3.algorithms.environment_family"}
+        assert used <= {
+            "training.sb3.algorithms",
+            "training.sb3.algorithms.environment_family",
+            "training.sb3.hyperparameters",
+            "training.sb3.hyperparameters.check_values",
+        }
 
 
 def test_the_environments_import_no_reinforcement_learning_library() -> None:

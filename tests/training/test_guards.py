@@ -422,7 +422,8 @@ def test_a_report_names_a_run_whose_evaluations_hold_nan_and_goes_on(
 ) -> None:
     set_optimum(monkeypatch)
     root = tmp_path / "runs"
-    broken = np.full((3, 2) if part == "results" else 100, NAN)
+    shapes = {"results": (3, 2), "final_results": (100,), "late_results": (3, 100)}
+    broken = np.full(shapes[part], NAN)
     for seed in range(3):
         made_up_run(root, "a", seed, [-30.0, -20.0, -10.0 - seed])
         made_up_run(root, "b", seed, [-30.0, -20.0, -10.0], arrays={part: broken})

@@ -16,7 +16,7 @@ CORRELATED = "ou:"  # prefix of exploration noise that is correlated in time
 BUFFER, HER = "replay_buffer_class", "HerReplayBuffer"
 BUFFERS = ("stable_baselines3.common.buffers", "stable_baselines3.her.her_replay_buffer")
 POLICY_CLASSES = {  # by name in policy_kwargs -> where SB3 and torch have them
-    "activation_fn": "torch.nn",
+    "activation_fn": "torch.nn.modules.activation",
     "optimizer_class": "torch.optim",
     "features_extractor_class": "stable_baselines3.common.torch_layers",
 }
@@ -201,10 +201,12 @@ def find_class(name: Any, what: str, *modules: str) -> Any:
     refuse_untrusted(module, str(name))
     for each in [module] if module else modules:
         try:
-            found = getattr(importlib.import_module(each), short)
+            place = importlib.import_module(each)
+            found = getattr(place, short)
         except (ImportError, AttributeError, ValueError):
             continue
-        if isinstance(found, type):
+        # What a module of torch's imports for itself is not what it offers.
+        if isinstance(found, type) and (module or short in getattr(place, "__all__", [short])):
             return found
     raise ConfigError(
         f"{what} must be a class of {' or '.join(modules)}, or my_module:MyClass, got {name!r}"

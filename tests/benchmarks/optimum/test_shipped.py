@@ -12,6 +12,9 @@ from benchmarks.optimum.values import mean_return
 from benchmarks.report.gallery import SEED
 from envs.rollout import rollout
 
+# Of the grids; test_tasks.py shows them.
+STATED_ERROR = {"rocket-v0": 0.01, "rocket-landing-v0": 0.5, "Pendulum-v1": 5.0}
+
 
 @pytest.fixture
 def no_computing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,7 +29,7 @@ def no_computing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nothing_is_computed_for_the_starts_of_the_protocol(env_id: str) -> None:
     for first, n in STARTS.items():
         best, *discounted = (mean_return.__wrapped__(env_id, first, n, g) for g in GAMMAS[::-1])
-        assert all(best >= value for value in discounted)
+        assert all(best >= value - STATED_ERROR[env_id] for value in discounted)
         assert np.isfinite([best, *discounted]).all()
     few = tasks.protocol_starts(env_id, 3, 10_000)
     assert tasks.optimal_value(env_id, few[::-1]).tolist() == [
