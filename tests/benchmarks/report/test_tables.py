@@ -161,7 +161,8 @@ def test_late_returns_have_a_column_where_runs_have_them(tmp_path: Path) -> None
 
 def test_a_measure_says_of_how_many_runs_it_is_where_not_of_all(tmp_path: Path) -> None:
     for seed, error in enumerate([0.1, 0.2, np.nan]):
-        made_up_run(tmp_path, "a", seed, [-9.0, -8.0], arrays={"final_steady_state_error": [error]})
+        arrays = {"final_steady_state_error": np.full(100, error)}
+        made_up_run(tmp_path, "a", seed, [-9.0, -8.0], arrays=arrays)
     table = made(tmp_path, summary)
     assert cells(table)[0]["steady-state error in m"] == "0.1500 ± 0.0707"
     assert "steady-state error in m of a on Pendulum-v1: 2 of 3 runs" in table.caption
@@ -186,7 +187,7 @@ def test_the_summary_holds_every_score(tmp_path: Path) -> None:
 
 def test_an_environments_own_measures_are_columns(tmp_path: Path) -> None:
     """``score`` is also a column of our own, which stays what it is."""
-    own = {"final_fuel_left": [0.5, 1.5], "final_score": [7.0]}
+    own = {"final_fuel_left": np.tile([0.5, 1.5], 50), "final_score": np.full(100, 7.0)}
     for seed in range(2):
         made_up_run(tmp_path, "a", seed, [-9.0, -8.0], env_id=OTHER, arrays=own)
         made_up_run(tmp_path, "b", seed, [-9.0, -8.0], env_id=OTHER)
@@ -212,8 +213,9 @@ def test_names_can_do_no_harm_in_any_form(tmp_path: Path) -> None:
 
 
 def test_what_no_run_reports_has_no_column(tmp_path: Path) -> None:
-    made_up_run(tmp_path, "a", 0, [-1.0, -2.0], env_id=OTHER, arrays={"final_jitter": [0.5, 0.25]})
-    made_up_run(tmp_path, "a", 1, [-1.0, -2.0], env_id=OTHER, arrays={"final_jitter": [np.nan]})
+    for seed, jitter in enumerate([np.tile([0.5, 0.25], 50), np.full(100, np.nan)]):
+        arrays = {"final_jitter": jitter}
+        made_up_run(tmp_path, "a", seed, [-1.0, -2.0], env_id=OTHER, arrays=arrays)
     made_up_run(tmp_path, "b", 0, [-1.0, -2.0], env_id=OTHER)
     first, second = cells(made(tmp_path, summary))
     assert (first["jitter in m/s²"], second["jitter in m/s²"]) == ("0.375", "-")
