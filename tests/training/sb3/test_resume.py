@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -240,7 +241,10 @@ def keeper(model: Any, ingredient: str) -> Any:
         state = rocket.np_random.bit_generator.state
         return lambda: setattr(rocket.np_random.bit_generator, "state", state)
     if ingredient == "elapsed steps":
-        return lambda: setattr(single.env, "_elapsed_steps", 0)
+        limit = single.env
+        while not isinstance(limit, gym.wrappers.TimeLimit):
+            limit = limit.env
+        return lambda: setattr(limit, "_elapsed_steps", 0)
     assert ingredient == "environment state"
     return lambda: rocket._states.append((0.5, 0.5))
 
