@@ -13,7 +13,7 @@ benchmark: $(VENV)/installed ## train both TD3s on both tasks and write the comp
 	@$(BIN)/python -m benchmarks sweep $(EXPERIMENT)
 	@echo "Checking the reference against the published TD3, up to two minutes ..."
 	-@$(BIN)/python -m benchmarks fidelity > /dev/null
-	@echo "Making the report; the first time the best possible returns are computed, up to two minutes ..."
+	@echo "Making the report, about half a minute ..."
 	@$(BIN)/python -m benchmarks report $(EXPERIMENT)
 	@test ! -d results/$(EXPERIMENT) || $(BIN)/python -m benchmarks verify $(EXPERIMENT)
 
