@@ -94,7 +94,7 @@ def test_a_declaration_from_before_there_was_one_name_is_still_the_same(tmp_path
         declared["declaration"][name] = {"my.module:Own-v1": value}
     (tmp_path / EXPERIMENT_FILE).write_text(json.dumps(declared))
     refuse_mismatch(OWN, tmp_path)
-    with pytest.raises(ConfigError, match="margin of Own-v1 is 7.5 there and None here"):
+    with pytest.raises(ConfigError, match=r"margin of Own-v1 is 7\.5 there and None here"):
         refuse_mismatch(dataclasses.replace(OWN, margins={}), tmp_path)
 
 
