@@ -130,9 +130,7 @@ def test_an_experiment_that_has_grown_is_the_one_that_was_declared_so_at_once(
     history = json.loads((tmp_path / "grown/experiment.json").read_text())["declarations"]
     assert [each["runs_before"] for each in history] == [[], ["td3_reference/Pendulum-v1_0"]]
     line = told(load_results(tmp_path / "grown").experiment, 4)
-    assert (
-        "(seeds 1 -> 2; new: implementation td3): 1 run and no verdicts before it" in line
-    )
+    assert "(seeds 1 -> 2; new: implementation td3): 1 run and no verdicts before it" in line
 
 
 def test_only_missing_runs_are_carried_out(
