@@ -34,8 +34,13 @@ LOOP_SETTINGS = {f.name: f.default for f in fields(LoopConfig)}
 def resolve_hyperparameters(config: RunConfig) -> dict[str, Any]:
     """Every hyperparameter of the run: defaults, then the preset, then the overrides.
 
-    :raises ConfigError: if the preset or an overridden name does not exist
+    :raises ConfigError: if the preset or an overridden name does not exist, or the configuration
+        asks for what the reference does not do
     """
+    if config.device != "cpu":
+        raise ConfigError(f"{config.algo} runs on device cpu alone, got {config.device!r}")
+    if config.n_envs > 1 or config.normalize or config.vec_env != "dummy":
+        raise ConfigError(f"{config.algo} takes one environment, which is not normalised")
     resolved = AGENT_SETTINGS | LOOP_SETTINGS | {COMPILE: False}
     unknown = [name for name in config.hyperparams if name not in resolved]
     if unknown:
@@ -114,10 +119,6 @@ class ReferenceLearner:
     resolve_hyperparameters = staticmethod(resolve_hyperparameters)
 
     def __init__(self, config: RunConfig, env: Env) -> None:
-        if config.device != "cpu":
-            raise ConfigError(f"{config.algo} runs on device cpu alone, got {config.device!r}")
-        if config.n_envs > 1 or config.normalize or config.vec_env != "dummy":
-            raise ConfigError(f"{config.algo} takes one environment, which is not normalised")
         self.config = config
         self.hyperparameters = resolve_hyperparameters(config)
         weights_rng, self._loop_rng = np.random.default_rng(config.seed).spawn(2)

@@ -84,7 +84,8 @@ def test_another_version_is_compared_where_it_is_named(tmp_path: Path) -> None:
     theirs = their_runs(tmp_path / "theirs.csv", "Other-v3", num_runs=4)
     with pytest.raises(ConfigError, match="Other-v0 in mine and Other-v3 in lab"):
         report(tmp_path, theirs)
-    text = report(tmp_path, theirs, Request(env_ids=("Other",)))
+    report(tmp_path, theirs, Request(env_ids=("Other",)))
+    text = (tmp_path / "report/report.html").read_text()
     (verdict,) = json.loads((tmp_path / "report/verdicts.json").read_text())
     assert [verdict[name] for name in ("env_id", "second")] == [OTHER, "lab on Other-v3"]
     assert "4 of 4 runs of lab on Other-v3 end above where they began" in text
