@@ -55,7 +55,8 @@ def test_a_trained_policys_regret_is_the_sum_of_its_two_gaps(tmp_path: Path) -> 
     )
     path = train(config, tmp_path)
     page = scores_page([str(path)], ["rocket-landing-v0"], 5)
-    _, _, regret, objective, learning, *_ = cells(page, "td3 0")
+    texts = [text.replace(",", "") for text in cells(page, "td3 0")]
+    _, _, regret, objective, learning, *_ = texts
     assert float(regret.split(" ")[0]) == pytest.approx(
         float(objective) + float(learning), abs=0.11
     )
