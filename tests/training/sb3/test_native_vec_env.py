@@ -117,7 +117,7 @@ def test_training_with_several_environments_keeps_the_updates_per_step(
     )
     path = train(config, tmp_path)
     with np.load(path / "evaluations.npz") as evaluations:
-        assert evaluations["timesteps"].tolist() == [0, 50, 100, 150, 200]
+        assert evaluations["timesteps"].tolist() == [0, 52, 100, 152, 200]
     model = TD3.load(path / "model.zip")
     # One update for each of the 100 steps after the warm-up; the last step of it trains too.
     assert model._n_updates in (100, 104)
