@@ -209,7 +209,7 @@ SHORTENED = {
     "train_sb3.py --algo sac --env-id my_module:MyEnv-v0": "--total-timesteps 300",
     "-m benchmarks sweep mine --algos td3 td3_reference --envs my_module:MyEnv-v0"
     " --seeds 10 --total-timesteps 50000 --margin 20": "--seeds 2 --total-timesteps 300",
-    "-m benchmarks report mine": "",
+    "-m benchmarks report mine --trust my_module": "",
     "-m benchmarks sweep search --algos td3 my_agent:MyAgent --envs Pendulum-v1"
     " --seeds 5 --total-timesteps 2000": "--seeds 1 --total-timesteps 300",
     "-m benchmarks report search": "",
