@@ -26,7 +26,11 @@ def carry_out(path: Path, **settings: str) -> None:
     """
     display = ModuleType("IPython.display")
     display.Image = lambda data: data  # type: ignore[attr-defined]
-    sys.modules["IPython"] = ModuleType("IPython")
+    jupyter = ModuleType("IPython")
+    # Matplotlib asks for these.
+    jupyter.get_ipython = lambda: None  # type: ignore[attr-defined]
+    jupyter.version_info = (9, 0)  # type: ignore[attr-defined]
+    sys.modules["IPython"] = jupyter
     sys.modules["IPython.display"] = display
     names: dict[str, Any] = {"__name__": "__main__"}
     for i, cell in enumerate(code_cells(path)):
