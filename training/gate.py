@@ -69,10 +69,10 @@ def pass_gate(
             notes = notes_on_seeds(config, env)
         # Last, since environments of one class may share the space whose generator it seeds.
         learner = make_learner(config, env)
-    reason = learner.reason_not_resumable()
-    if reason is None:
-        with global_generators_preserved():
-            reason = reason_not_restorable(config)
+        reason = learner.reason_not_resumable()
+        if reason is None:
+            with global_generators_preserved():
+                reason = reason_not_restorable(config)
     CLOCK.leave()
     if reason is not None:
         notes.append(f"{BEGINS_ANEW}: {reason}")

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training.config import ConfigError
+from training.config import ConfigError, one_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -86,7 +86,7 @@ def parsed(content: bytes, file: Path) -> Any:
     except RecursionError:
         raise ConfigError(f"{file} is damaged: it is nested too deeply") from None
     except ValueError as error:
-        raise ConfigError(f"{file} is damaged: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"{file} is damaged: {one_line(error)}") from error
     if fault is not None:
         raise ConfigError(f"{file} is damaged: {fault}")
     return value
@@ -103,7 +103,7 @@ def read_evaluations(content: bytes, file: Path) -> "dict[str, NDArray[Any]]":
         with np.load(io.BytesIO(content), allow_pickle=False) as kept:
             arrays = dict(kept)
     except Exception as error:  # whatever NumPy and zipfile make of a damaged file
-        raise ConfigError(f"{file} is damaged: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"{file} is damaged: {one_line(error)}") from error
     rows: dict[str, tuple[int, ...]] = {}  # of each prefix, the shape that its arrays begin with
     for name, array in arrays.items():
         prefix = next((each for each in ("final_", "late_") if name.startswith(each)), "")

@@ -9,7 +9,7 @@ from gymnasium.vector.utils import concatenate, create_empty_array
 
 from envs.controllers import CONTROLLERS, make_controller
 from envs.rollout import Env, Policy
-from training.config import ConfigError, RunConfig, uses_reference
+from training.config import ConfigError, RunConfig, one_line, uses_reference
 from training.run_directory import RunDirectory
 from training.sb3.normalization import Normalization, NormalizedPolicy
 from training.trust import is_trusted
@@ -53,7 +53,7 @@ def load_policy(source: str, env: Env, algo: str | None = None) -> LoadedPolicy:
     try:
         action, _ = loaded.policy.predict(batch, deterministic=True)
     except (ValueError, RuntimeError, AttributeError) as error:
-        message = " ".join(str(error).split())
+        message = one_line(error)
         raise ConfigError(
             f"{source} cannot act in {env.spec and env.spec.id}: {message}"
         ) from error
@@ -115,7 +115,7 @@ def _reference(file: Path, config: RunConfig, hyperparameters: dict[str, Any], e
         raise
     except Exception as error:  # whatever torch and safetensors make of a file of any content
         raise ConfigError(
-            f"{file.parent} was not trained on {env.spec and env.spec.id}: {_line(error)}"
+            f"{file.parent} was not trained on {env.spec and env.spec.id}: {one_line(error)}"
         ) from error
     if not all(np.isfinite(each.numpy()).all() for each in agent.actor.state_dict().values()):
         raise ConfigError(f"{file} is damaged: it holds weights that are NaN or infinite")
@@ -159,7 +159,7 @@ def _normalization(file: Path) -> Normalization:
     try:
         return Normalization.load(io.BytesIO(content))
     except Exception as error:  # whatever NumPy makes of a file of any content
-        raise ConfigError(f"{file} is damaged: {_line(error)}") from error
+        raise ConfigError(f"{file} is damaged: {one_line(error)}") from error
 
 
 def _sb3_model(
@@ -181,9 +181,5 @@ def _sb3_model(
         hint = f"; if you trust the file, add --trust {path}" if "pickled" in str(error) else ""
         raise ConfigError(
             f"{path} is not a saved {config.algo} model for {env.spec and env.spec.id}:"
-            f" {_line(error)}{hint}"
+            f" {one_line(error)}{hint}"
         ) from error
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -22,7 +22,7 @@ from envs import rocket_metrics as trajectories
 from envs.controllers import make_controller
 from envs.dynamics import RocketParameters
 from envs.rollout import Env, Episode, Policy, rollout
-from training.config import ConfigError, RunConfig, env_stem
+from training.config import ConfigError, RunConfig, env_stem, one_line
 from training.environments import make_env
 
 SEED = 20_001  # of the start: Pendulum hangs down, the rocket flies away from the goal
@@ -94,7 +94,7 @@ def _play(
         try:
             episodes[name] = rollout(load(), film, SEED)
         except Exception as error:  # a damaged file or another's policy may raise anything
-            shown.missing.append(f"{name} on {env_id}: {' '.join(str(error).split())}")
+            shown.missing.append(f"{name} on {env_id}: {one_line(error)}")
             continue
         if film.frames:
             animation = f"showcase_{env_stem(env_id)}+{name}"

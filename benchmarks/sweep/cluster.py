@@ -12,7 +12,7 @@ import dask
 from distributed import Client, LocalCluster
 
 from benchmarks.sweep.worker import describe_worker, obstacle
-from training.config import ConfigError
+from training.config import ConfigError, one_line
 
 CONNECT_TIMEOUT = 15.0  # s
 STARTS = 3  # attempts to start the workers of this machine
@@ -53,7 +53,7 @@ def connect(workers: int, scheduler: str | None) -> Iterator[Client]:
         try:
             client = Client(scheduler, timeout=CONNECT_TIMEOUT)
         except (OSError, ValueError) as error:
-            message = " ".join(str(error).split())
+            message = one_line(error)
             raise ConfigError(
                 f"no Dask scheduler answers at {scheduler!r}, expected tcp://host:port: {message}"
             ) from error
@@ -83,7 +83,7 @@ def start_workers(workers: int) -> LocalCluster:
             )
         except Exception as error:  # Dask names no one kind
             if not left:
-                message = " ".join(str(error).split())
+                message = one_line(error)
                 raise ConfigError(f"the workers could not be started: {message}") from error
     raise AssertionError
 

@@ -19,7 +19,7 @@ from benchmarks.report.wording import sentence
 from benchmarks.sweep.cluster import Workers, available_processors, connect
 from benchmarks.sweep.display import Display
 from benchmarks.sweep.worker import SESSION, Outcome, carry_out
-from training.config import ConfigError, RunConfig, env_name
+from training.config import ConfigError, RunConfig, env_name, one_line
 from training.history import History
 from training.open_run import OpenRun
 from training.provenance import describe_software
@@ -290,7 +290,7 @@ def exclusive(root: Path) -> Iterator[None]:
     except Timeout:
         raise ConfigError(f"another sweep is at work in {root}; wait for it, or stop it") from None
     except (OSError, NotImplementedError) as error:  # the latter on a disk without locks
-        message = " ".join(str(error).split())
+        message = one_line(error)
         raise ConfigError(f"cannot write to, or lock, {root}: {message}") from error
     with lock:
         yield

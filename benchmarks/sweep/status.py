@@ -15,7 +15,7 @@ from rich.progress import track
 from benchmarks.sweep.cluster import available_processors
 from benchmarks.sweep.display import format_time
 from benchmarks.table import markdown
-from training.config import ConfigError, RunConfig
+from training.config import ConfigError, RunConfig, one_line
 from training.run import hyperparameters_of, run
 from training.run_directory import RunDirectory
 from training.signals import RunStopped
@@ -95,7 +95,7 @@ def look_at(runs: Sequence[RunConfig], root: Path, measured: bool) -> Group:
         try:
             speed = measure(runs[0])
         except Exception as error:  # whatever a run may raise
-            unknown = f"{label} on {env_id}: {' '.join(str(error).split())}"
+            unknown = f"{label} on {env_id}: {one_line(error)}"
     seconds = [each / speed if speed else 0.0 for each in steps]
     failures = [
         f"{name} {state['state']}: {state.get('message', '')}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from envs.rollout import Env
-from training.config import ConfigError, RunConfig
+from training.config import ConfigError, RunConfig, one_line
 from training.sb3.algorithms import (
     ALGORITHMS,
     NOT_HYPERPARAMETERS,
@@ -49,7 +49,7 @@ def rebuilt(
     try:
         model.policy.load_state_dict(weights)
     except RuntimeError as error:
-        message = " ".join(str(error).split())
+        message = one_line(error)
         raise ConfigError(f"not trained on {config.env_id} as {config.algo}: {message}") from error
     if model.use_sde:
         model.policy.reset_noise()  # type: ignore[operator]
@@ -72,7 +72,7 @@ def _untrained(config: RunConfig, hyperparameters: dict[str, Any], env: Env) -> 
         model.n_envs = config.n_envs
         model._setup_model()
     except Exception as error:  # whatever SB3 makes of settings that no training would have left
-        message = " ".join(str(error).split())
+        message = one_line(error)
         raise ConfigError(f"{config.algo} cannot be built as it was: {message}") from error
     return model
 

@@ -23,7 +23,7 @@ from benchmarks.analysis.sources import (
 )
 from benchmarks.analysis.sources.frame import KEYS, CsvFile, Options
 from benchmarks.analysis.sources.published import unpacked
-from training.config import ConfigError
+from training.config import ConfigError, one_line
 
 UNKNOWN = {"fixed_starts": np.nan, "final_return": np.nan, "late_return": np.nan}
 DATABASES = ("*.sqlite", "*.sqlite3", "*.db")
@@ -156,7 +156,7 @@ def _rows(kind: Format, files: list[Path], root: Path, options: Options) -> pd.D
     try:
         rows = kind.read(files, options)
     except Exception as error:  # whatever NumPy, pandas and TensorBoard make of a damaged file
-        raise ConfigError(f"cannot read {files[0]}: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"cannot read {files[0]}: {one_line(error)}") from error
     if rows is None:
         return None
     run = str(files[0].parent.relative_to(root))
