@@ -4,7 +4,6 @@ import io
 import json
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -17,19 +16,14 @@ from benchmarks.experiments import EXPERIMENT_FILE, Experiment
 from benchmarks.publish.folder import publish
 from benchmarks.publish.verify import prediction_interval, verify
 from benchmarks.report.page import write_report
-from tests.helpers.made_up_runs import edit_provenance, made_up_run, set_optimum
+from tests.helpers.made_up_runs import edit_provenance, made_up_run
 from training.config import ConfigError
 from training.run_directory import RunDirectory
 
 MOST_BYTES = 1_000_000  # of a file in git
 
 
-@pytest.fixture(autouse=True, scope="module")
-def cheap_optimum() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        set_optimum(monkeypatch)
-        monkeypatch.setattr("benchmarks.report.gallery.has_optimum", lambda env_id: False)
-        yield
+pytestmark = pytest.mark.usefixtures("cheap_optimum")
 
 
 def sweep(root: Path, seeds: int = 5) -> Path:

@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,19 +15,14 @@ import pytest
 
 from benchmarks.experiments import EXPERIMENT_FILE, Experiment
 from benchmarks.report.page import write_report
-from tests.helpers.made_up_runs import made_up_run, set_optimum
+from tests.helpers.made_up_runs import made_up_run
 from training.config import ConfigError
 from training.run_directory import RunDirectory
 
 TABLES = ("verdicts", "summary", "learning_curves", "hyperparameters", "timings")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def cheap_optimum() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        set_optimum(monkeypatch)
-        monkeypatch.setattr("benchmarks.report.gallery.has_optimum", lambda env_id: False)
-        yield
+pytestmark = pytest.mark.usefixtures("cheap_optimum")
 
 
 def make_runs(root: Path) -> Path:
