@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from distributed import Client, Future
+from distributed import Client, Future, KilledWorker
 from filelock import FileLock, Timeout
 
 from benchmarks.analysis.comparisons import compare
@@ -30,6 +30,7 @@ from training.watchdog import HUNG, watching
 
 POLL_INTERVAL = 0.5  # s between two looks at the runs' status files
 MAX_RESTARTS = 5  # how often a run whose worker has died is taken up by another
+FETCH_PATIENCE = 5.0  # s for the outcome of a run that has ended to come from its worker
 STOP_PATIENCE = 60.0  # s for the runs to save their state once they are asked to stop
 
 
@@ -208,7 +209,10 @@ class Sweep:
         """Show how far a run has come, or what has become of it."""
         status = RunDirectory(self._root / job.config.directory).status()
         if job.future.status == "finished":
-            outcome: Outcome = job.future.result()
+            try:  # the outcome lies on the worker, which may die before it is fetched
+                outcome: Outcome = job.future.result(timeout=FETCH_PATIENCE)
+            except (TimeoutError, KilledWorker):  # the next look asks again, or sees it gone
+                return
             self._jobs.remove(job)
             if outcome.state == "done":
                 self._display.complete(job.config, status)

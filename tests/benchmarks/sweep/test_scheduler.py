@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -12,17 +13,20 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
+from distributed import wait
 
 from benchmarks.analysis.load import load_results
 from benchmarks.declaration import declare, refuse_mismatch, told
 from benchmarks.experiments import EXPERIMENTS, Experiment
 from benchmarks.fidelity.variants import VARIANTS
-from benchmarks.sweep.cluster import connect
-from benchmarks.sweep.scheduler import MAX_RESTARTS, exclusive, sweep
-from benchmarks.sweep.worker import SESSION, SessionOver, obstacle, software
+from benchmarks.sweep.cluster import DASK_SETTINGS, connect
+from benchmarks.sweep.display import Display
+from benchmarks.sweep.scheduler import MAX_RESTARTS, Job, Sweep, exclusive, sweep
+from benchmarks.sweep.worker import SESSION, Outcome, SessionOver, obstacle, software
 from td3_reference.td3 import TD3
 from tests.helpers.made_up_runs import made_up_run
 from training.checkpoint import load_checkpoint
@@ -30,6 +34,7 @@ from training.config import REFERENCE, ConfigError, RunConfig, env_name
 from training.reference import agent_class
 from training.run import hyperparameters_of
 from training.run_directory import RunDirectory
+from training.signals import StopRequest
 
 # Small networks and short runs, past the warm-up.
 SMALL: dict[str, Any] = {"learning_starts": 100, "batch_size": 16}
@@ -244,6 +249,32 @@ def test_a_sweep_with_looks_of_which_every_run_fails_says_so_and_ends(
     monkeypatch.setattr("benchmarks.sweep.scheduler.carry_out_missing", lambda *_: ["all failed"])
     monkeypatch.setattr("benchmarks.sweep.scheduler.refuse_unworkable", lambda *_: None)
     assert sweep(experiment(seeds=10, looks=(5, 10)), tmp_path) == ["all failed"]
+
+
+@pytest.mark.parametrize("allowed_failures", [0, 3])  # here, and by default elsewhere
+def test_a_run_whose_worker_dies_before_its_outcome_is_fetched_is_taken_up_again(
+    allowed_failures: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(DASK_SETTINGS, "distributed.scheduler.allowed-failures", allowed_failures)
+    (run,) = experiment(seeds=1, implementations={"td3": IMPLEMENTATIONS["td3"]}).runs()
+    shown = Mock(spec=Display)
+    with connect(1, None) as client:
+        (worker,) = client.nthreads()
+        under_way = Sweep(client, tmp_path, "now", shown, StopRequest())
+        future = client.submit(Outcome, "done", workers=[worker], pure=False)
+        wait(future)
+        under_way._jobs.append(job := Job(run, worker, future))
+        assert client.cluster
+        (nanny,) = client.cluster.workers.values()
+        os.kill(nanny.pid, signal.SIGSTOP)  # it still seems to be there
+        threading.Timer(1.0, os.kill, (nanny.pid, signal.SIGKILL)).start()
+        under_way._follow(job, able={worker})
+        while worker in client.nthreads():
+            time.sleep(0.1)
+        under_way._follow(job, able=set())
+    assert not under_way._jobs
+    assert list(under_way._waiting) == [run]
+    assert "restart 1 of at most" in shown.note.call_args.args[0]
 
 
 def test_two_sweeps_in_one_folder_exclude_each_other(tmp_path: Path) -> None:
