@@ -27,6 +27,7 @@ def sweep(
     check: bool = True,
     allow_mixed: bool = False,
     step_timeout: float = 600.0,
+    keep_checkpoints: bool = False,
     dry_run: bool = False,
 ) -> None:
     """Carry out an experiment's runs, side by side; those already complete are not repeated.
@@ -41,6 +42,8 @@ def sweep(
         allow_mixed: go on with runs that were begun with other software; provenance.json tells
         step_timeout: seconds after which a run whose environment does not return has failed; 0 for
             no limit
+        keep_checkpoints: leave complete runs their last checkpoint, from which --extend with more
+            --total-timesteps resumes; without, such runs start over, with the same result
         dry_run: only show what would be done, and how long it would take
     """
     chosen, name = choose(request)
@@ -53,7 +56,7 @@ def sweep(
     from benchmarks.sweep.scheduler import sweep as carry_out
 
     failures = carry_out(chosen, folder, workers, scheduler, check, allow_mixed, request.extend,
-                         step_timeout)  # fmt: skip
+                         step_timeout, keep_checkpoints)  # fmt: skip
     if failures:
         print(f"{len(failures)} of {len(chosen.runs())} runs failed; log.txt in each has more:")
         print(*failures, sep="\n")
@@ -94,11 +97,13 @@ def show_overview(
 ) -> None:
     """Print what is there, what is missing, and how long that will take."""
     from benchmarks.declaration import refuse_mismatch
-    from benchmarks.sweep.scheduler import refuse_unworkable
+    from benchmarks.sweep.scheduler import refuse_unworkable, told_of_extended
     from benchmarks.sweep.status import overview
 
     refuse_mismatch(experiment, root, extend)
     refuse_unworkable(experiment.runs(), root, check)
+    if told := told_of_extended(experiment.runs(), root):
+        print(told)
     print(overview(experiment.runs(), root, workers))
 
 
