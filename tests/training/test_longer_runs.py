@@ -1,5 +1,8 @@
 """A run that is made longer is, byte for byte, one of so many steps from the start."""
 
+import io
+import json
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,10 +31,20 @@ def config(algo: str, steps: int = SHORT, **changes: Any) -> RunConfig:
     return RunConfig(algo=algo, env_id="Pendulum-v1", total_timesteps=steps, **settings)
 
 
-def outcome(path: Path) -> dict[str, bytes]:
+def outcome(path: Path) -> dict[str, Any]:
+    """Files by name; of SB3's best model, which notes how long the run was to be, the weights."""
     assert RunDirectory(path).is_done()
-    return {file.name: file.read_bytes() for file in path.iterdir()
-            if file.is_file() and file.name not in TIMED}  # fmt: skip
+    files: dict[str, Any] = {
+        file.name: file.read_bytes()
+        for file in path.iterdir()
+        if file.is_file() and file.name not in TIMED
+    }
+    status = json.loads(files.pop("status.json"))
+    if "best_model.zip" in files:
+        with zipfile.ZipFile(io.BytesIO(files["best_model.zip"])) as saved:
+            files["best_model.zip"] = saved.read("policy.pth")
+        del status["digests"]["best_model.zip"]
+    return {**files, "status": status}
 
 
 def taken_up_at(path: Path) -> int:
@@ -120,9 +133,10 @@ def test_a_stopped_run_that_is_made_longer_and_broken_off_again_ends_the_same(
     def killed(self: OpenRun) -> None:
         raise MemoryError
 
-    with monkeypatch.context() as patched, pytest.raises(MemoryError):
+    with monkeypatch.context() as patched:
         patched.setattr(OpenRun, "load_checkpoint", killed)
-        run(long, tmp_path, check=False, extend=True)
+        with pytest.raises(MemoryError):
+            run(long, tmp_path, check=False, extend=True)
     path = run(long, tmp_path, check=False)  # it is the longer run from now on
     assert taken_up_at(path) >= 210
     assert outcome(path) == at_once
