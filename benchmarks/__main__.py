@@ -27,6 +27,7 @@ def sweep(
     check: bool = True,
     allow_mixed: bool = False,
     step_timeout: float = 600.0,
+    keep_checkpoints: bool = False,
     dry_run: bool = False,
 ) -> None:
     """Carry out an experiment's runs, side by side; those already complete are not repeated.
@@ -41,6 +42,8 @@ def sweep(
         allow_mixed: go on with runs that were begun with other software; provenance.json tells
         step_timeout: seconds after which a run whose environment does not return has failed; 0 for
             no limit
+        keep_checkpoints: leave complete runs their last checkpoint, from which --extend with more
+            --total-timesteps resumes; without, such runs start over, with the same result
         dry_run: only show what would be done, and how long it would take
     """
     chosen, name = choose(request)
@@ -53,7 +56,7 @@ def sweep(
     from benchmarks.sweep.scheduler import sweep as carry_out
 
     failures = carry_out(chosen, folder, workers, scheduler, check, allow_mixed, request.extend,
-                         step_timeout)  # fmt: skip
+                         step_timeout, keep_checkpoints)  # fmt: skip
     if failures:
         print(f"{len(failures)} of {len(chosen.runs())} runs failed; log.txt in each has more:")
         print(*failures, sep="\n")
@@ -94,11 +97,13 @@ def show_overview(
 ) -> None:
     """Print what is there, what is missing, and how long that will take."""
     from benchmarks.declaration import refuse_mismatch
-    from benchmarks.sweep.scheduler import refuse_unworkable
+    from benchmarks.sweep.scheduler import refuse_unworkable, told_of_extended
     from benchmarks.sweep.status import overview
 
     refuse_mismatch(experiment, root, extend)
     refuse_unworkable(experiment.runs(), root, check)
+    if told := told_of_extended(experiment.runs(), root):
+        print(told)
     print(overview(experiment.runs(), root, workers))
 
 
@@ -113,6 +118,10 @@ def report(
     starts: tuple[str, ...] = (),
     eval_freq: int = 5_000,
     columns: tuple[str, ...] = (),
+    format_: Annotated[tuple[str, ...], tyro.conf.arg(name="format")] = ("png", "svg"),
+    width: str | None = None,
+    font_size: float | None = None,
+    labels: tuple[str, ...] = (),
     trust: tuple[str, ...] = (),
 ) -> None:
     """Make tables, figures and a page of an experiment's runs, and print the verdicts.
@@ -125,28 +134,37 @@ def report(
         half_std: shade half a standard deviation, as the TD3 paper does, not the 95% interval
         with_: learning curves from elsewhere, LABEL=PATH or PATH, to stand beside the experiment's
             own in tables, figures and verdicts
-        env: of these; this and what follows is as in compare
-        starts: of these
-        eval_freq: of these
-        columns: of these
+        env: of these; as in compare
+        starts: of these; as in compare
+        eval_freq: of these; as in compare
+        columns: of the LaTeX tables that have all of them, such as environment implementation
+            return; default: all columns. With NAME=COLUMN, of the curves from elsewhere, as in
+            compare
+        format_: of the figures: png svg pdf
+        width: of the figures with one panel, such as 3.3in or 84mm
+        font_size: of the figures, in points
+        labels: what to call implementations, such as td3="SB3 TD3"
         trust: modules of your own, such as my_module, that the runs name: without, what needs
             them is left out
     """
     from benchmarks.analysis.contrast import Request
     from benchmarks.analysis.sources.frame import parse_columns
     from benchmarks.analysis.sources.published import is_published
+    from benchmarks.report.appearance import parse_appearance
     from benchmarks.report.compare import parse_sources
     from benchmarks.report.page import write_report
 
     folder = Path(experiment) if is_published(Path(experiment)) else root / experiment
     request = Request(env, starts=starts)
-    options = parse_columns(eval_freq, columns)
+    options = parse_columns(eval_freq, tuple(each for each in columns if "=" in each))
+    printed = [each for each in columns if "=" not in each]
+    appearance = parse_appearance(format_, width, font_size, labels, printed)
     try:
         with reading(trust):
             others = parse_sources(with_, options, request)
             text = write_report(
                 folder, output / experiment, compare_to == "paper", half_std,
-                lambda line: print(line, file=sys.stderr, flush=True), others, request,
+                lambda line: print(line, file=sys.stderr, flush=True), others, request, appearance,
             )  # fmt: skip
     except FileNotFoundError as error:
         if error.filename:
@@ -304,7 +322,7 @@ def speed(
 
 
 def record(
-    policy: Annotated[str, tyro.conf.Positional],
+    policy: Annotated[tuple[str, ...], tyro.conf.Positional],
     env_id: str | None = None,
     algo: str | None = None,
     seed: int = 10_000,
@@ -312,21 +330,25 @@ def record(
     extra_steps: int = 0,
     noise: float = 0.0,
     speed: float = 1.0,
+    window: bool = False,
     output: Path | None = None,
     trust: tuple[str, ...] = (),
 ) -> None:
-    """Play one episode of a policy: an animation (GIF), a figure, and what it achieved.
+    """Play an episode of policies from one start: an animation, a figure, what they achieved.
+
+    The animation is a GIF, and also an MP4 where ffmpeg is on the path.
 
     Args:
-        policy: a run directory, a model.zip of SB3's, or a controller: random, zero, brake, pd,
-            pid, lqr, bang-bang
-        env_id: default: what the run was trained on, rocket-v0 for a controller
+        policy: one or more, each a run directory, a model.zip of SB3's, or a controller: random,
+            zero, brake, pd, pid, lqr, bang-bang
+        env_id: default: what the runs were trained on, rocket-v0 for controllers alone
         algo: the algorithm of a model.zip that lies in no run directory
         seed: the episode starts from reset(seed=SEED)
         initial_state: where it starts instead, such as 1 0 for a rocket's x = 1 m, v = 0
         extra_steps: how far the episode may go beyond the time limit
         noise: exploration noise, as a fraction of the action's half-width
         speed: of the animation; 1 is real time
+        window: first show the policies in a window, one after another
         output: path of the files, without suffix; default: recordings/<policy>_<environment>
         trust: modules of your own that the run names, such as my_module, or a model.zip to unpickle
     """
@@ -343,6 +365,7 @@ def record(
             extra_steps=extra_steps,
             noise=noise,
             speed=speed,
+            window=window,
         )
     print(text)
 

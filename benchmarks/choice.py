@@ -153,14 +153,7 @@ def extended(request: Request) -> Experiment:
         number = looks[-1]
     elif looks and number > looks[-1]:
         looks = (*looks, number)
-    if not request.envs and request.total_timesteps:
-        raise ConfigError(
-            "--total-timesteps with --extend is for new --envs: a complete run keeps no checkpoint"
-            " to go on from; longer runs are an experiment with another name"
-        )
-    steps = dict(base.total_timesteps)
-    for env_id in request.envs:
-        steps.setdefault(env_id, request.total_timesteps or max(steps.values()))
+    steps = extended_steps(request, base.total_timesteps)
     labels = labelled(request)
     return replace(
         base,
@@ -171,6 +164,22 @@ def extended(request: Request) -> Experiment:
         against=request.against or base.against,
         margins=margins_of(request, request.envs or tuple(steps), base.margins),
     )
+
+
+def extended_steps(request: Request, steps: Mapping[str, int]) -> dict[str, int]:
+    """Steps on each environment: those that there are, or more, and those of new environments.
+
+    :raises ConfigError: if they are fewer than there are
+    """
+    asked = request.total_timesteps
+    extended = dict(steps)
+    for env_id in request.envs or (steps if asked else ()):
+        extended[env_id] = asked or steps.get(env_id, max(steps.values()))
+        if extended[env_id] < steps.get(env_id, 0):
+            raise ConfigError(
+                f"{request.name} has {steps[env_id]} steps on {env_id} already, got {asked}"
+            )
+    return extended
 
 
 def labelled(request: Request) -> dict[str, dict[str, Any]]:

@@ -9,10 +9,11 @@ from benchmarks.analysis.comparisons import compare
 from benchmarks.analysis.load import load_results
 from benchmarks.experiments import DECLARED_FIRST, EXPERIMENT_FILE, MIN_VERDICT, Experiment
 from benchmarks.report.wording import outcome
-from training.config import ConfigError, env_name
+from training.config import ConfigError, env_name, env_stem
 from training.run_directory import RunDirectory
 
 DECLARATIONS = "declarations"  # in experiment.json: each with its date, the oldest first
+STEPS = "steps on "  # and an environment: the name of a change
 GROWTH, REJUDGEMENT, OTHER = "growth", "re-judgement", "other"
 Json = dict[str, Any]
 
@@ -32,9 +33,9 @@ class Change(NamedTuple):
     def __str__(self) -> str:
         if self.name == "seeds":
             return f"seeds {len(self.old)} -> {len(self.new)}"
-        return (
-            f"new: {self.name}" if self.kind == GROWTH else f"{self.name} {self.old} -> {self.new}"
-        )
+        if self.kind == GROWTH and self.old is None:
+            return f"new: {self.name}"
+        return f"{self.name} {self.old} -> {self.new}"
 
 
 def changes(there: Mapping[str, Any], ours: Mapping[str, Any]) -> list[Change]:
@@ -51,7 +52,7 @@ def changes(there: Mapping[str, Any], ours: Mapping[str, Any]) -> list[Change]:
 def _by_name(content: Mapping[str, Any]) -> Json:
     values = {"settings": content.get("settings", {})}
     values |= {f"implementation {k}": v for k, v in content.get("implementations", {}).items()}
-    values |= {f"steps on {k}": v for k, v in content.get("total_timesteps", {}).items()}
+    values |= {f"{STEPS}{k}": v for k, v in content.get("total_timesteps", {}).items()}
     for name, value in content["declaration"].items():
         if name in ("margins", "failure_regrets"):
             values |= {f"{name[:-1]} of {env_name(k)}": v for k, v in value.items()}
@@ -65,7 +66,9 @@ def _kind(name: str, old: Any, new: Any, was_there: bool) -> str:
         return GROWTH if new[: len(old)] == old else OTHER
     if not was_there:
         return GROWTH
-    return OTHER if name.startswith(("settings", "implementation", "steps")) else REJUDGEMENT
+    if name.startswith(STEPS) and new is not None and new > old:
+        return GROWTH
+    return OTHER if name.startswith(("settings", "implementation", STEPS)) else REJUDGEMENT
 
 
 def refuse_mismatch(experiment: Experiment, root: Path, extend: bool = False) -> None:
@@ -152,6 +155,7 @@ def told(experiment: Mapping[str, Any] | None, num_runs: int) -> str:
     parts = [f"at first ({history[0]['date'] or 'date not kept'})"]
     for entry in history[1:]:
         runs, verdicts = len(entry["runs_before"]), len(entry["verdicts_before"])
+        shorter = _shorter(entry)
         kinds = {kind for kind, _ in entry["changes"]}
         before = (
             f"{runs} run{'s' * (runs != 1)} and {verdicts or 'no'} verdict{'s' * (verdicts != 1)}"
@@ -159,6 +163,18 @@ def told(experiment: Mapping[str, Any] | None, num_runs: int) -> str:
         what = "; ".join(text for _, text in entry["changes"] if not text.startswith("new: margin")
                          and not text.startswith("new: failure"))  # fmt: skip
         again = ", a re-judgement" if REJUDGEMENT in kinds else ""
-        after = max(0, num_runs - runs)
-        parts.append(f"{entry['date']} ({what}{again}): {before} before it, {after} runs after")
+        fewer = f" ({shorter} of fewer steps)" if shorter else ""
+        after = max(0, num_runs - runs + shorter)
+        parts.append(
+            f"{entry['date']} ({what}{again}): {before} before it{fewer}, {after} runs after"
+        )
     return f"Declared in {len(parts)} steps: {'; '.join(parts)}. experiment.json has them in full."
+
+
+def _shorter(entry: Json) -> int:
+    """How many of the runs before a declaration are of fewer steps than it declares."""
+    changed = [text.removeprefix(STEPS).split()[0] for _, text in entry["changes"]
+               if text.startswith(STEPS)]  # fmt: skip
+    stems = {env_stem(env_id) for env_id in changed}
+    folders = [name.rpartition("/")[2].rpartition("_")[0] for name in entry["runs_before"]]
+    return sum(folder in stems for folder in folders)

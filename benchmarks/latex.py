@@ -18,7 +18,10 @@ ESCAPES = {
 
 
 def to_latex(table: Table) -> str:
-    r"""A ``table`` environment, for a document with ``\usepackage{booktabs,graphicx}``."""
+    r"""A ``table`` environment, for a document with ``\usepackage{booktabs,graphicx}``.
+
+    How to read it stands in a note below the table, not in the caption.
+    """
     columns = list(zip(table.header, *table.rows, strict=True))
     cells = pd.DataFrame(table.rows, columns=table.header).map(escape)
     bold = pd.DataFrame("", cells.index, cells.columns)
@@ -35,13 +38,16 @@ def to_latex(table: Table) -> str:
             ),
             hrules=True,
             position_float="centering",
-            caption=f"{escape(table.title)}. {escape(table.caption)}",
+            caption=f"{escape(table.title)}. {escape(table.short)}",
             label=f"tab:{table.name}",
         )
     )
     if sum(max(map(len, column)) + 2 for column in columns) > WIDE:
         latex = latex.replace(r"\begin{tabular}", "\\resizebox{\\textwidth}{!}{%\n\\begin{tabular}")
         latex = latex.replace(r"\end{tabular}", "\\end{tabular}\n}")
+    if table.notes:
+        note = f"\n\\par\\smallskip\n{{\\footnotesize {escape(table.notes)}\\par}}\n"
+        latex = latex.replace(r"\end{table}", note.lstrip("\n") + r"\end{table}")
     return "% needs booktabs and graphicx\n" + latex.replace(r"\centering", "\\centering\n\\small")
 
 

@@ -3,7 +3,9 @@
 import io
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import matplotlib
@@ -41,6 +43,8 @@ SETTINGS: Any = {
     "text.parse_math": False,
 }  # a name may hold dollars
 SIZE = (6.4, 3.8)  # inches, without a legend
+FONT_SIZE = 10.0  # points
+FORMATS = ("png", "svg", "pdf")
 DPI = 150
 OPTIMUM = "optimum"
 MIN_BAND = 5  # runs: fewer are drawn one by one, without an interval
@@ -54,11 +58,55 @@ Levels = Mapping[str, float]  # name -> mean return
 Style = dict[str, Any]
 
 
+class Look(NamedTuple):
+    """How figures are drawn and kept.
+
+    :param formats: of the files, of FORMATS
+    :param width: in inches; None for each figure's own
+    :param font_size: in points; None for each figure's own
+    """
+
+    formats: tuple[str, ...] = ("png", "svg")
+    width: float | None = None
+    font_size: float | None = None
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Of most figures, in inches, without a legend."""
+        width = self.width or SIZE[0]
+        return width, SIZE[1] * width / SIZE[0]
+
+    @property
+    def room(self) -> float:
+        """How many letters a line holds, as a fraction of those at the usual size."""
+        return self.size[0] / SIZE[0] * FONT_SIZE / (self.font_size or FONT_SIZE)
+
+
+USUAL = Look()
+LOOK: ContextVar[Look] = ContextVar("LOOK", default=USUAL)  # of the figures being drawn
+
+
+@contextmanager
+def drawn_as(look: Look) -> Iterator[None]:
+    """Draw all figures in the ``with`` block like this."""
+    settings: Any = {"pdf.fonttype": 42}  # as fonts, which journals ask for
+    if look.font_size is not None:
+        settings["font.size"] = look.font_size
+    token = LOOK.set(look)
+    try:
+        with plt.rc_context(settings):
+            yield
+    finally:
+        LOOK.reset(token)
+
+
 class Picture(NamedTuple):
-    """A figure for the files ``<name>.png`` and ``<name>.svg``.
+    """A figure for the files ``<name>.png``, ``<name>.svg`` and ``<name>.pdf``, or some of them.
 
     :param short: what is shown, in at most two sentences
     :param notes: how to read it
+    :param pdf: empty unless it is among the formats
+    :param formats: of the files
     """
 
     name: str
@@ -67,6 +115,8 @@ class Picture(NamedTuple):
     notes: str = ""
     png: bytes = b""
     svg: bytes = b""
+    pdf: bytes = b""
+    formats: tuple[str, ...] = ("png", "svg")
 
     @property
     def caption(self) -> str:
@@ -76,7 +126,7 @@ class Picture(NamedTuple):
     @property
     def files(self) -> dict[str, bytes]:
         """The files' content by name."""
-        return {f"{self.name}.png": self.png, f"{self.name}.svg": self.svg}
+        return {f"{self.name}.{kind}": getattr(self, kind) for kind in self.formats}
 
 
 def draw_curves(
@@ -212,24 +262,33 @@ def finish(figure: Figure, name: str, title: str, short: str, notes: str = "") -
     outside = [text for text, is_hidden in zip(texts, hidden, strict=True) if is_hidden]
     handles = [each for each, is_hidden in zip(handles, hidden, strict=True) if not is_hidden]
     if handles:
-        columns = 2 if max(map(len, texts)) > 20 else 3
+        look, longest = LOOK.get(), max(map(len, texts))
+        columns = 3 if longest <= 20 * look.room else 2
+        if look.room < 1 and longest > 40 * look.room:
+            columns = 1
         width, height = figure.get_size_inches()
-        figure.set_size_inches(width, height + 0.2 * -(-len(handles) // columns))
+        line = 0.2 * (look.font_size or FONT_SIZE) / FONT_SIZE
+        figure.set_size_inches(width, height + line * -(-len(handles) // columns))
         figure.legend(handles=handles, loc="outside lower center", ncols=columns,
                       fontsize="small", frameon=False, handlelength=3.5)  # fmt: skip
     if outside:
         notes += f" Outside the axes: {', '.join(outside)}."
-    return Picture(name, title, short, notes.strip(), *save_figure(figure))
+    return Picture(
+        name, title, short, notes.strip(), *save_figure(figure), formats=LOOK.get().formats
+    )
 
 
-def save_figure(figure: Figure) -> tuple[bytes, bytes]:
-    """A figure as PNG and SVG, the same bytes for the same figure; it is closed.
+def save_figure(figure: Figure) -> tuple[bytes, bytes, bytes]:
+    """A figure as PNG, SVG and PDF, the same bytes for the same figure; it is closed.
 
-    To be called with SETTINGS in force.
+    The PDF is empty unless it is asked for. To be called with SETTINGS in force.
     """
     png, svg = io.BytesIO(), io.BytesIO()
     figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
     figure.set_layout_engine("none")  # where the first drawing has put everything
     figure.savefig(svg, format="svg", metadata={"Date": None})
+    pdf = io.BytesIO()
+    if "pdf" in LOOK.get().formats:
+        figure.savefig(pdf, format="pdf", metadata={"CreationDate": None})
     plt.close(figure)
-    return png.getvalue(), svg.getvalue()
+    return png.getvalue(), svg.getvalue(), pdf.getvalue()

@@ -56,8 +56,8 @@ class Request:
     """with --until-decided, the numbers of seeds after which verdicts are looked at; default: 5 10
     20 40, and a named experiment's own"""
     extend: bool = False
-    """let an experiment that has begun grow by what else is given: more --seeds, --algos, --envs; a
-    changed --margin is a re-judgement"""
+    """let an experiment that has begun grow by what else is given: more --seeds, --algos, --envs,
+    --total-timesteps; a changed --margin is a re-judgement"""
     root: Path = Path("runs")
     """the runs go to <root>/<experiment>/, shortened ones of a named experiment to
     <root>/<experiment>_<seeds>x<steps>/, compiled ones to <root>/<experiment>_compiled/"""

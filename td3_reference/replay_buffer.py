@@ -58,8 +58,11 @@ class ReplayBuffer:
         return {**arrays, "position": np.array(self.position)}
 
     def set_state(self, state: dict[str, NDArray[Any]]) -> None:
-        """Go on from a state that :meth:`get_state` of a memory of equal capacity returned."""
-        self.position = int(state["position"])
+        """Go on from a state that :meth:`get_state` of a memory of equal capacity returned.
+
+        A smaller one will do, as long as nothing was overwritten in it.
+        """
         self.size = len(state["rewards"])
+        self.position = int(state["position"]) if self.size == self.capacity else self.size
         for name, array in self._storage._asdict().items():
             array[: self.size] = state[name]

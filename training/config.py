@@ -12,6 +12,7 @@ VEC_ENVS = ("dummy", "subproc", "native")
 PROTOCOLS = ("fixed", "published")
 OPTIONAL = ("max_episode_steps", "eval_envs")  # positive or None; not written where None
 POSITIVE = ("total_timesteps", "eval_freq", "n_eval_episodes", "n_envs")  # whole numbers from 1
+LINEAR = "linear:"  # prefix of a hyperparameter that falls linearly to 0 over the run
 OWN_MODULES = ("envs", "gymnasium")  # what they register goes by its name alone
 MAX_SEED = 2**32 - 1  # the largest that NumPy's global generator takes, which SB3 seeds
 

@@ -172,7 +172,9 @@ class Evaluator:
         with np.load(self._run.path / EVALUATIONS) as saved:
             arrays = dict(saved)
         self._curve = _from_arrays(arrays, "")
-        self._late = _from_arrays(arrays, "late_")
+        # A run that is made longer has scored policies as late ones that no longer are.
+        late = _from_arrays(arrays, "late_").items()
+        self._late = {step: each for step, each in late if step >= self._late_points[0]}
         self._take_points_until([*self._curve][-1])
         self._run.last_return = float([*self._curve.values()][-1].returns.mean())
 

@@ -13,7 +13,7 @@ from typing import Any
 from filelock import Timeout
 
 from training.checkpoint import load_checkpoint, save_checkpoint
-from training.config import BrokenEnvironmentError, ConfigError, RunConfig, one_line
+from training.config import LINEAR, BrokenEnvironmentError, ConfigError, RunConfig, one_line
 from training.escapes import escapes_named
 from training.history import PARTS, History
 from training.provenance import describe_software, sealed
@@ -27,6 +27,7 @@ from training.run_directory import (
     refuse_other_settings,
     settings_of,
 )
+from training.schemas import parsed
 from training.watchdog import told_of_hangs
 
 logger = logging.getLogger(__name__)
@@ -49,15 +50,19 @@ class OpenRun(RunDirectory):
 
     :param path: the folder
     :param on_progress: called at each reported step
+    :param keep_checkpoint: whether the last checkpoint stays once the run is complete
     """
 
-    def __init__(self, path: Path, on_progress: Progress | None = None) -> None:
+    def __init__(
+        self, path: Path, on_progress: Progress | None = None, keep_checkpoint: bool = False
+    ) -> None:
         super().__init__(path)
         self.was_done = False  # whether it was complete when it was opened
         self.step = 0  # environment steps so far
         self.first_step = 0  # where this process took the run up
         self._history = History({})
         self._on_progress = on_progress
+        self._keep_checkpoint = keep_checkpoint
         self._status_written = 0.0
         self._save_failure = ""
 
@@ -133,7 +138,7 @@ class OpenRun(RunDirectory):
         :raises ConfigError: as :meth:`take_up` does
         """
         self.take_up(history)
-        if not self._has(CONFIG):  # checkpoints without one are of an unknown run
+        if not can_take_up(self, settings):
             shutil.rmtree(self.path / CHECKPOINT, ignore_errors=True)
         if not self._has(CHECKPOINT):
             shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
@@ -163,7 +168,8 @@ class OpenRun(RunDirectory):
         self._history = history
         if files is None or not self._has(CONFIG):
             return
-        if CONFIG in files and files[CONFIG] != (self.path / CONFIG).read_bytes():
+        now = (self.path / CONFIG).read_bytes()
+        if files.get(CONFIG, now) != now and not _is_longer(files[CONFIG], now):
             raise ConfigError(
                 f"{self.path / CONFIG} is not what the run was stopped with: put it back"
             )
@@ -186,7 +192,29 @@ class OpenRun(RunDirectory):
         self.write_json(PROVENANCE, sealed(made_with))
         names = sorted(file.name for file in files if file.name not in timed)
         self.write_status("done", self.step, digests=self._digests(names))
-        shutil.rmtree(self.path / CHECKPOINT, ignore_errors=True)
+        if not self._keep_checkpoint:
+            shutil.rmtree(self.path / CHECKPOINT, ignore_errors=True)
+
+
+def can_take_up(run: RunDirectory, settings: dict[str, Any]) -> bool:
+    """Whether a run may go on from the checkpoint that is there, if there is one.
+
+    A schedule over the whole run would have begun otherwise in a longer one.
+
+    :param settings: content of config.json that the run is to have
+    """
+    if not ((run.path / CHECKPOINT).exists() and (run.path / CONFIG).exists()):
+        return False
+    values = settings["hyperparameters"].values()
+    has_schedule = any(isinstance(each, str) and each.startswith(LINEAR) for each in values)
+    return not (has_schedule and run.is_shorter(settings["config"]["total_timesteps"]))
+
+
+def _is_longer(saved: bytes, now: bytes) -> bool:
+    """Whether config.json is, but for more steps, the one that a checkpoint was saved with."""
+    before, after = (parsed(content, Path(CONFIG)) for content in (saved, now))
+    steps = [each["config"].pop("total_timesteps") for each in (before, after)]
+    return bool(before == after and steps[0] < steps[1])
 
 
 @contextmanager
@@ -197,24 +225,29 @@ def open_run(
     on_progress: Progress | None = None,
     notes: Sequence[str] = (),
     allow_mixed: bool = False,
+    extend: bool = False,
+    keep_checkpoint: bool = False,
 ) -> Iterator[OpenRun]:
     """Lock the directory of a run, and record how the ``with`` block ends.
 
     A run that is already complete is opened with ``was_done``, and left as it is. A stopped one
-    begins anew, or goes on from its checkpoint where it has any.
+    begins anew, or goes on from its checkpoint where it has any; so does one of fewer steps that is
+    to be extended.
 
     :param hyperparameters: as resolved, defaults included
     :param notes: what a reader of the results must know, for log.txt and provenance.json
     :param allow_mixed: whether to go on with what other software began
+    :param extend: whether a run of fewer steps, complete or not, may be there
+    :param keep_checkpoint: whether the last checkpoint stays once the run is complete
     :raises ConfigError: if the directory holds a run with other settings, one that other software
         began, or links
     :raises RunBusyError: if another process is at work there
     """
-    run = OpenRun(Path(root) / config.directory, on_progress)
+    run = OpenRun(Path(root) / config.directory, on_progress, keep_checkpoint)
     settings = settings_of(config, hyperparameters)
     with locked(run):
-        refuse_other_settings(run, settings)
-        run.was_done = run.is_done()
+        refuse_other_settings(run, settings, extend)
+        run.was_done = run.is_done() and not run.is_shorter(config.total_timesteps)
         if run.was_done:
             yield run
             return

@@ -25,6 +25,8 @@ def run(
     checkpoint_freq: int | None = None,
     check: bool = True,
     allow_mixed: bool = False,
+    extend: bool = False,
+    keep_checkpoint: bool = False,
 ) -> Path:
     """Train as configured, in this process; a run that is already complete is left as it is.
 
@@ -42,6 +44,9 @@ def run(
     :param checkpoint_freq: environment steps between checkpoints; None for one a minute
     :param check: whether SB3's checker is to look at the environment first
     :param allow_mixed: whether to go on with what other software began
+    :param extend: whether a run of fewer steps may be there, to be made longer: the result is that
+        of a run of so many steps from the start
+    :param keep_checkpoint: whether the last checkpoint stays once the run is complete
     :return: the run directory
     :raises ConfigError: if the configuration cannot be run, before anything is written
     :raises training.open_run.RunBusyError: if another process is at work there
@@ -61,7 +66,14 @@ def run(
     with (
         closing(learner),
         open_run(
-            config, learner.hyperparameters, root, on_progress, notes, allow_mixed
+            config,
+            learner.hyperparameters,
+            root,
+            on_progress,
+            notes,
+            allow_mixed,
+            extend,
+            keep_checkpoint,
         ) as directory,
     ):
         if directory.was_done:

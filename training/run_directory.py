@@ -129,6 +129,11 @@ class RunDirectory:
             return CONFIG in digests and bool(self._digests(digests) == digests)
         return False
 
+    def is_shorter(self, total_timesteps: int) -> bool:
+        """Whether there is a run that was configured for fewer steps than that."""
+        settings = self.settings()
+        return settings is not None and settings["config"]["total_timesteps"] < total_timesteps
+
     def lock(self) -> FileLock:
         """The lock that a run holds as long as its process lives."""
         return FileLock(self.path / ".lock")
@@ -153,9 +158,12 @@ def settings_of(config: RunConfig, hyperparameters: dict[str, Any]) -> dict[str,
     return values
 
 
-def refuse_other_settings(run: RunDirectory, settings: dict[str, Any]) -> None:
+def refuse_other_settings(
+    run: RunDirectory, settings: dict[str, Any], extend: bool = False
+) -> None:
     """Refuse a directory that holds a run with other settings.
 
+    :param extend: whether that run may have fewer steps
     :raises ConfigError: saying what differs
     """
     existing = run.read_json(CONFIG)
@@ -165,6 +173,9 @@ def refuse_other_settings(run: RunDirectory, settings: dict[str, Any]) -> None:
     defaults = {f.name: f.default for f in fields(RunConfig) if f.default is not MISSING}
     existing["config"] = {**defaults, **existing["config"]}
     settings = {**settings, "config": {**defaults, **settings["config"]}}
+    steps = settings["config"]["total_timesteps"]
+    if extend and existing["config"]["total_timesteps"] < steps:
+        existing["config"]["total_timesteps"] = steps
     if existing == settings:
         return
     differences = [

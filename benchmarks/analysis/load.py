@@ -94,6 +94,9 @@ def load_results(root: Path) -> Results:
     runs, unfinished = [], []
     failures: Counter[tuple[str, str]] = Counter()
     settings: dict[tuple[str, str], Json] = {}
+    experiment = declared_experiment(root)
+    declared = {env_name(name): steps for name, steps in
+                (experiment or {}).get("total_timesteps", {}).items()}  # fmt: skip
     for path in sorted(file.parent for file in root.glob("*/*/config.json")):
         try:
             run = read_run(path)
@@ -101,6 +104,13 @@ def load_results(root: Path) -> Results:
             unfinished.append(f"{path.relative_to(root)} ({error})")
             if isinstance(error, FailedRunError):
                 failures[env_name(error.config["env_id"]), error.config["label"]] += 1
+            continue
+        steps, wanted = (
+            run.config["total_timesteps"],
+            declared.get(env_name(run.config["env_id"]), 0),
+        )
+        if steps < wanted:  # it is still to be made longer
+            unfinished.append(f"{path.relative_to(root)} ({steps:,} of {wanted:,} steps)")
             continue
         _refuse_mixture(settings, run.settings, path)
         runs.append(run)
@@ -117,7 +127,7 @@ def load_results(root: Path) -> Results:
     return Results(
         curves, finals, timings, settings, _kinds(origins), unfinished,
         sorted(note for note in notes if not note.startswith(BEGINS_ANEW)),
-        failures, declared_experiment(root), mixture(origins),
+        failures, experiment, mixture(origins),
     )  # fmt: skip
 
 

@@ -1,18 +1,23 @@
 """A rocket's episodes as figures, and any environment's as an animation."""
 
 import io
+import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import uniform_filter1d
 
 from benchmarks.plot_style import (
     COLOURS,
+    LOOK,
     OPTIMUM,
     POSITION,
     SETTINGS,
@@ -23,21 +28,35 @@ from benchmarks.plot_style import (
 from envs.controllers import switching_curve
 from envs.dynamics import RocketParameters
 from envs.rollout import Episode
+from training.config import ConfigError, one_line
 
+Frame = NDArray[np.uint8]  # (height, width, 3)
 DEFAULT_FPS = 30  # where an environment does not say
 GIF_FPS = 25  # many viewers show a GIF of more than 50 frames/s at 10
 GIF_TICK = 10  # ms; a GIF's frames last whole hundredths of a second
+NAME_HEIGHT, NAME_SIZE = 24, 15  # pixels of the strip with a policy's name, and of its letters
+WIDE = 1.5  # width over height from which frames go one below the other
 SMOOTHED = 20  # steps over which the optimum's thrust is averaged
 PANELS = ("|x| in m", "u in m/s²", "v against x")
 
 
-def encode_gif(frames: Sequence[NDArray[np.uint8]], fps: float) -> bytes:
+def stride_of(fps: float) -> int:
+    """Of so many frames a second every how many-th is shown in an animation."""
+    return max(1, round(fps / GIF_FPS))
+
+
+def thinned(frames: Any, fps: float) -> list[Frame]:
+    """The frames that an animation shows."""
+    return list(frames)[:: stride_of(fps)]
+
+
+def encode_gif(frames: Sequence[Frame], fps: float) -> bytes:
     """Frames of shape (height, width, 3) as an animation; some are left out where they come too
     fast.
 
     :param fps: frames per second at which they would be shown in full
     """
-    stride = max(1, round(fps / GIF_FPS))
+    stride = stride_of(fps)
     # From rounded points in time, so that rounding errors do not add up.
     ticks = [round(1000 / fps * i / GIF_TICK) for i in range(0, len(frames) + stride, stride)]
     durations = [max(2, b - a) * GIF_TICK for a, b in pairwise(ticks)]
@@ -53,15 +72,65 @@ def encode_gif(frames: Sequence[NDArray[np.uint8]], fps: float) -> bytes:
     return content.getvalue()
 
 
+def encode_mp4(frames: Sequence[Frame], fps: float, ffmpeg: str) -> bytes:
+    """Frames as a film that any player shows.
+
+    :param ffmpeg: path of the program
+    :raises ConfigError: if it fails
+    """
+    height, width, _ = frames[0].shape
+    even = height // 2 * 2, width // 2 * 2  # as its usual encoding wants them
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "film.mp4"
+        command = [
+            *(ffmpeg, "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24"),
+            *("-video_size", f"{even[1]}x{even[0]}", "-framerate", f"{fps:.6f}", "-i", "-"),
+            *("-pix_fmt", "yuv420p", str(file)),
+        ]
+        content = b"".join(frame[: even[0], : even[1]].tobytes() for frame in frames)
+        done = subprocess.run(command, input=content, capture_output=True, check=False)
+        if done.returncode:
+            raise ConfigError(f"{ffmpeg} failed: {one_line(done.stderr.decode(errors='replace'))}")
+        return file.read_bytes()
+
+
+def side_by_side(films: Mapping[str, Sequence[Frame]]) -> list[Frame]:
+    """The frames of several policies in one picture, each below its name.
+
+    One that ends before the others keeps its last frame; a single one stays as it is.
+
+    :param films: frames of equal shape by the policy's name
+    """
+    if len(films) == 1:
+        return list(*films.values())
+    height, width, _ = next(iter(films.values()))[0].shape
+    axis = 0 if width >= WIDE * height else 1
+    names = [_named_strip(name, width) for name in films]
+    return [
+        np.concatenate([
+            np.concatenate([strip, film[min(i, len(film) - 1)]])
+            for strip, film in zip(names, films.values(), strict=True)
+        ], axis)
+        for i in range(max(map(len, films.values())))
+    ]  # fmt: skip
+
+
+def _named_strip(name: str, width: int) -> Frame:
+    image = Image.new("RGB", (width, NAME_HEIGHT), "white")
+    font = ImageFont.load_default(NAME_SIZE)
+    ImageDraw.Draw(image).text((8, NAME_HEIGHT / 2), name, "black", font, anchor="lm")
+    return np.asarray(image)
+
+
 def draw_rockets(
     episodes: Mapping[str, Episode], parameters: RocketParameters, title: str = ""
-) -> tuple[bytes, bytes]:
+) -> tuple[bytes, bytes, bytes]:
     """State, distance, thrust and path in the phase plane of each policy, one below the other.
 
     :param episodes: by the policy's name
-    :return: PNG and SVG
+    :return: as of :func:`benchmarks.plot_style.save_figure`
     """
-    with plt.rc_context({**SETTINGS, "font.size": 8}):
+    with plt.rc_context({**SETTINGS, "font.size": LOOK.get().font_size or 8.0}):
         figure, rows = plt.subplots(
             len(episodes), 4, figsize=(10.0, 1.0 + 1.3 * len(episodes)), sharex="col",
             sharey="col", layout="constrained", squeeze=False,

@@ -1,8 +1,13 @@
-"""One episode of a policy: an animation, a figure, and what it achieved."""
+"""Episodes of policies from one start: an animation, a figure, and what they achieved."""
 
-from collections.abc import Sequence
+import os
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -10,7 +15,16 @@ from gymnasium.wrappers import RenderCollection
 
 from benchmarks.optimum.tasks import has_optimum, optimal_value, start_state
 from benchmarks.outputs import write_all
-from benchmarks.policies.drawing import DEFAULT_FPS, draw_rockets, encode_gif
+from benchmarks.policies.drawing import (
+    DEFAULT_FPS,
+    Frame,
+    draw_rockets,
+    encode_gif,
+    encode_mp4,
+    side_by_side,
+    stride_of,
+    thinned,
+)
 from benchmarks.policies.load import load_policy, recorded_run
 from envs import rocket_metrics as trajectories
 from envs.dynamics import RocketParameters
@@ -18,6 +32,9 @@ from envs.rollout import Env, Episode, Policy, rollout
 from training.config import FIRST_SEED, ConfigError, RunConfig, env_name
 from training.environments import make_env
 from training.trust import reading
+
+DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")  # variables that name one, on Linux
+LONGEST_NAME = 150  # characters of a file's default name
 
 
 class Noisy:
@@ -46,9 +63,17 @@ class Noisy:
         return np.clip(actions + noise * (high - low) / 2, low, high, dtype=np.float32), state
 
 
+class Played(NamedTuple):
+    """A policy's episode."""
+
+    name: str
+    episode: Episode
+    frames: list[Frame]
+
+
 @reading()
 def record(
-    source: str,
+    sources: str | Sequence[str],
     env_id: str | None = None,
     output: Path | None = None,
     algo: str | None = None,
@@ -57,11 +82,15 @@ def record(
     extra_steps: int = 0,
     noise: float = 0.0,
     speed: float = 1.0,
+    window: bool = False,
 ) -> str:
-    """Play one episode and write ``<output>.gif`` and, for a rocket, ``<output>.png``.
+    """Play an episode of each policy from one start, and write pictures of them.
 
-    :param source: what :func:`benchmarks.policies.load.load_policy` takes
-    :param env_id: default: what the run was trained on, or rocket-v0
+    These are ``<output>.gif``, with ffmpeg on the path ``<output>.mp4`` and, for a rocket,
+    ``<output>.png``.
+
+    :param sources: one or more of what :func:`benchmarks.policies.load.load_policy` takes
+    :param env_id: default: what the runs were trained on, or rocket-v0
     :param output: path without suffix; default: recordings/<policy>_<environment>
     :param algo: the algorithm of a model.zip that lies in no run directory
     :param seed: of the episode's start, and of the noise
@@ -69,6 +98,7 @@ def record(
     :param extra_steps: how far the episode may go beyond the time limit
     :param noise: exploration noise, as a fraction of the action's half-width
     :param speed: of the animation; 1 is real time
+    :param window: whether the policies are first shown in a window, one after another
     :return: what was achieved, as lines to print
     :raises ConfigError: if there is no such policy, or the environment cannot do what is asked
     """
@@ -77,14 +107,9 @@ def record(
             raise ConfigError(f"{name} must be {least} or more, got {value}")
     if not 0.01 <= speed <= 100:
         raise ConfigError(f"speed must be from 0.01 to 100, got {speed}")
-    run, default_output = run_of(source, env_id)
-    output = output or default_output
+    sources = [sources] if isinstance(sources, str) else list(sources)
+    run, default_output = run_of(sources, env_id)
     env = drawing_env(run, extra_steps)
-    name, policy, _ = load_policy(source, env, algo)
-    if noise > 0:
-        if not isinstance(env.action_space, gym.spaces.Box):
-            raise ConfigError(f"noise needs continuous actions; {run.env_id} has none")
-        policy = Noisy(policy, env.action_space, noise, seed)
     options = None if initial_state is None else {"initial_state": initial_state}
     try:
         start, _ = env.reset(seed=seed, options=options)
@@ -93,59 +118,147 @@ def record(
     best = None
     if has_optimum(run.env_id) and run.is_as_registered and not extra_steps:
         best = float(optimal_value(run.env_id, start_state(env)[np.newaxis])[0])
-    film = RenderCollection(env)
-    episode = rollout(policy, film, seed, options)
-    title = f"{name} on {run.env_id} from {np.array2string(np.asarray(start), precision=3)}"
-    return "\n".join([title, *achievements(episode, best), *_write(output, name, title, episode,
-                                                                   film, speed)])  # fmt: skip
+    policies = load_all(sources, env, algo, noise, seed)
+    if window:
+        show(policies, run, extra_steps, seed, options)
+    played = []
+    for name, make_policy in policies.items():
+        film = RenderCollection(env)
+        episode = rollout(make_policy(), film, seed, options)
+        played.append(Played(name, episode, thinned(film.render(), fps_of(env, speed))))
+    where = np.array2string(np.asarray(start), precision=3)
+    title = f"{', '.join(policies)} on {run.env_id} from {where}"
+    text = [title, *achievements(played, best, getattr(env.unwrapped, "parameters", None))]
+    text += _write(output or default_output, title, played, env, fps_of(env, speed))
+    env.close()
+    return "\n".join(text)
 
 
-def _write(
-    output: Path, name: str, title: str, episode: Episode, film: RenderCollection, speed: float
-) -> list[str]:
-    """Write the animation and, of a rocket, the figure; lines to print."""
-    fps = speed * film.metadata.get("render_fps", DEFAULT_FPS)
-    images: Any = film.render()
-    files = {f"{output.name}.gif": encode_gif(images, fps)}
-    lines = [f"animation: {output.with_name(f'{output.name}.gif')}"]
-    parameters = getattr(film.unwrapped, "parameters", None)
+def load_all(
+    sources: Sequence[str], env: Env, algo: str | None, noise: float, seed: int
+) -> dict[str, Callable[[], Policy]]:
+    """Each policy by its name, or by its path where two have one name; the noise begins anew.
+
+    :raises ConfigError: if there is no such policy, or none that can have noise
+    """
+    if noise > 0 and not isinstance(env.action_space, gym.spaces.Box):
+        raise ConfigError(f"noise needs continuous actions; {env.spec and env.spec.id} has none")
+    loaded = [(source, *load_policy(source, env, algo)[:2]) for source in dict.fromkeys(sources)]
+    names = Counter(name for _, name, _ in loaded)
+    policies: dict[str, Callable[[], Policy]] = {}
+    for source, name, policy in loaded:
+        policies[name if names[name] == 1 else source] = (
+            partial(Noisy, policy, env.action_space, noise, seed) if noise > 0 else given(policy)
+        )
+    return policies
+
+
+def given(policy: Policy) -> Callable[[], Policy]:
+    """A function that returns the policy."""
+    return lambda: policy
+
+
+def show(
+    policies: Mapping[str, Callable[[], Policy]],
+    run: RunConfig,
+    extra_steps: int,
+    seed: int,
+    options: dict[str, Any] | None,
+) -> None:
+    """Play the policies in a window, one after another, in real time.
+
+    :raises ConfigError: if there is no display, or the environment has no window
+    """
+    if sys.platform == "linux" and not any(map(os.environ.get, DISPLAYS)):
+        raise ConfigError(f"a window needs a display: neither {' nor '.join(DISPLAYS)} is set")
+    env = drawing_env(run, extra_steps, "human")
+    for name, make_policy in policies.items():
+        print(f"in the window: {name}", flush=True)
+        rollout(make_policy(), env, seed, options)
+    env.close()
+
+
+def fps_of(env: Env, speed: float) -> float:
+    """Frames per second at which all of an episode's are shown."""
+    fps: float = env.metadata.get("render_fps", DEFAULT_FPS)
+    return speed * fps
+
+
+def _write(output: Path, title: str, played: Sequence[Played], env: Env, fps: float) -> list[str]:
+    """Write the animation and, of rockets, the figure; lines to print."""
+    frames = side_by_side({each.name: each.frames for each in played})
+    shown_fps = fps / stride_of(fps)
+    files = {".gif": encode_gif(frames, shown_fps)}
+    if ffmpeg := shutil.which("ffmpeg"):
+        files[".mp4"] = encode_mp4(frames, shown_fps, ffmpeg)
+    parameters = getattr(env.unwrapped, "parameters", None)
     if isinstance(parameters, RocketParameters):
-        files[f"{output.name}.png"], _ = draw_rockets({name: episode}, parameters, title)
-        lines = [*rest_achieved(episode, parameters), *lines]
-        lines.append(f"figure: {output.with_name(f'{output.name}.png')}")
-    film.close()
-    write_all(output.parent, files)
-    return lines
+        episodes = {each.name: each.episode for each in played}
+        files[".png"] = draw_rockets(episodes, parameters, title)[0]
+    write_all(output.parent, {f"{output.name}{suffix}": files[suffix] for suffix in files})
+    kinds = {".gif": "animation", ".mp4": "film", ".png": "figure"}
+    return [f"{kinds[suffix]}: {output.with_name(output.name + suffix)}" for suffix in files]
 
 
-def run_of(source: str, env_id: str | None) -> tuple[RunConfig, Path]:
-    """The configuration that a policy comes from, and where its recording goes by default."""
-    path = Path(source)
-    recorded = recorded_run(path) or recorded_run(path.parent)
-    if recorded and env_name(env_id or recorded.env_id) == env_name(recorded.env_id):
-        return recorded, Path("recordings") / recorded.directory.replace("/", "+")
+def run_of(sources: Sequence[str], env_id: str | None) -> tuple[RunConfig, Path]:
+    """The configuration that policies come from, and where their recording goes by default.
+
+    :raises ConfigError: if there are none, or they were trained in different environments
+    """
+    if not sources:
+        raise ConfigError("record needs a policy: a run directory, a model.zip or a controller")
+    paths = [Path(source) for source in sources]
+    found = [recorded_run(path) or recorded_run(path.parent) for path in paths]
+    runs = [run for run in found if run and env_name(env_id or run.env_id) == env_name(run.env_id)]
+    if len(tasks := sorted({run.task for run in runs})) > 1:
+        raise ConfigError(
+            f"policies of one recording play in one environment, and these were trained in"
+            f" {' and '.join(tasks)}"
+        )
+    names = [
+        run.directory.replace("/", "+") if run in runs and run else path.stem
+        for run, path in zip(found, paths, strict=True)
+    ]
+    name = "_and_".join(names)[:LONGEST_NAME]
+    if runs:
+        return runs[0], Path("recordings") / name
     run = RunConfig(algo="any", env_id=env_id or "rocket-v0", total_timesteps=1)
-    name = f"{path.stem}_{run.directory.split('/')[-1].removesuffix('_0')}"
-    return run, Path("recordings") / name
+    return run, Path("recordings") / f"{name}_{run.directory.split('/')[-1].removesuffix('_0')}"
 
 
-def drawing_env(run: RunConfig, extra_steps: int) -> Env:
+def drawing_env(run: RunConfig, extra_steps: int, mode: str = "rgb_array") -> Env:
     """The run's environment, drawing, with its time limit put off.
 
+    :param mode: how it draws: rgb_array, or human in a window
     :raises ConfigError: if it does not draw, or has no time limit
     """
     env = make_env(run)
     limit = env.spec.max_episode_steps if env.spec else None
     modes = env.metadata.get("render_modes", [])
     env.close()
-    if "rgb_array" not in modes:
-        raise ConfigError(f"{run.env_id} does not draw: it has no render mode rgb_array")
+    if mode not in modes:
+        raise ConfigError(f"{run.env_id} does not draw: it has no render mode {mode}")
     if limit is None:
         raise ConfigError(f"{run.env_id} has no time limit: its episode might never end")
-    return make_env(run, render_mode="rgb_array", max_episode_steps=limit + extra_steps)
+    return make_env(run, render_mode=mode, max_episode_steps=limit + extra_steps)
 
 
-def achievements(episode: Episode, best: float | None) -> list[str]:
+def achievements(played: Sequence[Played], best: float | None, parameters: Any) -> list[str]:
+    """What each policy achieved; with its name above where there are several.
+
+    :param best: the optimal return from the episode's start, where it is known
+    :param parameters: of the environment, where it has any
+    """
+    lines: list[str] = []
+    for each in played:
+        of_one = achieved(each.episode, best)
+        if isinstance(parameters, RocketParameters):
+            of_one += rest_achieved(each.episode, parameters)
+        lines += of_one if len(played) == 1 else [f"{each.name}:", *(f"  {x}" for x in of_one)]
+    return lines
+
+
+def achieved(episode: Episode, best: float | None) -> list[str]:
     """Return, ending and regret, a line each.
 
     :param best: the optimal return from the episode's start, where it is known

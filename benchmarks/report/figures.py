@@ -14,10 +14,11 @@ from benchmarks.analysis.statistics import (
     student_interval,
 )
 from benchmarks.plot_style import (
+    FONT_SIZE,
+    LOOK,
     MIN_BAND,
     OPTIMUM,
     SETTINGS,
-    SIZE,
     Levels,
     Picture,
     about_band,
@@ -99,7 +100,7 @@ def known_levels(results: Results, env_id: str) -> Levels:
 
 
 def _new_axes() -> tuple[Figure, Axes]:
-    return plt.subplots(figsize=SIZE, layout="constrained")
+    return plt.subplots(figsize=LOOK.get().size, layout="constrained")
 
 
 def learning_curves(results: Results, env_id: str, levels: Levels, half_std: bool) -> Picture:
@@ -173,7 +174,8 @@ def _name_rows(figure: Figure, axes: Axes, names: Sequence[str]) -> None:
     """Give each implementation a row, and the figure the height for it."""
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.4)
-    figure.set_size_inches(SIZE[0], 1.2 + 0.6 * len(names))
+    line = (LOOK.get().font_size or FONT_SIZE) / FONT_SIZE
+    figure.set_size_inches(LOOK.get().size[0], line * (1.2 + 0.6 * len(names)))
 
 
 def _performance_profile(results: Results) -> Picture:

@@ -1,6 +1,7 @@
 """Every policy from the same start: an animation of each, trajectories, and what was achieved."""
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from PIL import Image
 from benchmarks.analysis.load import Results, groups
 from benchmarks.optimum.policy import optimal_policy
 from benchmarks.optimum.tasks import has_optimum, optimal_value, start_state
-from benchmarks.plot_style import OPTIMUM, Picture
+from benchmarks.plot_style import LOOK, OPTIMUM, Picture
 from benchmarks.policies.drawing import DEFAULT_FPS, SMOOTHED, draw_rockets, encode_gif
 from benchmarks.policies.load import load_policy
 from benchmarks.report.wording import caption, captioned, words
@@ -57,15 +58,18 @@ def showcase(results: Results, root: Path) -> Showcase:
     entries: list[dict[str, Any]] = []
     for env_id in dict.fromkeys(env_id for env_id, _ in groups(results)):
         labels = [label for name, label in groups(results) if name == env_id]
-        configs = [RunConfig.from_json(results.settings[env_id, name]["config"]) for name in labels]
+        configs = {
+            name: RunConfig.from_json(results.settings[env_id, name]["config"]) for name in labels
+        }
+        first = next(iter(configs.values()))
         try:
-            env = drawing_env(configs[0])
+            env = drawing_env(first)
         except ConfigError as error:
             shown.missing.append(str(error))
             continue
         episodes = _play(policies(results, root, configs, env), env, env_id, shown)
         best = None
-        if episodes and _knows_optimum(configs[0]):
+        if episodes and _knows_optimum(first):
             env.reset(seed=SEED)
             best = float(optimal_value(env_id, start_state(env)[np.newaxis])[0])
         parameters: Any = getattr(env.unwrapped, "parameters", None)
@@ -97,26 +101,28 @@ def _play(
             shown.missing.append(f"{name} on {env_id}: {one_line(error)}")
             continue
         if film.frames:
-            animation = f"showcase_{env_stem(env_id)}+{name}"
+            file_name = re.sub(r"[^\w.+-]", "_", name)
+            animation = f"showcase_{env_stem(env_id)}+{file_name}"
             shown.animations.append(Animation(animation, f"{name} on {env_id}", film.to_gif()))
     return episodes
 
 
 def policies(
-    results: Results, root: Path, configs: Sequence[RunConfig], env: Env
+    results: Results, root: Path, configs: Mapping[str, RunConfig], env: Env
 ) -> Iterator[tuple[str, Callable[[], Policy]]]:
     """Name and loader: trained policies, then those that the experiment names, then the optimal.
 
-    :param configs: of the first run of each implementation on this environment
+    :param configs: of the first run of each implementation on this environment, by its name
     """
-    for run in configs:
-        yield run.label, partial(_load, str(root / run.directory), env)
+    first = next(iter(configs.values()))
+    for name, run in configs.items():
+        yield name, partial(_load, str(root / run.directory), env)
     for name in (results.experiment or {}).get("baselines", ()):
         with suppress(ValueError):  # a controller that is not for this environment is no loss
             controller = make_controller(name, env)
             yield name, partial(_given, controller)
-    if _knows_optimum(configs[0]):
-        yield OPTIMUM, lambda: optimal_policy(configs[0].env_id, SEED)
+    if _knows_optimum(first):
+        yield OPTIMUM, lambda: optimal_policy(first.env_id, SEED)
 
 
 def _given(policy: Policy) -> Policy:
@@ -191,4 +197,5 @@ def _trajectories(
     if OPTIMUM in episodes:
         notes += words("trajectories", "optimum", seconds=SMOOTHED * parameters.dt)
     drawn = draw_rockets(episodes, parameters)
-    return Picture(f"trajectories_{env_stem(env_id)}", title, short, notes, *drawn)
+    name = f"trajectories_{env_stem(env_id)}"
+    return Picture(name, title, short, notes, *drawn, formats=LOOK.get().formats)

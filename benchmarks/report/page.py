@@ -20,7 +20,9 @@ from benchmarks.experiments import DECLARED_FIRST, MIN_VERDICT
 from benchmarks.fidelity.report import FIDELITY_NUMBERS, FIDELITY_PAGE
 from benchmarks.latex import to_latex
 from benchmarks.outputs import write_all
+from benchmarks.plot_style import drawn_as
 from benchmarks.report import tables
+from benchmarks.report.appearance import Appearance, named, with_columns
 from benchmarks.report.figures import plot_all
 from benchmarks.report.scores import standings
 from benchmarks.report.terminal import terminal_text
@@ -50,6 +52,7 @@ def write_report(
     say: Callable[[str], None] = silent,
     others: Sequence[Source] = (),
     request: Request | None = None,
+    appearance: Appearance = Appearance(),  # noqa: B008  (read only)
 ) -> str:
     """Write tables (CSV, Markdown, LaTeX), figures (PNG, SVG) and the page; nothing is trained.
 
@@ -63,6 +66,7 @@ def write_report(
     :param say: is told what is being done
     :param others: learning curves to put beside the experiment's own
     :param request: how these are compared
+    :param appearance: of figures, names and LaTeX tables
     :return: the verdicts and a table, for a terminal
     :raises FileNotFoundError: if there is no complete run
     :raises ConfigError: if the runs do not go together, or have nothing in common with the paper
@@ -74,28 +78,29 @@ def write_report(
     if any(root.glob("*/*/config.json")):
         say(f"Reading the runs in {root} ...")
     results, comparisons = compared(root, output / VERDICTS, others, request or Request())
+    records = json.dumps([asdict(each) for each in comparisons], indent=2) + "\n"
+    results, comparisons = named(results, comparisons, appearance.labels)
     head = sentences(results, comparisons, root.name)
     if line := told(results.experiment, len(results.finals)):
         head.insert(0, (line, ""))
     found = standings(results.own)
     made = tables.all_tables(results, paper, comparisons, found)
     say("Drawing figures ...")
-    forest, pictures = forest_plot(comparisons), plot_all(results, found, half_std)
-    say("Playing the policies ...")
-    shown = showcase(results.own, root)
+    with drawn_as(appearance.look):
+        forest, pictures = forest_plot(comparisons), plot_all(results, found, half_std)
+        say("Playing the policies ...")
+        shown = showcase(results.own, root)
     pictures += shown.pictures
     made += [shown.table] if shown.table else []
-    files: dict[str, str | bytes] = {
-        VERDICTS: json.dumps([asdict(each) for each in comparisons], indent=2) + "\n"
-    }
+    files: dict[str, str | bytes] = {VERDICTS: records}
     for picture in [*([forest] if forest else []), *pictures]:
         files |= picture.files
     for animation in shown.animations:
         files[f"{animation.name}.gif"] = animation.gif
-    for table in made:
+    for table, printed in zip(made, with_columns(made, appearance.columns), strict=True):
         files[f"{table.name}.csv"] = to_csv(table)
         files[f"{table.name}.md"] = to_markdown(table)
-        files[f"{table.name}.tex"] = to_latex(table)
+        files[f"{table.name}.tex"] = to_latex(printed)
     fidelity = fidelity_files(results, output.parent)
     files |= fidelity
     files[PAGE] = template("report").render(

@@ -164,7 +164,10 @@ def paper_table(results: Results) -> Table:
                     entry[f"seeds of {label}"] = len(best)
             entries.append(entry)
     configs = [results.settings[pair]["config"] for pair in ours if pair in results.settings]
-    presets = sorted({f"{each['label']}: {each.get('preset') or 'released'}" for each in configs})
+    presets = sorted({
+        f"{pair[1]}: {results.settings[pair]['config'].get('preset') or 'released'}"
+        for pair in ours if pair in results.settings
+    })  # fmt: skip
     protocols = sorted(set(map(_protocol, configs)))
     return captioned("paper", entries, dict.fromkeys(entries[0], 2), protocols="; ".join(protocols),
                      presets=", ".join(presets))  # fmt: skip

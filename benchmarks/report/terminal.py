@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 import numpy as np
 
@@ -61,12 +62,19 @@ def scores(results: Results) -> Table:
 
 
 def plain(table: Table) -> str:
-    """A table in aligned columns."""
+    """A table in aligned columns, the first of them that fit."""
     rows = [table.header, *table.rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    ends = list(accumulate(width + 2 for width in widths))
+    fitting = max(2, sum(end - 2 <= WIDTH for end in ends))
+    left_out = table.header[fitting:]
+    rows, widths = [row[:fitting] for row in rows], widths[:fitting]
     lines = [
         [cell.ljust(width) if i < 2 else cell.rjust(width)
          for i, (cell, width) in enumerate(zip(row, widths, strict=True))]
         for row in rows
     ]  # fmt: skip
-    return "\n".join("  ".join(line).rstrip() for line in lines)
+    text = "\n".join("  ".join(line).rstrip() for line in lines)
+    if left_out:
+        text += "\n" + textwrap.fill(f"Also on the page and in CSV: {', '.join(left_out)}.", WIDTH)
+    return text

@@ -11,7 +11,7 @@ from benchmarks.analysis.comparisons import Comparison
 from benchmarks.analysis.load import Results
 from benchmarks.analysis.verdict import Answer, Part, Verdict
 from benchmarks.experiments import DECLARED_FIRST, FINAL, LATE, METRICS, STARTS
-from benchmarks.plot_style import COLOURS, SETTINGS, Picture, finish
+from benchmarks.plot_style import COLOURS, FONT_SIZE, LOOK, SETTINGS, Picture, finish
 from benchmarks.report.wording import (
     at_steps,
     by,
@@ -116,7 +116,9 @@ def forest_plot(comparisons: Sequence[Comparison]) -> Picture | None:
     if not rows:
         return None
     with plt.rc_context(SETTINGS):
-        figure, axes = plt.subplots(figsize=(8.6, 1.1 + 0.36 * len(rows)), layout="constrained")
+        line = (LOOK.get().font_size or FONT_SIZE) / FONT_SIZE
+        size = LOOK.get().width or 8.6, line * (1.1 + 0.36 * len(rows))
+        figure, axes = plt.subplots(figsize=size, layout="constrained")
         shown: set[Answer | None] = set()
         for i, (each, _, name, part) in enumerate(rows):
             answer = None if name == "mean" or not each.is_conclusive else part.answer

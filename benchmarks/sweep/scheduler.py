@@ -14,14 +14,14 @@ from filelock import FileLock, Timeout
 from benchmarks.analysis.comparisons import compare
 from benchmarks.analysis.load import load_results
 from benchmarks.declaration import declare, refuse_mismatch
-from benchmarks.experiments import Experiment
+from benchmarks.experiments import EXPERIMENT_FILE, Experiment
 from benchmarks.report.wording import sentence
 from benchmarks.sweep.cluster import Workers, available_processors, connect
 from benchmarks.sweep.display import Display
 from benchmarks.sweep.worker import SESSION, Outcome, carry_out
 from training.config import ConfigError, RunConfig, env_name, one_line
 from training.history import History
-from training.open_run import OpenRun
+from training.open_run import OpenRun, can_take_up
 from training.provenance import describe_software
 from training.run import hyperparameters_of, refuse_impossible
 from training.run_directory import RunDirectory, refuse_other_settings, settings_of
@@ -51,6 +51,7 @@ def sweep(
     allow_mixed: bool = False,
     extend: bool = False,
     step_timeout: float | None = None,
+    keep_checkpoints: bool = False,
 ) -> list[str]:
     """Carry out an experiment's runs that are not there yet; a failing one does not stop others.
 
@@ -66,6 +67,7 @@ def sweep(
     :param allow_mixed: whether to go on with what other software began
     :param extend: whether an experiment that has begun may grow
     :param step_timeout: seconds after which a run whose environment hangs has failed
+    :param keep_checkpoints: whether complete runs keep their last checkpoint
     :return: one line for each run that failed
     :raises ConfigError: before anything runs: if the directory belongs to an experiment with
         other settings or another command is at work in it, if a run cannot work or was begun
@@ -78,6 +80,8 @@ def sweep(
         refuse_unworkable(configs, root, check)
     with exclusive(root):
         declare(experiment, root)
+        if told := told_of_extended(configs, root):
+            print(told)
         if scheduler is None:  # elsewhere the workers see themselves
             refuse_other_software(unfinished(configs, root), root, allow_mixed)
         failures: list[str] = []
@@ -90,7 +94,7 @@ def sweep(
                 if run.seed in seeds and (env_name(run.env_id), run.label) in wanted
             ]
             failures += carry_out_missing(
-                stage, root, workers, scheduler, allow_mixed, step_timeout
+                stage, root, workers, scheduler, allow_mixed, step_timeout, keep_checkpoints
             )
             if experiment.looks:
                 wanted = undecided(root, number)
@@ -101,7 +105,29 @@ def sweep(
 
 def unfinished(configs: Sequence[RunConfig], root: Path) -> list[RunConfig]:
     """The runs that are not complete."""
-    return [run for run in configs if not RunDirectory(root / run.directory).is_done()]
+    return [run for run in configs if not _is_complete(RunDirectory(root / run.directory), run)]
+
+
+def _is_complete(directory: RunDirectory, run: RunConfig) -> bool:
+    return directory.is_done() and not directory.is_shorter(run.total_timesteps)
+
+
+def told_of_extended(configs: Sequence[RunConfig], root: Path) -> str:
+    """A line on the runs that are to have more steps than they have; empty without any."""
+    shorter = [run for run in configs
+               if RunDirectory(root / run.directory).is_shorter(run.total_timesteps)]  # fmt: skip
+    going_on = sum(
+        can_take_up(
+            RunDirectory(root / run.directory), settings_of(run, hyperparameters_of(run))
+        )
+        for run in shorter
+    )  # fmt: skip
+    if not shorter:
+        return ""
+    return (
+        f"{len(shorter)} runs are to have more steps: {going_on} resume from a checkpoint,"
+        f" {len(shorter) - going_on} start over, with the same result"
+    )
 
 
 def carry_out_missing(
@@ -111,6 +137,7 @@ def carry_out_missing(
     scheduler: str | None,
     allow_mixed: bool,
     step_timeout: float | None = None,
+    keep_checkpoints: bool = False,
 ) -> list[str]:
     """Carry out the runs that are not complete; returns a line for each that failed."""
     missing = unfinished(configs, root)
@@ -125,9 +152,8 @@ def carry_out_missing(
         connect(count, scheduler) as client,
         Display(configs, missing) as display,
     ):
-        under_way = Sweep(
-            client, root.resolve(), session, display, request, allow_mixed, step_timeout
-        )
+        options = allow_mixed, step_timeout, keep_checkpoints
+        under_way = Sweep(client, root.resolve(), session, display, request, *options)
         return under_way.carry_out(missing)
 
 
@@ -164,13 +190,14 @@ class Sweep:
         request: StopRequest,
         allow_mixed: bool = False,
         step_timeout: float | None = None,
+        keep_checkpoints: bool = False,
     ) -> None:
         self._client = client
         self._root = root
         self._session = session
         self._display = display
         self._request = request
-        self._options = allow_mixed, step_timeout
+        self._options = allow_mixed, step_timeout, keep_checkpoints
         self._workers = Workers(client, root, session)
         self._waiting: deque[RunConfig] = deque()
         self._jobs: list[Job] = []
@@ -259,16 +286,19 @@ class Sweep:
 def refuse_unworkable(configs: Sequence[RunConfig], root: Path, check: bool = True) -> None:
     """Refuse runs of which it can be seen now that they would fail.
 
+    In the folder of an experiment, which says what may change, a run may have fewer steps.
+
     :param check: whether SB3's checker is to look at each environment
     :raises ConfigError: if a directory holds a run with other settings, or a run cannot work
     """
     seen = set()
+    is_declared = (root / EXPERIMENT_FILE).exists()
     for config in configs:
         if (config.label, config.env_id) not in seen:
             refuse_impossible(config, check)
             seen.add((config.label, config.env_id))
         settings = settings_of(config, hyperparameters_of(config))
-        refuse_other_settings(RunDirectory(root / config.directory), settings)
+        refuse_other_settings(RunDirectory(root / config.directory), settings, is_declared)
 
 
 def refuse_other_software(configs: Sequence[RunConfig], root: Path, allow_mixed: bool) -> None:

@@ -16,13 +16,15 @@ from benchmarks.sweep.cluster import available_processors
 from benchmarks.sweep.display import format_time
 from benchmarks.table import markdown
 from training.config import ConfigError, RunConfig, one_line
+from training.open_run import can_take_up
 from training.run import hyperparameters_of, run
-from training.run_directory import RunDirectory
+from training.run_directory import RunDirectory, settings_of
 from training.signals import RunStopped
 
 MEASURING_TIME = 3.0  # s for each implementation on each environment
 PATIENCE = 60.0  # s until the first of its steps must have come
 DAMAGED = "damaged"  # a run whose state is not known
+SHORTER = "shorter"  # a complete run that is to have more steps
 WARM_UP = 100  # random steps before the first update when only the speed matters
 
 
@@ -81,7 +83,7 @@ class Group(NamedTuple):
 
 def look_at(runs: Sequence[RunConfig], root: Path, measured: bool) -> Group:
     """The state of the runs of one implementation on one environment."""
-    states = {run.directory: _state(root / run.directory) for run in runs}
+    states = {run.directory: _state(root / run.directory, run) for run in runs}
     steps = [
         max(0, run.total_timesteps - states[run.directory]["step"])
         for run in runs
@@ -109,10 +111,16 @@ def look_at(runs: Sequence[RunConfig], root: Path, measured: bool) -> Group:
     return Group(row, failures, unknown, len(steps), sum(seconds), max(seconds, default=0.0))
 
 
-def _state(path: Path) -> dict[str, Any]:
+def _state(path: Path, run: RunConfig) -> dict[str, Any]:
     """Content of a run's status.json, or what is wrong with it."""
+    directory = RunDirectory(path)
     try:
-        return RunDirectory(path).status()
+        status = directory.status()
+        if status["state"] != "done" or not directory.is_shorter(run.total_timesteps):
+            return status
+        settings = settings_of(run, hyperparameters_of(run))
+        step = status["step"] if can_take_up(directory, settings) else 0
+        return {**status, "state": SHORTER, "step": step}
     except ConfigError as error:
         return {"state": DAMAGED, "step": 0, "message": str(error)}
 

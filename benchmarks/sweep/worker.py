@@ -33,6 +33,7 @@ def carry_out(
     session: str,
     allow_mixed: bool = False,
     step_timeout: float | None = None,
+    keep_checkpoint: bool = False,
 ) -> Outcome:
     """Carry out a run; whatever happens to it is returned, never raised.
 
@@ -41,14 +42,19 @@ def carry_out(
         and stops
     :param allow_mixed: whether to go on with what other software began
     :param step_timeout: seconds after which an environment that hangs ends this process
+    :param keep_checkpoint: whether the last checkpoint stays once the run is complete
     """
     should_stop = SessionOver(root, session)
     deadline = time.monotonic() + BUSY_PATIENCE
     while True:
         try:
-            # The sweep has had SB3's checker look at each environment before the first run.
+            # The sweep has had SB3's checker look at each environment before the first run, and
+            # has looked whether runs may be extended.
             with watching(step_timeout):
-                run(config, root, should_stop=should_stop, check=False, allow_mixed=allow_mixed)
+                run(
+                    config, root, should_stop=should_stop, check=False, allow_mixed=allow_mixed,
+                    extend=True, keep_checkpoint=keep_checkpoint,
+                )  # fmt: skip
         except RunStopped as error:
             return Outcome("interrupted", str(error))
         except RunBusyError as error:  # by a run that a killed sweep has left on another worker

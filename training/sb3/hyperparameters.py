@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from training.config import ConfigError
+from training.config import LINEAR, ConfigError
 from training.trust import refuse_untrusted
 
-LINEAR = "linear:"  # prefix of a value that falls linearly to 0 over the run
 CORRELATED = "ou:"  # prefix of exploration noise that is correlated in time
 BUFFER, HER = "replay_buffer_class", "HerReplayBuffer"
 BUFFERS = ("stable_baselines3.common.buffers", "stable_baselines3.her.her_replay_buffer")

@@ -1,0 +1,133 @@
+"""How a report is to look in a paper: figures, names of implementations, columns of LaTeX."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from benchmarks.analysis.comparisons import Comparison
+from benchmarks.analysis.load import Results
+from benchmarks.plot_style import FORMATS, Look
+from benchmarks.table import Table
+from training.config import ConfigError
+
+INCHES = {"in": 1.0, "cm": 1 / 2.54, "mm": 1 / 25.4, "pt": 1 / 72.27}
+NARROWEST, WIDEST = 1.5, 20.0  # inches
+SMALLEST, LARGEST = 4.0, 40.0  # points
+
+
+class Appearance(NamedTuple):
+    """What a paper asks for.
+
+    :param labels: what an implementation is called instead of its label
+    :param columns: of the LaTeX tables that have all of these; none: all columns
+    """
+
+    look: Look = Look()
+    labels: Mapping[str, str] = {}
+    columns: Sequence[str] = ()
+
+
+def parse_appearance(
+    formats: Sequence[str],
+    width: str | None,
+    font_size: float | None,
+    labels: Sequence[str],
+    columns: Sequence[str],
+) -> Appearance:
+    """What a command line asks for.
+
+    :param width: such as 3.3in or 84mm
+    :param labels: such as ``td3=SB3 TD3``
+    :raises ConfigError: if a value cannot be
+    """
+    if unknown := [each for each in formats if each not in FORMATS]:
+        raise ConfigError(f"format must be {', '.join(FORMATS)}, got {', '.join(unknown)}")
+    if font_size is not None and not SMALLEST <= font_size <= LARGEST:
+        raise ConfigError(
+            f"font-size must be from {SMALLEST:g} to {LARGEST:g} points, got {font_size:g}"
+        )
+    names = {}
+    for text in labels:
+        label, equals, name = text.partition("=")
+        if not (label and equals and name.strip()):
+            raise ConfigError(f"labels must be LABEL=NAME, such as td3='SB3 TD3', got {text!r}")
+        names[label] = name.strip()
+    inches = None if width is None else parse_width(width)
+    return Appearance(Look(tuple(formats), inches, font_size), names, tuple(columns))
+
+
+def parse_width(text: str) -> float:
+    """A width in inches.
+
+    :raises ConfigError: if it is none
+    """
+    found = re.fullmatch(rf"([0-9]*\.?[0-9]+) ?({'|'.join(INCHES)})", text.strip())
+    inches = float(found[1]) * INCHES[found[2]] if found else 0.0
+    if not NARROWEST <= inches <= WIDEST:
+        raise ConfigError(
+            f"width must be from {NARROWEST:g}in to {WIDEST:g}in, in one of"
+            f" {', '.join(INCHES)}, such as 3.3in; got {text!r}"
+        )
+    return inches
+
+
+def named(
+    results: Results, comparisons: Sequence[Comparison], labels: Mapping[str, str]
+) -> tuple[Results, list[Comparison]]:
+    """The same under other names of the implementations.
+
+    :param labels: name by label
+    :raises ConfigError: if there is no such label, or two would have one name
+    """
+    present = {*results.finals["label"], *(label for _, label in results.failures)}
+    present |= {*results.curves["label"]}
+    if unknown := [label for label in labels if label not in present]:
+        raise ConfigError(
+            f"unknown labels: {', '.join(unknown)}; the results have {', '.join(sorted(present))}"
+        )
+    names = {label: labels.get(label, label) for label in present}
+    if len({*names.values()}) < len(names):
+        raise ConfigError(f"two implementations would have one name: {', '.join(names.values())}")
+    frames = (results.curves, results.finals, results.timings)
+    curves, finals, timings = (
+        frame.assign(label=frame["label"].map(lambda label: names.get(label, label)))
+        for frame in frames
+    )
+    renamed = results._replace(
+        curves=curves,
+        finals=finals,
+        timings=timings,
+        settings={
+            (env, names.get(label, label)): x for (env, label), x in results.settings.items()
+        },
+        failures={(env, names[label]): n for (env, label), n in results.failures.items()},
+        elsewhere=tuple(names.get(label, label) for label in results.elsewhere),
+    )
+    return renamed, [
+        replace(each, first=names.get(each.first, each.first),
+                second=names.get(each.second, each.second))
+        for each in comparisons
+    ]  # fmt: skip
+
+
+def with_columns(tables: Sequence[Table], columns: Sequence[str]) -> list[Table]:
+    """The tables, those that have all of these columns with them alone, in this order.
+
+    :raises ConfigError: if no table has them
+    """
+    if not columns:
+        return list(tables)
+    known = list(dict.fromkeys(heading for table in tables for heading in table.header))
+    if unknown := [name for name in columns if name not in known]:
+        raise ConfigError(f"unknown columns: {', '.join(unknown)}; known are {', '.join(known)}")
+    if not any({*columns} <= {*table.header} for table in tables):
+        raise ConfigError(f"no table has all of the columns {', '.join(columns)}")
+    return [_chosen(table, columns) if {*columns} <= {*table.header} else table for table in tables]
+
+
+def _chosen(table: Table, columns: Sequence[str]) -> Table:
+    places = [table.header.index(name) for name in columns]
+    bold = {(row, places.index(column)) for row, column in table.bold if column in places}
+    rows = [[row[place] for place in places] for row in table.rows]
+    return table._replace(header=list(columns), rows=rows, bold=frozenset(bold))
