@@ -87,7 +87,8 @@ def build(settings: dict[str, Any], environment: Path) -> tuple[str, str]:
     wanted = "\n".join([*settings["requirements"], *bare])
     if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
         return str(python), ""
-    install = [str(python), "-m", "pip", "install", "--quiet"]
+    # Compiling all of PyTorch and the like takes longer than installing it, and little is imported.
+    install = [str(python), "-m", "pip", "install", "--quiet", "--no-compile"]
     commands = [[sys.executable, "-m", "venv", "--clear", str(environment)],
                 [*install, *settings["requirements"]],
                 *([[*install, "--no-deps", *bare]] if bare else [])]  # fmt: skip

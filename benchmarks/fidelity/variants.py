@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from benchmarks.fidelity.wild import WILD, in_words
 from td3_reference import run_loop, td3
 from td3_reference.config import TD3Config
 from td3_reference.networks import as_vector
@@ -105,13 +106,16 @@ class ScaledCritic(ActorOnMinimum):
 
 # By label, with the cause that the checks must find.
 VARIANTS: dict[str, tuple[type[TD3], str]] = {
-    "offset": (Offset, "the actor moves at updates 1, 3, 5, not 2, 4, 6"),
-    "no_final_clip": (NoFinalClip, "target actions are not clipped to the bounds"),
-    "targets_every_update": (TargetsAtEveryUpdate, "the targets move at every update"),
-    "actor_on_minimum": (ActorOnMinimum, "the actor climbs the minimum of both critics"),
-    "actor_on_mean": (ActorOnMean, "the actor climbs the mean of both critics"),
-    "scaled_critic": (ScaledCritic, "the critic sees actions scaled to [-1, 1]"),
-    "no_smoothing": (NoSmoothing, "there is no target noise"),
+    label: (variant, in_words(WILD[variant.__name__]))
+    for label, variant in {
+        "offset": Offset,
+        "no_final_clip": NoFinalClip,
+        "targets_every_update": TargetsAtEveryUpdate,
+        "actor_on_minimum": ActorOnMinimum,
+        "actor_on_mean": ActorOnMean,
+        "scaled_critic": ScaledCritic,
+        "no_smoothing": NoSmoothing,
+    }.items()
 }
 
 

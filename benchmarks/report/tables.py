@@ -23,6 +23,7 @@ from benchmarks.optimum import values as optimal_returns
 from benchmarks.optimum.tasks import FIRST_SEED
 from benchmarks.report.scores import Standing, aggregate, paper_table, thresholds
 from benchmarks.report.verdicts import describe, verdict_table
+from benchmarks.report.wild import wild_table
 from benchmarks.report.wording import captioned, words
 from benchmarks.table import Bounds, Table
 
@@ -55,8 +56,9 @@ def all_tables(
     makers: list[Callable[[Results], Table | None]] = [summary, learning_curves]
     makers += [lambda _: aggregate(own, found), lambda _: gaps(own), thresholds]
     makers += [lambda _: hyperparameters(own), timings, *([paper_table] if paper else [])]
-    verdicts = verdict_table(results, compare(results) if comparisons is None else comparisons)
-    made = [verdicts, *(make(results) for make in makers)]
+    compared = compare(results) if comparisons is None else comparisons
+    made = [verdict_table(results, compared), wild_table(results, compared)]
+    made += [make(results) for make in makers]
     return [table for table in made if table is not None]
 
 

@@ -77,8 +77,9 @@ class Adapter(TorchAdapter):
 
     @staticmethod
     def defaults() -> dict[str, object]:
-        """From ``TD3_CFG``."""
+        """From ``TD3_CFG``; without a noise object there is no noise."""
         names = {"gamma": "discount_factor", "tau": "polyak", "policy_freq": "policy_delay",
-                 "noise_clip": "smooth_regularization_clip"}  # fmt: skip
-        same = ("learning_rate", "batch_size", "learning_starts")
+                 "noise_clip": "smooth_regularization_clip",
+                 "policy_noise": "smooth_regularization_noise"}  # fmt: skip
+        same = ("learning_rate", "batch_size", "learning_starts", "exploration_noise")
         return signature_defaults(TD3_CFG, *same, **names)

@@ -38,7 +38,6 @@ from benchmarks.fidelity.kit import (
 from benchmarks.fidelity.published import Published, Switches
 from benchmarks.fidelity.report import findings, page, write
 from benchmarks.report.page import fidelity_pages
-from tests.benchmarks.fidelity import example_td3
 
 TELLING = ("rocket_like", "pendulum_like", "saturated", "asymmetric")  # these show every cause
 ROOT = Path(__file__).parents[3]
@@ -222,13 +221,12 @@ def test_the_function_that_draws_noise_is_put_back_and_must_be_called_once() -> 
 
 
 def test_the_documented_example_works_as_it_stands(tmp_path: Path) -> None:
-    source = Path(example_td3.__file__).read_text(encoding="utf-8")
     text = (ROOT / "docs/fidelity.md").read_text(encoding="utf-8")
-    example = text.split("```python\n")[1].split("```")[0]
-    assert len(example.strip().splitlines()) <= 30
-    (tmp_path / "my_adapter.py").write_text(example)
-    (tmp_path / "my_td3.py").write_text(source)
-    command = [sys.executable, "-m", "benchmarks.fidelity", "my_adapter:Adapter"]
+    agent, adapter = (block.split("```")[0] for block in text.split("```python\n")[1:])
+    assert len(adapter.strip().splitlines()) <= 30
+    (tmp_path / "my_td3.py").write_text(agent)
+    (tmp_path / "my_module.py").write_text(adapter)
+    command = [sys.executable, "-m", "benchmarks.fidelity", "my_module:Adapter"]
     paths = f"{tmp_path}:{ROOT}"
     run = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": paths}, capture_output=True,
                          text=True, check=False)  # fmt: skip
