@@ -1,9 +1,10 @@
 """Saving an environment's state in mid-episode, and going on from it, as JSON values.
 
-Covers this project's environments, Gymnasium's classic control, and any other whose base
-environment offers ``get_state()`` and ``set_state(state)``.
+Covers this project's environments, Gymnasium's classic control and MuJoCo tasks, and any other
+whose base environment offers ``get_state()`` and ``set_state(state)``.
 """
 
+import importlib
 import json
 from collections.abc import Callable, Iterable
 from copy import deepcopy
@@ -26,6 +27,7 @@ WRAPPERS = (TimeLimit, OrderEnforcing, PassiveEnvChecker)  # what gym.make puts 
 CLASSIC_CONTROL = "gymnasium.envs.classic_control"
 # All that Gymnasium's classic-control environments carry from one step to the next.
 CLASSIC_ATTRIBUTES = ("state", "last_u", "steps_beyond_terminated")
+MUJOCO = "gymnasium.envs.mujoco"
 
 
 @runtime_checkable
@@ -44,8 +46,12 @@ class Saveable(Protocol):
 def can_be_saved(env: Env) -> bool:
     """Whether :func:`get_state` can save this environment with its wrappers."""
     base = env.unwrapped
-    known = isinstance(base, Saveable) or type(base).__module__.startswith(CLASSIC_CONTROL)
+    known = _is_of(MUJOCO, base) or _is_of(CLASSIC_CONTROL, base) or isinstance(base, Saveable)
     return known and all(type(layer) in WRAPPERS for layer in _wrappers(env))
+
+
+def _is_of(package: str, base: Env) -> bool:
+    return type(base).__module__.startswith(package)
 
 
 def get_state(env: Env) -> dict[str, Any]:
@@ -56,7 +62,9 @@ def get_state(env: Env) -> dict[str, Any]:
     base = env.unwrapped
     if not can_be_saved(env):
         raise TypeError(f"the state of {env} cannot be saved: no get_state(), or other wrappers")
-    if isinstance(base, Saveable):
+    if _is_of(MUJOCO, base):
+        state = _mujoco_state(base)
+    elif isinstance(base, Saveable):
         state = base.get_state()
     else:
         present = [name for name in CLASSIC_ATTRIBUTES if hasattr(base, name)]
@@ -68,7 +76,9 @@ def get_state(env: Env) -> dict[str, Any]:
 def set_state(env: Env, state: dict[str, Any]) -> None:
     """Put an equal environment into a state that :func:`get_state` returned."""
     base = env.unwrapped
-    if isinstance(base, Saveable):
+    if _is_of(MUJOCO, base):  # whose own set_state is another: it takes positions and velocities
+        _set_mujoco_state(base, state["base"])
+    elif isinstance(base, Saveable):
         base.set_state(state["base"])
     else:
         values = dict(state["base"])
@@ -78,6 +88,46 @@ def set_state(env: Env, state: dict[str, Any]) -> None:
     for layer, attributes in zip(_wrappers(env), state["wrappers"], strict=True):
         for name, value in attributes.items():
             setattr(layer, name, value)
+
+
+def _mujoco_state(base: Any) -> dict[str, Any]:
+    """All that a MuJoCo task carries from one step to the next.
+
+    The integration state alone is not enough: after a step, MuJoCo's derived quantities (positions
+    of bodies, for one) are those of the last substep's start, and some tasks read them before the
+    next step. Computed anew, they would differ.
+    """
+    mujoco = importlib.import_module("mujoco")
+    kind = mujoco.mjtState.mjSTATE_INTEGRATION
+    integration = np.empty(mujoco.mj_stateSize(base.model, kind))
+    mujoco.mj_getState(base.model, base.data, integration, kind)
+    derived = {name: encode(getattr(base.data, name)) for name in _arrays_of_fixed_size(base)}
+    generator = base.np_random.bit_generator.state
+    return {"integration": encode(integration), "derived": derived, "generator": generator}
+
+
+def _set_mujoco_state(base: Any, state: dict[str, Any]) -> None:
+    mujoco = importlib.import_module("mujoco")
+    kind = mujoco.mjtState.mjSTATE_INTEGRATION
+    mujoco.mj_setState(base.model, base.data, decode(state["integration"]), kind)
+    for name, values in state["derived"].items():
+        getattr(base.data, name)[...] = decode(values)
+    base.np_random.bit_generator.state = state["generator"]
+
+
+def _arrays_of_fixed_size(base: Any) -> list[str]:
+    """MjData's arrays of floating-point numbers, by name.
+
+    Without those of contacts and constraints, which each step computes anew: in new MjData they
+    are empty.
+    """
+    new = importlib.import_module("mujoco").MjData(base.model)
+    arrays = {name: getattr(new, name) for name in dir(new) if not name.startswith("_")}
+    return [
+        name
+        for name, array in arrays.items()
+        if isinstance(array, np.ndarray) and array.dtype == np.float64 and array.size
+    ]
 
 
 def state_fault(make: Callable[[], Any], get: Getter, put: Setter) -> str | None:

@@ -84,8 +84,11 @@ class OpenRun(RunDirectory):
             self._status_written = time.monotonic()
 
     def resume_at(self, step: int) -> None:
-        """Note that this process goes on from a checkpoint of that environment step."""
+        """Say that this process goes on from a checkpoint of that environment step."""
         self.step = self.first_step = step
+        line = f"continued from step {step}"
+        self.log(line)
+        logger.info("%s: %s", self.path, line)
 
     def save_checkpoint(self, step: int, files: dict[str, bytes]) -> None:
         """Save what an exact continuation needs, with the files that have grown so far.

@@ -15,7 +15,8 @@ from training.guard import errors_at, refuse_not_finite
 from training.open_run import OpenRun
 from training.signals import RunStopped
 
-CHECKPOINT_INTERVAL = 60.0  # s between two checkpoints, unless the user counts steps
+CHECKPOINT_INTERVAL = 60.0  # s between two checkpoints at least, unless the user counts steps
+SAVING_SHARE = 0.02  # of the time at most: to save a full replay buffer may take seconds
 EVALUATION_PATIENCE = 10.0  # s for an evaluation to end, once the run is asked to stop
 
 
@@ -73,7 +74,8 @@ class Supervisor:
     :param run: where evaluations and checkpoints go
     :param should_stop: whether the run has been asked to stop
     :param resumable: whether the run can be continued where it stops
-    :param checkpoint_freq: environment steps between checkpoints; None for one a minute
+    :param checkpoint_freq: environment steps between checkpoints; None for one a minute, or fewer
+        where saving takes long
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Supervisor:
         self._should_stop, self._resumable = should_stop, resumable
         self._checkpoint_freq = checkpoint_freq
         self._saved_at, self._saved_step = time.monotonic(), 0
+        self._saving_took = 0.0  # s, the last time
         wait = resumable and not learner.evaluates_between_steps
         patience = EVALUATION_PATIENCE if wait else 0.0
         self._evaluator = Evaluator(learner.config, run, should_stop, patience)
@@ -179,10 +182,12 @@ class Supervisor:
     def _is_checkpoint_due(self, step: int) -> bool:
         if self._checkpoint_freq is not None:
             return step - self._saved_step >= self._checkpoint_freq
-        return time.monotonic() - self._saved_at > CHECKPOINT_INTERVAL
+        interval = max(CHECKPOINT_INTERVAL, self._saving_took / SAVING_SHARE)
+        return time.monotonic() - self._saved_at > interval
 
     def _save(self) -> bool:
-        step = self._learner.step
+        step, began = self._learner.step, time.monotonic()
         saved = self._run.try_to_save(step, self._learner.save_state)
         self._saved_at, self._saved_step = time.monotonic(), step
+        self._saving_took = self._saved_at - began
         return saved

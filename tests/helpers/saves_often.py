@@ -8,4 +8,5 @@ import training.supervisor
 
 def dask_setup(worker: object) -> None:
     training.supervisor.CHECKPOINT_INTERVAL = 0.5
+    training.supervisor.SAVING_SHARE = 1.0
     (Path(os.environ["WORKER_PIDS"]) / str(os.getpid())).touch()

@@ -21,6 +21,7 @@ from benchmarks.report.page import write_report
 from benchmarks.sweep.scheduler import refuse_unworkable
 from benchmarks.sweep.worker import carry_out
 from envs.rocket_vector import RocketVectorEnv
+from tests.helpers.continuation import content
 from tests.helpers.gate_envs import STEPS, Drift
 from training import environments, gate, supervisor
 from training.config import ConfigError, RunConfig
@@ -188,10 +189,9 @@ STATES = {
 def test_a_state_that_cannot_be_taken_up_is_found_before_training(
     algo: str, env_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "CHECKPOINT_INTERVAL", -1.0)
     saved: list[int] = []
     monkeypatch.setattr(OpenRun, "save_checkpoint", lambda _, step, files: saved.append(step))
-    path = run(config(algo, env_id), tmp_path)
+    path = run(config(algo, env_id), tmp_path, checkpoint_freq=1)
     first, *_ = (path / "log.txt").read_text().splitlines()
     assert first.startswith(BEGINS_ANEW)
     assert STATES[env_id] in first
@@ -224,8 +224,7 @@ def test_the_state_of_a_native_vector_environment_is_tried_too(
 def test_a_failing_save_is_logged_and_the_run_goes_on(
     algo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "CHECKPOINT_INTERVAL", -1.0)
-    path = run(config(algo, "FailsToSaveLater-v0"), tmp_path)
+    path = run(config(algo, "FailsToSaveLater-v0"), tmp_path, checkpoint_freq=1)
     assert RunDirectory(path).is_done()
     lines = (path / "log.txt").read_text().splitlines()
     failures = [line for line in lines if "not saved" in line]
@@ -240,9 +239,8 @@ def test_a_disk_that_is_full_when_a_run_is_saved_does_not_end_it(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(supervisor, "CHECKPOINT_INTERVAL", -1.0)
     monkeypatch.setattr("training.open_run.save_checkpoint", full)
-    path = run(config(algo, "Saved-v0"), tmp_path)
+    path = run(config(algo, "Saved-v0"), tmp_path, checkpoint_freq=1)
     assert RunDirectory(path).is_done()
     assert "No space left" in (path / "log.txt").read_text()
 
@@ -297,10 +295,9 @@ def test_a_dry_run_returns(settings: dict[str, int], tmp_path: Path, capsys: Any
 def test_a_run_stops_within_an_evaluation_and_goes_on_as_if_it_had_not(
     algo: str, point: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "CHECKPOINT_INTERVAL", -1.0)
     monkeypatch.setattr(supervisor, "EVALUATION_PATIENCE", 0.0)
     settings = config(algo, "Saved-v0", max_episode_steps=100)
-    undisturbed = run(settings, tmp_path / "undisturbed")
+    undisturbed = run(settings, tmp_path / "undisturbed", checkpoint_freq=1)
 
     asked: Counter[str] = Counter()
     play = Evaluator._play
@@ -317,12 +314,12 @@ def test_a_run_stops_within_an_evaluation_and_goes_on_as_if_it_had_not(
     monkeypatch.setattr(Evaluator, "_play", note)
     before = Drift.steps[0]
     with pytest.raises(RunStopped, match=f"in the evaluation at step {point}"):
-        run(settings, tmp_path / "stopped", should_stop=should_stop)
+        run(settings, tmp_path / "stopped", should_stop=should_stop, checkpoint_freq=1)
     assert Drift.steps[0] - before < 1500  # not three late evaluations of 300 steps each, and more
     monkeypatch.setattr(Evaluator, "_play", play)
-    goes_on = run(settings, tmp_path / "stopped")
+    goes_on = run(settings, tmp_path / "stopped", checkpoint_freq=1)
     for name in ("evaluations.npz", "log.txt", "config.json"):
-        assert (goes_on / name).read_bytes() == (undisturbed / name).read_bytes()
+        assert content(goes_on / name) == content(undisturbed / name)
 
 
 # 5. Evaluation that fits.

@@ -15,12 +15,11 @@ import pytest
 import safetensors.numpy as safetensors
 from stable_baselines3.common.monitor import load_results
 
-from training import supervisor
+from tests.helpers.continuation import outcome
 from training.config import RunConfig
 from training.open_run import OpenRun
 from training.reference import ReferenceLearner
 from training.run import run as train
-from training.run_directory import RunDirectory
 
 HYPERPARAMS = {"learning_starts": 100, "batch_size": 16, "hidden_sizes": [16], "buffer_size": 300}
 # In the warm-up; at the end of a Pendulum episode; after an odd number of updates, in
@@ -34,14 +33,6 @@ def config(env_id: str, **changes: Any) -> RunConfig:
     return RunConfig(algo="td3_reference", env_id=env_id, **{**settings, **hyperparams, **changes})
 
 
-def outcome(path: Path) -> dict[str, Any]:
-    """All that must not depend on where a run was stopped."""
-    assert RunDirectory(path).is_done()
-    names = ("evaluations.npz", "policy.safetensors", "config.json", "log.txt", "status.json")
-    files: dict[str, Any] = {name: (path / name).read_bytes() for name in names}
-    return {**files, "episodes": load_results(str(path))[["r", "l"]].to_numpy().tolist()}
-
-
 def run_with_stops(
     run: RunConfig, root: Path, cuts: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> Path:
@@ -53,12 +44,11 @@ def run_with_stops(
             save(self, step, files)
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(supervisor, "CHECKPOINT_INTERVAL", -1.0)
     monkeypatch.setattr(OpenRun, "save_checkpoint", save_and_stop)
     for _ in cuts:
         with pytest.raises(KeyboardInterrupt):
-            train(run, root)
-    path = train(run, root)
+            train(run, root, checkpoint_freq=1)
+    path = train(run, root, checkpoint_freq=1)
     monkeypatch.undo()
     assert not (path / "checkpoint").exists()
     return path
@@ -159,11 +149,9 @@ def mix(file: str, part: tuple[str, ...], old: bytes, new: bytes) -> bytes:
 
 TRAIN = """
 import json, sys
-from training import supervisor
 from training.config import RunConfig
 from training.run import run
-supervisor.CHECKPOINT_INTERVAL = 0.02
-run(RunConfig.from_json(json.loads(sys.argv[1])), sys.argv[2])
+run(RunConfig.from_json(json.loads(sys.argv[1])), sys.argv[2], checkpoint_freq=20)
 """
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -141,3 +142,53 @@ def test_it_refuses_what_is_not_finite(what: str, message: str, tmp_path: Path) 
     with pytest.raises(DivergedError, match=message):
         train(learner, tmp_path, break_at)
     assert RunDirectory(tmp_path / CONFIG.directory).status()["state"] == "diverged"
+
+
+@pytest.mark.parametrize("full_takes", [0.0, 1.2, 9.0])
+def test_saving_takes_at_most_its_share_of_the_time(
+    full_takes: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """10,000 s of training by a clock of its own, while the replay memory fills.
+
+    :param full_takes: seconds to save it when it is full
+    """
+    clock, n_steps, step_takes = SimpleNamespace(now=0.0), 5_000, 2.0
+    monkeypatch.setattr("training.supervisor.time", SimpleNamespace(monotonic=lambda: clock.now))
+    learner, began, took = Counter(), list[float](), list[float]()
+
+    def save_state() -> dict[str, bytes]:
+        began.append(clock.now)
+        took.append(full_takes * learner.step / n_steps)
+        clock.now += took[-1]
+        return {}
+
+    monkeypatch.setattr(learner, "save_state", save_state)
+    with open_run(CONFIG, {}, tmp_path) as run:
+        monkeypatch.setattr(run, "try_to_save", lambda step, save: bool(save()) or True)
+        supervisor = Supervisor(learner, run)
+        for learner.step in range(1, n_steps + 1):
+            clock.now += step_takes
+            supervisor.between_steps()
+    assert sum(took) <= 0.021 * clock.now  # a little above: the memory has grown since
+    ended = np.add(began, took)
+    waited = np.subtract(began, [0.0, *ended[:-1]])
+    wanted = np.maximum(60.0, np.divide([0.0, *took[:-1]], 0.02))
+    assert (waited > wanted).all()
+    assert (waited <= wanted + step_takes + 1e-6).all()
+
+
+def test_a_user_who_counts_steps_gets_a_checkpoint_whatever_it_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr("training.supervisor.time", SimpleNamespace(monotonic=lambda: clock.now))
+    learner = Counter()
+    save_state = learner.save_state
+
+    def slow_save_state() -> dict[str, bytes]:
+        clock.now += 1000.0
+        return save_state()
+
+    monkeypatch.setattr(learner, "save_state", slow_save_state)
+    train(learner, tmp_path, lambda step: None, checkpoint_freq=2)
+    assert learner.saved == [2, 4, 6, 8]

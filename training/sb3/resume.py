@@ -22,13 +22,18 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor, Ve
 
 from envs.saved_state import NOT_SAVEABLE, can_be_saved, decode, encode, get_state, set_state
 from training.environments import MONITOR_STATE
+from training.sb3.subproc import NamingSubprocVecEnv
 from training.sb3.vec_env import NativeVecEnv, layers_of
 
 if TYPE_CHECKING:
-    from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+    from stable_baselines3.common.base_class import BaseAlgorithm
 
-ALGORITHMS = ("td3", "ddpg", "sac", "tqc")
-COUNTERS = ("num_timesteps", "_n_updates", "_episode_num", "_current_progress_remaining")
+OFF_POLICY = ("td3", "ddpg", "sac", "tqc", "crossq", "dqn", "qrdqn")
+ON_POLICY = ("a2c", "ppo", "trpo", "maskable_ppo", "recurrent_ppo")  # their buffer begins empty
+COUNTERS = (
+    "num_timesteps", "_n_updates", "_episode_num", "_current_progress_remaining",
+    "_n_calls", "exploration_rate",  # the last two: DQN and QR-DQN alone
+)  # fmt: skip
 LAST_SEEN = ("_last_obs", "_last_episode_starts", "_last_original_obs")
 STATISTICS = ("ep_info_buffer", "ep_success_buffer")
 REPLAY_BUFFERS = (ReplayBuffer, NStepReplayBuffer)
@@ -41,47 +46,50 @@ RUNNING_MEANS = ("obs_rms", "ret_rms")
 
 def reason_not_resumable(algo: str, model: Any) -> str | None:
     """Why a run cannot be continued where it stopped; None if it can."""
-    if algo not in ALGORITHMS:
+    if algo not in OFF_POLICY + ON_POLICY:
         return f"{algo} keeps part of its state where it cannot be saved"
     if model.device.type != "cpu":
         return "it trains on another device than the CPU"
     if model.use_sde:
         return "state-dependent exploration draws its noise before a run can be saved"
-    if type(model.replay_buffer) not in REPLAY_BUFFERS or model.optimize_memory_usage:
+    if algo in OFF_POLICY and (
+        type(model.replay_buffer) not in REPLAY_BUFFERS or model.optimize_memory_usage
+    ):
         return "its replay buffer is of another kind than SB3's usual one"
-    base = layers_of(model.env)[-1]
+    return None if _environments_can_be_saved(layers_of(model.env)[-1]) else NOT_SAVEABLE
+
+
+def _environments_can_be_saved(base: VecEnv) -> bool:
     if isinstance(base, NativeVecEnv):
-        return None if hasattr(base.env, "get_state") else NOT_SAVEABLE
-    if not isinstance(base, DummyVecEnv):
-        return "its environments live in other processes"
-    saveable = all(can_be_saved(_inside_monitor(env)) for env in base.envs)
-    return None if saveable else NOT_SAVEABLE
+        return hasattr(base.env, "get_state")
+    if isinstance(base, NamingSubprocVecEnv):
+        return all(base.env_method("state_can_be_saved"))
+    assert isinstance(base, DummyVecEnv)
+    return all(can_be_saved(_inside_monitor(env)) for env in base.envs)
 
 
-def _env(model: "OffPolicyAlgorithm") -> VecEnv:
+def _env(model: "BaseAlgorithm") -> VecEnv:
     assert model.env is not None
     return model.env
 
 
-def save_state(model: "OffPolicyAlgorithm") -> dict[str, bytes]:
+def save_state(model: "BaseAlgorithm") -> dict[str, bytes]:
     """All that the rest of the run depends on, as files without pickle."""
-    buffer = model.replay_buffer
-    assert buffer is not None
-    filled = buffer.buffer_size if buffer.full else buffer.pos
-    arrays = io.BytesIO()
-    np.savez(arrays, **{name: getattr(buffer, name)[:filled] for name in BUFFER_ARRAYS})
-
     dicts, variables = model._get_torch_save_params()
     tree = {
         "dicts": {name: _attribute(model, name).state_dict() for name in dicts},
         "variables": {name: _attribute(model, name).detach() for name in variables},
+        "memories": _memories(model),
         "torch_generator": torch.get_rng_state(),
     }
     tensors: dict[str, torch.Tensor] = {}
     state = {
         "tree": _without_tensors(tree, "", tensors),
-        "buffer": {"pos": buffer.pos, "full": buffer.full},
-        "attributes": {name: encode(getattr(model, name)) for name in (*COUNTERS, *LAST_SEEN)},
+        "attributes": {
+            name: encode(getattr(model, name))
+            for name in (*COUNTERS, *LAST_SEEN)
+            if hasattr(model, name)
+        },
         "statistics": {name: encode(tuple(getattr(model, name))) for name in STATISTICS},
         "noise": [encode(noise) for noise in _noises(model)],
         "environment": [_layer_state(layer) for layer in layers_of(_env(model))],
@@ -91,19 +99,19 @@ def save_state(model: "OffPolicyAlgorithm") -> dict[str, bytes]:
     }
     return {
         "model.safetensors": save(tensors),
-        "buffer.npz": arrays.getvalue(),
         "state.json": json.dumps(state).encode(),
+        **_replay_memory(model),
     }
 
 
-def prepare(model: "OffPolicyAlgorithm", files: dict[str, bytes]) -> None:
+def prepare(model: "BaseAlgorithm", files: dict[str, bytes]) -> None:
     """Make ``learn(..., reset_num_timesteps=False)`` go on counting, without a reset."""
     attributes = json.loads(files["state.json"])["attributes"]
     for name, value in attributes.items():
         setattr(model, name, decode(value))
 
 
-def restore_state(model: "OffPolicyAlgorithm", files: dict[str, bytes]) -> None:
+def restore_state(model: "BaseAlgorithm", files: dict[str, bytes]) -> None:
     """Go on from what :func:`save_state` gave; to be called when ``learn`` has set itself up."""
     state = json.loads(files["state.json"])
     tree = _with_tensors(state["tree"], load(files["model.safetensors"]))
@@ -112,13 +120,9 @@ def restore_state(model: "OffPolicyAlgorithm", files: dict[str, bytes]) -> None:
     for name, value in tree["variables"].items():
         _attribute(model, name).data.copy_(value)
 
-    buffer = model.replay_buffer
-    assert buffer is not None
-    with np.load(io.BytesIO(files["buffer.npz"])) as arrays:
-        for name in BUFFER_ARRAYS:
-            getattr(buffer, name)[: len(arrays[name])] = arrays[name]
-    buffer.pos, buffer.full = state["buffer"]["pos"], state["buffer"]["full"]
-
+    for memory, value in zip(_memories(model), tree["memories"], strict=True):
+        memory.copy_(value)
+    _restore_replay_memory(model, files)
     prepare(model, files)
     model._num_timesteps_at_start = 0  # as in a run that was never stopped
     for name, values in state["statistics"].items():
@@ -133,6 +137,35 @@ def restore_state(model: "OffPolicyAlgorithm", files: dict[str, bytes]) -> None:
     random.setstate((version, tuple(internal), gauss))
     np.random.set_state(decode(state["numpy"]))  # noqa: NPY002
     torch.set_rng_state(tree["torch_generator"])
+
+
+def _replay_memory(model: Any) -> dict[str, bytes]:
+    """The replay buffer as a file; no file where there is none."""
+    buffer = getattr(model, "replay_buffer", None)
+    if buffer is None:
+        return {}
+    filled = buffer.buffer_size if buffer.full else buffer.pos
+    arrays = {name: getattr(buffer, name)[:filled] for name in BUFFER_ARRAYS}
+    file = io.BytesIO()
+    np.savez(file, **arrays, pos=buffer.pos, full=buffer.full)
+    return {"buffer.npz": file.getvalue()}
+
+
+def _restore_replay_memory(model: Any, files: dict[str, bytes]) -> None:
+    if "buffer.npz" not in files:
+        return
+    buffer = model.replay_buffer
+    with np.load(io.BytesIO(files["buffer.npz"])) as arrays:
+        for name in BUFFER_ARRAYS:
+            values = arrays[name]  # read from the file at each access
+            getattr(buffer, name)[: len(values)] = values
+        buffer.pos, buffer.full = int(arrays["pos"]), bool(arrays["full"])
+
+
+def _memories(model: Any) -> list[torch.Tensor]:
+    """What a recurrent policy remembers of the episode so far; empty for any other."""
+    states = getattr(model, "_last_lstm_states", None) or ()
+    return [tensor for pair in states for tensor in pair]
 
 
 def _attribute(model: Any, path: str) -> Any:
@@ -162,6 +195,8 @@ def _layer_state(layer: VecEnv) -> dict[str, Any]:
         return {"attributes": _encoded(layer, VEC_MONITOR)}
     if isinstance(layer, NativeVecEnv):
         return {"environment": layer.env.get_state()}  # type: ignore[attr-defined]
+    if isinstance(layer, NamingSubprocVecEnv):
+        return {"environments": layer.env_method("saved_state")}
     assert isinstance(layer, DummyVecEnv)
     return {
         "environments": [get_state(_inside_monitor(env)) for env in layer.envs],
@@ -177,6 +212,9 @@ def _set_layer_state(layer: VecEnv, state: dict[str, Any]) -> None:
         _set_encoded(getattr(layer, name), mean)
     if isinstance(layer, NativeVecEnv):
         layer.env.set_state(state["environment"])  # type: ignore[attr-defined]
+    if isinstance(layer, NamingSubprocVecEnv):
+        for i, values in enumerate(state["environments"]):
+            layer.env_method("restore_state", values, indices=i)
     if isinstance(layer, DummyVecEnv):
         for env, values, monitor in zip(
             layer.envs, state["environments"], state["monitors"], strict=True

@@ -11,6 +11,7 @@ from stable_baselines3.common.vec_env import SubprocVecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from envs.rollout import Env
+from envs.saved_state import can_be_saved, get_state, set_state
 from envs.step_check import CLOCK, StepGuard
 from training.config import BrokenEnvironmentError, RunConfig
 from training.environments import leave_remarks_to_parent, make_env
@@ -42,6 +43,18 @@ class Confessing(StepGuard):
             return super().step(action)
         except BaseException as error:
             leave(error, self._note)
+
+    def state_can_be_saved(self) -> bool:
+        """Whether :meth:`saved_state` can save the environment."""
+        return can_be_saved(self.env)
+
+    def saved_state(self) -> dict[str, Any]:
+        """The environment's state: see :func:`envs.saved_state.get_state`."""
+        return get_state(self.env)
+
+    def restore_state(self, state: dict[str, Any]) -> None:
+        """Go on from a state that :meth:`saved_state` gave."""
+        set_state(self.env, state)
 
 
 class NamingSubprocVecEnv(SubprocVecEnv):

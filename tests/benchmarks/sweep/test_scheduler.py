@@ -28,6 +28,7 @@ from benchmarks.sweep.display import Display
 from benchmarks.sweep.scheduler import MAX_RESTARTS, Job, Sweep, exclusive, sweep
 from benchmarks.sweep.worker import SESSION, Outcome, SessionOver, obstacle, software
 from td3_reference.td3 import TD3
+from tests.helpers.continuation import content
 from tests.helpers.made_up_runs import made_up_run
 from training.checkpoint import load_checkpoint
 from training.config import REFERENCE, ConfigError, RunConfig, env_name
@@ -57,11 +58,11 @@ def experiment(
     return replace(made, **changes)
 
 
-def contents(root: Path, made: Experiment) -> dict[str, bytes]:
+def contents(root: Path, made: Experiment) -> dict[str, Any]:
     """Every file of the runs that holds no times."""
     names = ("evaluations.npz", "config.json", "status.json", "log.txt")
     return {
-        f"{run.directory}/{name}": (root / run.directory / name).read_bytes()
+        f"{run.directory}/{name}": content(root / run.directory / name)
         for run in made.runs()
         for name in names
     }

@@ -1,6 +1,5 @@
 """An SB3 run that was stopped and continued is, bit for bit, one that was never stopped."""
 
-import json
 import random
 import signal
 import subprocess
@@ -14,11 +13,10 @@ import numpy as np
 import pytest
 import torch
 from stable_baselines3 import TD3
-from stable_baselines3.common.monitor import load_results
 from stable_baselines3.common.noise import OrnsteinUhlenbeckActionNoise
 
+from tests.helpers.continuation import assert_same, outcome, trained, trained_with_stops
 from train_sb3 import RunConfig, train
-from training.run_directory import RunDirectory
 from training.sb3 import algorithms
 from training.sb3 import resume as continuation
 from training.sb3.vec_env import layers_of, make_training_env
@@ -43,59 +41,14 @@ def config(algo: str, env_id: str, **changes: Any) -> RunConfig:
     )
 
 
-def outcome(path: Path) -> dict[str, Any]:
-    """All that must not depend on where a run was stopped."""
-    assert RunDirectory(path).is_done()
-    names = ["evaluations.npz", "model.zip", "best_model.zip", "config.json", "log.txt"]
-    names += ["status.json", *(file.name for file in path.glob("*normalization.npz"))]
-    files: dict[str, Any] = {name: (path / name).read_bytes() for name in names}
-    return {**files, "episodes": load_results(str(path))[["r", "l"]].to_numpy().tolist()}
-
-
-def trained(run: RunConfig, root: Path) -> dict[str, Any]:
-    return outcome(train(run, root))
-
-
-def trained_with_stops(
-    run: RunConfig, root: Path, cuts: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
-) -> dict[str, Any]:
-    """Train, asking the run to stop at each of the given steps."""
-    for cut in cuts:
-        seen = [0]
-
-        def on_progress(step: int, *returns: float | None, seen: list[int] = seen) -> None:
-            seen[0] = step
-
-        def should_stop(cut: int = cut, seen: list[int] = seen) -> bool:
-            return seen[0] >= cut
-
-        with pytest.raises(RunStopped):
-            train(run, root, on_progress, should_stop=should_stop)
-        # From elsewhere: what a fresh process finds is not what the last one left.
-        np.random.seed(cut)  # noqa: NPY002
-        random.seed(cut)
-        torch.manual_seed(cut)
-        assert RunDirectory(root / run.directory).status()["state"] == "interrupted"
-    path = train(run, root)
-    assert not (path / "checkpoint").exists()
-    provenance = json.loads((path / "provenance.json").read_text())
-    assert provenance["continued_from_step"] >= cuts[-1]
-    return outcome(path)
-
-
-def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
-    assert one.keys() == other.keys()
-    assert [name for name in one if one[name] != other[name]] == []
-
-
 @pytest.mark.parametrize("env_id", ["rocket-v0", "Pendulum-v1"])
 @pytest.mark.parametrize("algo", ["td3", "ddpg", "sac", "tqc"])
 def test_a_run_stopped_five_times_ends_like_one_that_was_not(
-    algo: str, env_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    algo: str, env_id: str, tmp_path: Path
 ) -> None:
     run = config(algo, env_id)
     straight = trained(run, tmp_path / "straight")
-    assert_same(straight, trained_with_stops(run, tmp_path / "cut", CUTS, monkeypatch))
+    assert_same(straight, trained_with_stops(run, tmp_path / "cut", CUTS))
 
 
 @pytest.mark.parametrize(
@@ -111,14 +64,12 @@ def test_a_run_stopped_five_times_ends_like_one_that_was_not(
     ],
     ids=str,
 )
-def test_so_does_one_with_other_settings(
-    changes: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_so_does_one_with_other_settings(changes: dict[str, Any], tmp_path: Path) -> None:
     run = config("td3", "rocket-v0", **changes)
     straight = trained(run, tmp_path / "straight")
     # With updates once an episode, of 500 steps here, that is also when it can be saved.
     cuts = (57,) if "train_freq" in run.hyperparams else (57, 251)
-    assert_same(straight, trained_with_stops(run, tmp_path / "cut", cuts, monkeypatch))
+    assert_same(straight, trained_with_stops(run, tmp_path / "cut", cuts))
 
 
 def test_so_does_one_with_correlated_noise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +81,7 @@ def test_so_does_one_with_correlated_noise(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("training.sb3.learner.build_model", with_correlated_noise)
     run = config("td3", "rocket-v0")
     straight = trained(run, tmp_path / "straight")
-    assert_same(straight, trained_with_stops(run, tmp_path / "cut", (57, 251), monkeypatch))
+    assert_same(straight, trained_with_stops(run, tmp_path / "cut", (57, 251)))
 
 
 INGREDIENTS = [
@@ -192,9 +143,9 @@ def test_every_ingredient_left_out_is_noticed(
     monkeypatch.setattr(continuation, "restore_state", restore_all_but_one)
     if left_out in NOTICED_EARLIER:
         with pytest.raises(NOTICED_EARLIER[left_out]):
-            trained_with_stops(run, tmp_path / "cut", (cut,), monkeypatch)
+            trained_with_stops(run, tmp_path / "cut", (cut,))
     else:
-        assert trained_with_stops(run, tmp_path / "cut", (cut,), monkeypatch) != straight
+        assert trained_with_stops(run, tmp_path / "cut", (cut,)) != straight
 
 
 def keeper(model: Any, ingredient: str) -> Any:
@@ -300,14 +251,14 @@ def test_a_run_killed_at_random_moments_ends_like_one_that_was_not(
     assert_same(outcome(straight / algo / f"{env_id}_0"), outcome(path))
 
 
-def test_algorithms_that_cannot_be_continued_begin_anew(tmp_path: Path) -> None:
+def test_what_cannot_be_continued_begins_anew(tmp_path: Path) -> None:
     run = RunConfig(
         algo="ppo",
         env_id="rocket-v0",
         total_timesteps=300,
         eval_freq=100,
         n_eval_episodes=1,
-        hyperparams={"n_steps": 50, "batch_size": 25, "n_epochs": 2},
+        hyperparams={"n_steps": 50, "batch_size": 25, "n_epochs": 2, "use_sde": True},
     )
     straight = trained(run, tmp_path / "straight")
     steps: list[int] = []
