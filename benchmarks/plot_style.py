@@ -47,6 +47,7 @@ FONT_SIZE = 10.0  # points
 FORMATS = ("png", "svg", "pdf")
 DPI = 150
 OPTIMUM = "optimum"
+FEW_POWERS = 50.0  # ends of a logarithmic axis nearer than that: numbers between powers too
 MIN_BAND = 5  # runs: fewer are drawn one by one, without an interval
 # Pendulum-v1: 200 steps at an angle of pi, 8 rad/s and full torque. The rockets: 500 steps at 2 m/s
 # away from the origin, each of which costs 20, and a crash.
@@ -224,16 +225,25 @@ def styles_of(results: Results, env_id: str | None = None) -> dict[str, Style]:
     }
 
 
-def about_band(half_std: bool) -> str:
-    """What a caption says of the shaded band."""
-    return "± half a standard deviation" if half_std else "with its 95 % Student interval"
+def about_band(results: Results, env_id: str, half_std: bool) -> str:
+    """What a caption says of the spread of an environment's curves."""
+    most = results.finals.query("env_id == @env_id").groupby("label").size().max()
+    if most < MIN_BAND:
+        return "each run being a thin line"
+    return "± half a standard deviation" if half_std else "with its 95% Student interval"
 
 
 def set_log_scale(axes: Axes) -> None:
-    """Make the axis of values logarithmic, with plain numbers."""
+    """Make the axis of values logarithmic, with plain numbers; few powers of ten take more."""
+
+    def between(value: float, _: int) -> str:
+        low, high = axes.get_ylim()
+        is_told = high < FEW_POWERS * low and f"{value:e}"[0] in "235"
+        return f"{value:,g}" if is_told else ""
+
     axes.set_yscale("log", nonpositive="clip")
     axes.yaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,g}"))
-    axes.yaxis.set_minor_formatter(ticker.NullFormatter())
+    axes.yaxis.set_minor_formatter(ticker.FuncFormatter(between))
 
 
 def set_limits(axes: Axes, low: float, high: float) -> None:

@@ -78,20 +78,44 @@ def readme_part(results: Path, experiments: list[Json]) -> Iterator[str]:
         alt = f"Forest plot of the experiment {name}. {finding}"
         yield f"![{alt}](results/{name}/verdicts_forest.png)\n"
         yield "## What was found\n"
-    for each in told[:MOST_FINDINGS]:
-        yield f"- {each['findings'][0]}\n"
-        yield f"      .venv/bin/python -m benchmarks report results/{each['name']}\n"
+    elif experiments:
+        yield (
+            "No published experiment has the seeds that a verdict needs yet:"
+            " [Results](docs/results.md) shows what there is.\n"
+        )
+    for name, question, finding in findings(told):
+        yield f"- `{name}`: {question} {finding}\n"
+        yield f"      .venv/bin/python -m benchmarks report results/{name}\n"
     if (results / DURATIONS).exists():
         yield durations(json.loads((results / DURATIONS).read_text(encoding="utf-8")))
 
 
+def findings(told: list[Json]) -> list[tuple[str, str, str]]:
+    """Name, description and finding: the first of each experiment, then others, MOST_FINDINGS.
+
+    :param told: experiments with findings
+    """
+    ranked = [
+        (rank, each["name"], sentence(each["description"]), finding)
+        for each in told
+        for rank, finding in enumerate(each["findings"])
+    ]
+    ranked.sort(key=lambda row: row[0])  # stable: the order of the experiments stays
+    return [row[1:] for row in ranked[:MOST_FINDINGS]]
+
+
+def sentence(text: str) -> str:
+    """A description as a sentence."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith(("?", ".")) else ".")
+
+
 def durations(measured: Json) -> str:
-    """A table of what commands take.
+    """What commands take, under a heading.
 
     :param measured: content of durations.json
     """
     rows = [[f"`{command}`", f"{minutes:.1f}"] for command, minutes in measured["minutes"].items()]
-    return f"{markdown(['command', 'minutes'], rows)}\n{measured['how']}\n"
+    return f"## How long it takes\n\n{measured['how']}\n\n{markdown(['command', 'minutes'], rows)}"
 
 
 def film_part(film: Json) -> Iterator[str]:
@@ -132,7 +156,7 @@ def section(each: Json) -> Iterator[str]:
     """An experiment's part of the page."""
     name = each["name"]
     yield f"## {name}\n"
-    yield f"{str(each['description'])[:1].upper()}{str(each['description'])[1:]}.\n"
+    yield f"{sentence(str(each['description']))}\n"
     yield from (f"- {verdict}" for verdict in each["verdicts"])
     if (each["findings"]) or each["has_forest"]:
         alt = f"Forest plot: {' '.join(each['findings']) or name}"

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from benchmarks.analysis.load import Results, final_values, groups
 from benchmarks.analysis.statistics import (
     Interval,
+    Values,
     performance_profile,
     student_interval,
 )
@@ -38,6 +39,7 @@ from envs.controllers import make_controller
 from training.config import FIRST_SEED, RunConfig, env_stem
 from training.environments import make_env, play_from_seeds
 
+FAR = 5.0
 SCORE_AXIS = "0 untrained, 1 optimum (or best run)"
 
 
@@ -51,13 +53,14 @@ def plot_all(
         the interval of the mean
     """
     pictures, own = [], results.own
+    env_ids = list(dict.fromkeys(env_id for env_id, _ in groups(results)))
     with plt.rc_context(SETTINGS):
-        for env_id in dict.fromkeys(env_id for env_id, _ in groups(results)):
+        for env_id in env_ids:
             levels = known_levels(own, env_id)
             pictures.append(learning_curves(results, env_id, levels, half_std))
             if OPTIMUM in levels:
                 pictures.append(_regret(own, env_id, levels, half_std))
-            pictures.append(_final_returns(own, env_id))
+        pictures += [_final_returns(own, env_id) for env_id in env_ids]  # low: side by side
         if own.finals["score"].notna().all():
             pictures.append(_performance_profile(own))
         if standings:
@@ -111,8 +114,8 @@ def learning_curves(results: Results, env_id: str, levels: Levels, half_std: boo
     set_limits(axes, *sane_limits(results, env_id, [*drawn, list(levels.values())]))
     n_episodes = results.curves.query("env_id == @env_id")["n_episodes"].max()
     axes.set_ylabel("return" + f", mean of {n_episodes} episodes" * bool(n_episodes))
-    title, short, notes = caption("learning_curve", env_id=env_id, band=about_band(half_std),
-                                  fewest=MIN_BAND)  # fmt: skip
+    band = about_band(results, env_id, half_std)
+    title, short, notes = caption("learning_curve", env_id=env_id, band=band, fewest=MIN_BAND)
     notes += words("learning_curve", "levels") if levels else ""
     return finish(figure, f"learning_curve_{env_stem(env_id)}", title, short, notes)
 
@@ -131,7 +134,8 @@ def _regret(results: Results, env_id: str, levels: Levels, half_std: bool) -> Pi
     if (means > 0).any() and top > 0:
         set_limits(axes, min(means[means > 0].min(), top) / 2, 1.5 * top)
     axes.set_ylabel("regret = optimum - return, mean of episodes")
-    told = caption("regret", env_id=env_id, band=about_band(half_std), fewest=MIN_BAND)
+    band = about_band(results, env_id, half_std)
+    told = caption("regret", env_id=env_id, band=band, fewest=MIN_BAND)
     return finish(figure, f"regret_{env_stem(env_id)}", *told)
 
 
@@ -150,7 +154,8 @@ def _final_returns(results: Results, env_id: str) -> Picture:
         elif np.isfinite(optimum):
             low, high = max(low, possible(results, env_id, "mean_return")[0]), min(high, optimum)
         means[label] = Interval(mean, min(low, mean), max(high, mean))
-    low, high = sane_limits(results, env_id, [*samples.values(), *means.values(), [optimum]])
+    drawn = [typical_part(samples[label], means[label]) for label in styles]
+    low, high = sane_limits(results, env_id, [*drawn, [optimum]])
     names = []
     for row, (label, returns) in enumerate(samples.items()):
         mean, low_95, high_95 = means[label]
@@ -168,6 +173,20 @@ def _final_returns(results: Results, env_id: str) -> Picture:
     _name_rows(figure, axes, names)
     told = caption("final_returns", env_id=env_id, fewest=MIN_BAND)
     return finish(figure, f"final_returns_{env_stem(env_id)}", *told)
+
+
+def typical_part(returns: Values, mean: Interval) -> Values:
+    """What decides where an axis of final returns ends, so that a failed run flattens no others.
+
+    :param returns: shape (n,)
+    :param mean: with its interval
+    :return: the returns within FAR interquartile ranges of their quartiles, with the mean; all of
+        them with the whole interval where none is further out
+    """
+    first, third = np.quantile(returns, [0.25, 0.75])
+    room = FAR * (third - first)
+    inside = returns[(returns >= first - room) & (returns <= third + room)]
+    return np.append(inside, mean if len(inside) == len(returns) else mean[:1])
 
 
 def _name_rows(figure: Figure, axes: Axes, names: Sequence[str]) -> None:

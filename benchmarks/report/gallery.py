@@ -29,7 +29,7 @@ from training.environments import make_env
 SEED = 20_001  # of the start: Pendulum hangs down, the rocket flies away from the goal
 DECIMALS = {"steady-state error in m": 4, "jitter in m/s²": 3}
 FRAMES = 100  # of each animation, at most
-WIDTH = 240  # of each frame in pixels, at most
+FRAME = 400, 240  # width and height of each in pixels, at most
 
 
 class Animation(NamedTuple):
@@ -148,7 +148,7 @@ class Film(gym.Wrapper[Any, Any, Any, Any]):
         outcome = super().step(action)
         if self.render_mode and self._steps % self.stride == 0:
             image = Image.fromarray(self.render())  # type: ignore[arg-type]
-            image.thumbnail((WIDTH, WIDTH))
+            image.thumbnail(FRAME)
             self.frames.append(np.asarray(image))
         self._steps += 1
         return outcome

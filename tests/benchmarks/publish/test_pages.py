@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.publish.folder import publish
-from benchmarks.publish.pages import BEGIN, END, IMAGES, PAGE, pages, published
+from benchmarks.publish.pages import BEGIN, END, IMAGES, PAGE, pages, published, readme_part
 from tests.benchmarks.publish.test_publish import sweep
 from tests.helpers.command_lines import ROOT
 from tests.helpers.made_up_runs import set_optimum
@@ -139,3 +139,46 @@ def test_without_results_a_place_is_left_and_nothing_is_invented(tmp_path: Path)
     (tmp_path / "README.md").write_text("no marks")
     with pytest.raises(ConfigError, match="must have the lines"):
         pages(tmp_path / "results")
+
+
+def experiment(name: str, description: str, *findings: str) -> dict[str, Any]:
+    return {"name": name, "description": description, "findings": findings}
+
+
+def test_three_findings_are_told_the_first_of_each_experiment_before_others(
+    tmp_path: Path,
+) -> None:
+    told = [
+        experiment("one", "is it chance?", "No.", "Once more, no."),
+        experiment("none", "too few seeds"),
+        experiment("two", "a against b", "Equal.", "Not told."),
+    ]
+    text = "\n".join(readme_part(tmp_path, told))
+    lines = [line for line in text.splitlines() if line.startswith("- ")]
+    assert lines == [
+        "- `one`: Is it chance? No.",
+        "- `two`: A against b. Equal.",
+        "- `one`: Is it chance? Once more, no.",
+    ]
+    assert text.count("python -m benchmarks report results/one") == 2
+    assert "![Forest plot of the experiment one. No.](results/one/verdicts_forest.png)" in text
+
+
+def test_without_a_verdict_the_readme_says_so(tmp_path: Path) -> None:
+    text = "\n".join(readme_part(tmp_path, [experiment("none", "too few seeds")]))
+    assert "No published experiment has the seeds that a verdict needs yet" in text
+    assert "Forest plot" not in text
+    assert "What was found" not in text
+
+
+def test_durations_stand_under_a_heading_after_how_they_were_measured(tmp_path: Path) -> None:
+    (tmp_path / "durations.json").write_text(
+        '{"how": "On a made-up machine:", "minutes": {"make test": 12.34}}'
+    )
+    text = "\n".join(readme_part(tmp_path, []))
+    heading, how, header, _, row = (line for line in text.splitlines()[2:] if line)
+    assert (heading, how) == ("## How long it takes", "On a made-up machine:")
+    assert [header.split(), row.split()] == [
+        ["|", "command", "|", "minutes", "|"],
+        ["|", "`make", "test`", "|", "12.3", "|"],
+    ]

@@ -13,9 +13,10 @@ from PIL import Image
 
 from benchmarks.analysis.comparisons import compare
 from benchmarks.analysis.load import load_results
+from benchmarks.analysis.statistics import Interval
 from benchmarks.outputs import write_all
-from benchmarks.plot_style import draw_curves, finish, possible, sane_limits
-from benchmarks.report.figures import known_levels, plot_all
+from benchmarks.plot_style import draw_curves, finish, possible, sane_limits, set_log_scale
+from benchmarks.report.figures import known_levels, plot_all, typical_part
 from benchmarks.report.scores import standings
 from benchmarks.report.tables import all_tables
 from benchmarks.report.verdicts import forest_plot
@@ -90,7 +91,7 @@ def test_the_band_is_what_was_asked_for_and_the_caption_says_which(tmp_path: Pat
     interval = drawn(tmp_path / "runs", tmp_path / "interval")
     half = drawn(tmp_path / "runs", tmp_path / "half", half_std=True)
     name = "learning_curve_Pendulum-v1"
-    assert "95 % Student interval" in interval[name]
+    assert "95% Student interval" in interval[name]
     assert "half a standard deviation" in half[name]
     assert svg(tmp_path / "interval", name) != svg(tmp_path / "half", name)
 
@@ -194,3 +195,36 @@ def test_a_dollar_in_a_name_is_a_dollar(tmp_path: Path) -> None:
     made_up_run(tmp_path, "a", 0, [-9.0, -1.0], env_id="costs$_$-v0")
     results = load_results(tmp_path)
     assert len(plot_all(results, standings(results))) > 1
+
+
+def test_a_failed_run_does_not_flatten_the_final_returns_of_the_others() -> None:
+    """It lies within the range of the learning curves, so that only the other runs tell."""
+    # Quartiles 2 and 4, so that all from -8 to 14 is near; the mean stays in sight.
+    usual = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
+    assert typical_part(usual, Interval(3.0, -1.0, 7.0)).tolist() == [1, 2, 3, 4, 5, 3, -1, 7]
+    failed = np.append(usual[1:], -900.0)
+    kept = typical_part(failed, Interval(-177.2, -700.0, 300.0)).tolist()
+    assert kept == [2, 3, 4, 5, -177.2]
+
+
+def test_a_short_logarithmic_axis_names_numbers_between_powers_of_ten() -> None:
+    for top, named in ((3000.0, ["1,000", "2,000"]), (1e6, ["1,000", "10,000", "100,000"])):
+        figure, axes = plt.subplots()
+        set_log_scale(axes)
+        axes.set_ylim(900.0, top)
+        figure.canvas.draw()
+        ticks = [
+            *axes.yaxis.get_major_ticks(),
+            *axes.yaxis.get_minor_ticks(),
+        ]
+        shown = [tick.label1.get_text() for tick in ticks if 900.0 <= tick.get_loc() < top]
+        assert [text for text in shown if text] == named
+        plt.close(figure)
+
+
+def test_the_caption_tells_of_a_band_only_where_there_is_one(tmp_path: Path) -> None:
+    made_up_run(tmp_path / "runs", "a", 0, [-9.0, -1.0])
+    captions = drawn(tmp_path / "runs", tmp_path / "out")
+    for name in ("learning_curve_Pendulum-v1", "regret_Pendulum-v1"):
+        assert "each run being a thin line" in captions[name]
+        assert "interval" not in captions[name]

@@ -10,7 +10,7 @@ from PIL import Image
 from benchmarks.analysis.load import load_results
 from benchmarks.experiments import EXPERIMENT_FILE, Experiment
 from benchmarks.plot_style import POSITION, VELOCITY
-from benchmarks.report.gallery import FRAMES, SEED, WIDTH, showcase
+from benchmarks.report.gallery import FRAME, FRAMES, SEED, showcase
 from envs import rocket_metrics as trajectories
 from envs.controllers import make_controller
 from envs.rollout import rollout
@@ -59,7 +59,7 @@ def test_a_trained_policy_and_the_controllers_are_played_from_the_same_start(
     assert rows["jitter in m/s²"]["pd"] == pytest.approx(trajectories.jitter(episode))
     with Image.open(io.BytesIO(shown.animations[1].gif)) as animation:
         assert 10 < animation.n_frames <= FRAMES  # type: ignore[attr-defined]
-        assert animation.width == WIDTH
+        assert animation.width == FRAME[0]
     (picture,) = shown.pictures
     assert picture.svg.startswith(b"<?xml")
     with Image.open(io.BytesIO(picture.png)) as figure:

@@ -245,7 +245,9 @@ def test_the_forest_plot_is_the_first_picture_and_notes_are_behind_a_click(repor
     assert pictures[0] == "Verdicts"
     assert report.page.index('alt="Verdicts"') < report.page.index("<nav")
     caption = report.page.partition("<figcaption>")[2].partition("</figcaption>")[0]
-    assert "<details><summary>How to read this</summary><p>Thick: the 90% interval" in caption
+    note = "<p>Thick: the 90% interval"
+    assert f'<details class="notes"><summary>How to read this</summary>{note}' in caption
+    assert note.replace("<p>", '<p class="printed">') in caption  # closed details are not printed
 
 
 def test_a_report_that_cannot_be_written_leaves_the_last_one(
