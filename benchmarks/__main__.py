@@ -141,7 +141,8 @@ def report(
             return; default: all columns. With NAME=COLUMN, of the curves from elsewhere, as in
             compare
         format_: of the figures: png svg pdf
-        width: of the figures with one panel, such as 3.3in or 84mm
+        width: of the figures, such as 3.3in or 84mm; those of the verdicts and of trajectories keep
+            their own
         font_size: of the figures, in points
         labels: what to call implementations, such as td3="SB3 TD3"
         trust: modules of your own, such as my_module, that the runs name: without, what needs
