@@ -141,15 +141,18 @@ def load_all(
 
     :raises ConfigError: if there is no such policy, or none that can have noise
     """
-    if noise > 0 and not isinstance(env.action_space, gym.spaces.Box):
+    space = env.action_space
+    if noise > 0 and not isinstance(space, gym.spaces.Box):
         raise ConfigError(f"noise needs continuous actions; {env.spec and env.spec.id} has none")
     loaded = [(source, *load_policy(source, env, algo)[:2]) for source in dict.fromkeys(sources)]
     names = Counter(name for _, name, _ in loaded)
     policies: dict[str, Callable[[], Policy]] = {}
     for source, name, policy in loaded:
-        policies[name if names[name] == 1 else source] = (
-            partial(Noisy, policy, env.action_space, noise, seed) if noise > 0 else given(policy)
-        )
+        unique = name if names[name] == 1 else source
+        if noise > 0 and isinstance(space, gym.spaces.Box):
+            policies[unique] = partial(Noisy, policy, space, noise, seed)
+        else:
+            policies[unique] = given(policy)
     return policies
 
 
