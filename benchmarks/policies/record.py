@@ -102,11 +102,7 @@ def record(
     :return: what was achieved, as lines to print
     :raises ConfigError: if there is no such policy, or the environment cannot do what is asked
     """
-    for name, value, least in (("extra_steps", extra_steps, 0), ("noise", noise, 0.0)):
-        if not value >= least:
-            raise ConfigError(f"{name} must be {least} or more, got {value}")
-    if not 0.01 <= speed <= 100:
-        raise ConfigError(f"speed must be from 0.01 to 100, got {speed}")
+    refuse_values(extra_steps, noise, speed)
     sources = [sources] if isinstance(sources, str) else list(sources)
     run, default_output = run_of(sources, env_id)
     env = drawing_env(run, extra_steps)
@@ -132,6 +128,18 @@ def record(
     text += _write(output or default_output, title, played, env, fps_of(env, speed))
     env.close()
     return "\n".join(text)
+
+
+def refuse_values(extra_steps: int, noise: float, speed: float) -> None:
+    """Refuse what no recording can have.
+
+    :raises ConfigError: naming it
+    """
+    for name, value, least in (("extra_steps", extra_steps, 0), ("noise", noise, 0.0)):
+        if not value >= least:
+            raise ConfigError(f"{name} must be {least} or more, got {value}")
+    if not 0.01 <= speed <= 100:
+        raise ConfigError(f"speed must be from 0.01 to 100, got {speed}")
 
 
 def load_all(

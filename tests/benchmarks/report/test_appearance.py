@@ -2,15 +2,17 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from benchmarks.latex import to_latex
 from benchmarks.plot_style import DPI, Look
-from benchmarks.report.appearance import Appearance, parse_appearance, parse_width, with_columns
+from benchmarks.report.appearance import Appearance, appearance_of, parse_width, with_columns
 from benchmarks.report.page import write_report
 from benchmarks.report.terminal import WIDTH, plain
+from benchmarks.request import Paper
 from benchmarks.table import tabulate
 from tests.helpers.made_up_runs import made_up_run
 from training.config import ConfigError
@@ -80,16 +82,16 @@ def test_widths_have_units(text: str, inches: float) -> None:
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ((("gif",), None, None, (), ()), "format must be png, svg, pdf, got gif"),
-        ((("png",), "3.3", None, (), ()), "such as 3.3in; got '3.3'"),
-        ((("png",), "900in", None, (), ()), "width must be from 1.5in to 20in"),
-        ((("png",), None, 0.0, (), ()), "font-size must be from 4 to 40 points, got 0"),
-        ((("png",), None, None, ("td3",), ()), "labels must be LABEL=NAME"),
+        ({"format": ("gif",)}, "format must be png, svg, pdf, got gif"),
+        ({"width": "3.3"}, "such as 3.3in; got '3.3'"),
+        ({"width": "900in"}, "width must be from 1.5in to 20in"),
+        ({"font_size": 0.0}, "font-size must be from 4 to 40 points, got 0"),
+        ({"labels": ("td3",)}, "labels must be LABEL=NAME"),
     ],
 )
-def test_what_no_figure_can_have_is_refused(options: tuple[object, ...], complaint: str) -> None:
+def test_what_no_figure_can_have_is_refused(options: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ConfigError) as error:
-        parse_appearance(*options)  # type: ignore[arg-type]
+        appearance_of(Paper(**options))
     assert complaint in str(error.value)
 
 
