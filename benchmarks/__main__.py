@@ -11,7 +11,7 @@ import tyro
 
 from benchmarks.choice import choose, find_experiment, recorded_experiment
 from benchmarks.experiments import Experiment
-from benchmarks.request import Request
+from benchmarks.request import Paper, Request
 from training.command_line import OVERRIDES, RunOptions, run_command
 from training.config import ConfigError, RunConfig
 from training.surroundings import announce, settle
@@ -109,6 +109,7 @@ def show_overview(
 
 def report(
     experiment: ExperimentName,
+    paper: Annotated[Paper, tyro.conf.arg(name="")],
     root: Path = Path("runs"),
     output: Path = Path("reports"),
     compare_to: Literal["paper"] | None = None,
@@ -117,17 +118,13 @@ def report(
     env: tuple[str, ...] = (),
     starts: tuple[str, ...] = (),
     eval_freq: int = 5_000,
-    columns: tuple[str, ...] = (),
-    format_: Annotated[tuple[str, ...], tyro.conf.arg(name="format")] = ("png", "svg"),
-    width: str | None = None,
-    font_size: float | None = None,
-    labels: tuple[str, ...] = (),
     trust: tuple[str, ...] = (),
 ) -> None:
     """Make tables, figures and a page of an experiment's runs, and print the verdicts.
 
     Args:
         experiment: its name, the folder below root; or a published one, such as results/quick
+        paper: how figures and LaTeX tables are to look
         root: the runs are read from <root>/<experiment>/
         output: everything goes to <output>/<experiment>/; open report.html there
         compare_to: paper puts Table 1 of the TD3 paper beside the MuJoCo results
@@ -137,28 +134,20 @@ def report(
         env: of these; as in compare
         starts: of these; as in compare
         eval_freq: of these; as in compare
-        columns: of the LaTeX tables that have all of them, such as environment implementation
-            return; default: all columns. With NAME=COLUMN, of the curves from elsewhere, as in
-            compare
-        format_: of the figures: png svg pdf
-        width: of the figures with one panel, such as 3.3in or 84mm
-        font_size: of the figures, in points
-        labels: what to call implementations, such as td3="SB3 TD3"
         trust: modules of your own, such as my_module, that the runs name: without, what needs
             them is left out
     """
     from benchmarks.analysis.contrast import Request
     from benchmarks.analysis.sources.frame import parse_columns
     from benchmarks.analysis.sources.published import is_published
-    from benchmarks.report.appearance import parse_appearance
+    from benchmarks.report.appearance import appearance_of
     from benchmarks.report.compare import parse_sources
     from benchmarks.report.page import write_report
 
     folder = Path(experiment) if is_published(Path(experiment)) else root / experiment
     request = Request(env, starts=starts)
-    options = parse_columns(eval_freq, tuple(each for each in columns if "=" in each))
-    printed = [each for each in columns if "=" not in each]
-    appearance = parse_appearance(format_, width, font_size, labels, printed)
+    options = parse_columns(eval_freq, tuple(each for each in paper.columns if "=" in each))
+    appearance = appearance_of(paper)
     try:
         with reading(trust):
             others = parse_sources(with_, options, request)

@@ -150,7 +150,9 @@ def read_experiment(file: Path) -> Experiment:
     """
     try:
         return experiment_of(tomllib.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
+    except ValueError as error:
         raise ConfigError(f"{file}: {error}") from error
 
 

@@ -1,4 +1,4 @@
-"""What a sweep's command line may ask for."""
+"""What the command lines of a sweep and of a report may ask for."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,3 +75,21 @@ class Request:
         """What the experiment is called: a file's name, without folder and suffix."""
         name = self.experiment
         return Path(name).stem if name.endswith(SUFFIX) else name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paper:
+    """How a report's figures and LaTeX tables are to look."""
+
+    format: tuple[str, ...] = ("png", "svg")
+    """of the figures: png svg pdf"""
+    width: str | None = None
+    """of the figures, such as 3.3in or 84mm; those of the verdicts and of trajectories keep their
+    own"""
+    font_size: float | None = None
+    """of the figures, in points"""
+    labels: tuple[str, ...] = ()
+    """what to call implementations, such as td3='SB3 TD3'"""
+    columns: tuple[str, ...] = ()
+    """of the LaTeX tables that have all of them, such as environment implementation return;
+    default: all columns. With NAME=COLUMN, of the curves from elsewhere, as in compare"""

@@ -63,19 +63,9 @@ def run(
     if checkpoint_freq is not None and checkpoint_freq < 1:
         raise ConfigError(f"checkpoint_freq must be 1 or more, got {checkpoint_freq}")
     learner, notes, resumable = prepare(config, check)
-    with (
-        closing(learner),
-        open_run(
-            config,
-            learner.hyperparameters,
-            root,
-            on_progress,
-            notes,
-            allow_mixed,
-            extend,
-            keep_checkpoint,
-        ) as directory,
-    ):
+    opened = open_run(config, learner.hyperparameters, root, on_progress, notes, allow_mixed,
+                      extend, keep_checkpoint)  # fmt: skip
+    with closing(learner), opened as directory:
         if directory.was_done:
             return directory.path
         saved = directory.load_checkpoint() if resumable else None

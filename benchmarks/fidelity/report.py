@@ -56,6 +56,8 @@ def load_adapter(name: str) -> type[Any]:
     adapter: type[Any] | None = getattr(found, attribute, None)
     if adapter is None:
         raise ValueError(f"there is no {attribute!r} in {module}")
+    if not callable(adapter):
+        raise ValueError(f"{name} must be a class, got {adapter!r}")
     return adapter
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.policies.load import load_policy
+from benchmarks.policies.load import load_policy, refuse_unable
 from envs.rollout import Env, Policy
 from training.config import ConfigError, RunConfig, one_line
 from training.environments import make_env
@@ -41,9 +41,10 @@ def evaluate(source: str, config: RunConfig, root: Path) -> str:
     :return: what came of it, in a line
     :raises ConfigError: if there is no such policy, or it cannot act there
     """
-    with closing(make_env(config)) as env, open_run(config, {}, root) as run:
+    with closing(make_env(config)) as env:
+        policy = find_policy(source, env)
+    with open_run(config, {}, root) as run:
         if not run.was_done:
-            policy = find_policy(source, env)
             with closing(Evaluator(config, run)) as evaluator:
                 evaluator.evaluate_if_due(policy, 0)
                 run.step = config.total_timesteps
@@ -59,7 +60,7 @@ def evaluate(source: str, config: RunConfig, root: Path) -> str:
 def find_policy(source: str, env: Env) -> Policy:
     """The policy that a user names.
 
-    :raises ConfigError: if there is none
+    :raises ConfigError: if there is none, or it cannot act in the environment
     """
     module, colon, name = source.partition(":")
     if not colon:
@@ -72,4 +73,5 @@ def find_policy(source: str, env: Env) -> Policy:
     if not (hasattr(found, "predict") or callable(found)):
         raise ConfigError(f"{source!r} is no policy: it must have predict, or be a function")
     policy: Policy = found if hasattr(found, "predict") else OneByOne(found)
+    refuse_unable(source, policy, env)
     return policy

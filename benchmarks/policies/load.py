@@ -46,20 +46,29 @@ def load_policy(source: str, env: Env, algo: str | None = None) -> LoadedPolicy:
             f"no policy {source!r}: it must be a run directory, a model.zip, or one of the"
             f" controllers {', '.join(CONTROLLERS)}"
         )
+    refuse_unable(source, loaded.policy, env)
+    return loaded
+
+
+def refuse_unable(source: str, policy: Policy, env: Env) -> None:
+    """Refuse a policy that cannot act in an environment.
+
+    :param source: what a user calls it
+    :raises ConfigError: saying why
+    """
     observation, _ = env.reset()
     space = env.observation_space
     empty: Any = create_empty_array(space, 1)
     batch: Any = concatenate(space, [observation], empty)
     try:
-        action, _ = loaded.policy.predict(batch, deterministic=True)
-    except (ValueError, RuntimeError, AttributeError) as error:
+        action, _ = policy.predict(batch, deterministic=True)
+    except Exception as error:  # whatever a stranger's policy may raise
         message = one_line(error)
         raise ConfigError(
             f"{source} cannot act in {env.spec and env.spec.id}: {message}"
         ) from error
     if np.shape(action)[1:] != env.action_space.shape:
         raise ConfigError(f"{source} has actions of another shape than {env.spec and env.spec.id}")
-    return loaded
 
 
 def recorded_run(path: Path) -> RunConfig | None:

@@ -102,11 +102,7 @@ def record(
     :return: what was achieved, as lines to print
     :raises ConfigError: if there is no such policy, or the environment cannot do what is asked
     """
-    for name, value, least in (("extra_steps", extra_steps, 0), ("noise", noise, 0.0)):
-        if not value >= least:
-            raise ConfigError(f"{name} must be {least} or more, got {value}")
-    if not 0.01 <= speed <= 100:
-        raise ConfigError(f"speed must be from 0.01 to 100, got {speed}")
+    refuse_values(extra_steps, noise, speed)
     sources = [sources] if isinstance(sources, str) else list(sources)
     run, default_output = run_of(sources, env_id)
     env = drawing_env(run, extra_steps)
@@ -134,6 +130,18 @@ def record(
     return "\n".join(text)
 
 
+def refuse_values(extra_steps: int, noise: float, speed: float) -> None:
+    """Refuse what no recording can have.
+
+    :raises ConfigError: naming it
+    """
+    for name, value, least in (("extra_steps", extra_steps, 0), ("noise", noise, 0.0)):
+        if not value >= least:
+            raise ConfigError(f"{name} must be {least} or more, got {value}")
+    if not 0.01 <= speed <= 100:
+        raise ConfigError(f"speed must be from 0.01 to 100, got {speed}")
+
+
 def load_all(
     sources: Sequence[str], env: Env, algo: str | None, noise: float, seed: int
 ) -> dict[str, Callable[[], Policy]]:
@@ -141,15 +149,18 @@ def load_all(
 
     :raises ConfigError: if there is no such policy, or none that can have noise
     """
-    if noise > 0 and not isinstance(env.action_space, gym.spaces.Box):
+    space = env.action_space
+    if noise > 0 and not isinstance(space, gym.spaces.Box):
         raise ConfigError(f"noise needs continuous actions; {env.spec and env.spec.id} has none")
     loaded = [(source, *load_policy(source, env, algo)[:2]) for source in dict.fromkeys(sources)]
     names = Counter(name for _, name, _ in loaded)
     policies: dict[str, Callable[[], Policy]] = {}
     for source, name, policy in loaded:
-        policies[name if names[name] == 1 else source] = (
-            partial(Noisy, policy, env.action_space, noise, seed) if noise > 0 else given(policy)
-        )
+        unique = name if names[name] == 1 else source
+        if noise > 0 and isinstance(space, gym.spaces.Box):
+            policies[unique] = partial(Noisy, policy, space, noise, seed)
+        else:
+            policies[unique] = given(policy)
     return policies
 
 

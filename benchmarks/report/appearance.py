@@ -8,6 +8,7 @@ from typing import NamedTuple
 from benchmarks.analysis.comparisons import Comparison
 from benchmarks.analysis.load import Results
 from benchmarks.plot_style import FORMATS, Look
+from benchmarks.request import Paper
 from benchmarks.table import Table
 from training.config import ConfigError
 
@@ -28,33 +29,26 @@ class Appearance(NamedTuple):
     columns: Sequence[str] = ()
 
 
-def parse_appearance(
-    formats: Sequence[str],
-    width: str | None,
-    font_size: float | None,
-    labels: Sequence[str],
-    columns: Sequence[str],
-) -> Appearance:
+def appearance_of(paper: Paper) -> Appearance:
     """What a command line asks for.
 
-    :param width: such as 3.3in or 84mm
-    :param labels: such as ``td3=SB3 TD3``
     :raises ConfigError: if a value cannot be
     """
-    if unknown := [each for each in formats if each not in FORMATS]:
+    if unknown := [each for each in paper.format if each not in FORMATS]:
         raise ConfigError(f"format must be {', '.join(FORMATS)}, got {', '.join(unknown)}")
-    if font_size is not None and not SMALLEST <= font_size <= LARGEST:
+    if paper.font_size is not None and not SMALLEST <= paper.font_size <= LARGEST:
         raise ConfigError(
-            f"font-size must be from {SMALLEST:g} to {LARGEST:g} points, got {font_size:g}"
+            f"font-size must be from {SMALLEST:g} to {LARGEST:g} points, got {paper.font_size:g}"
         )
     names = {}
-    for text in labels:
+    for text in paper.labels:
         label, equals, name = text.partition("=")
         if not (label and equals and name.strip()):
             raise ConfigError(f"labels must be LABEL=NAME, such as td3='SB3 TD3', got {text!r}")
         names[label] = name.strip()
-    inches = None if width is None else parse_width(width)
-    return Appearance(Look(tuple(formats), inches, font_size), names, tuple(columns))
+    width = None if paper.width is None else parse_width(paper.width)
+    look = Look(paper.format, width, paper.font_size)
+    return Appearance(look, names, tuple(each for each in paper.columns if "=" not in each))
 
 
 def parse_width(text: str) -> float:

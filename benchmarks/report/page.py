@@ -28,7 +28,7 @@ from benchmarks.report.scores import standings
 from benchmarks.report.terminal import terminal_text
 from benchmarks.report.verdicts import forest_plot
 from benchmarks.report.wording import sentences
-from benchmarks.table import printable, to_csv, to_markdown
+from benchmarks.table import Table, printable, to_csv, to_markdown
 from training.config import REFERENCE
 from training.schemas import read_json
 from training.trust import reading
@@ -85,6 +85,7 @@ def write_report(
         head.insert(0, (line, ""))
     found = standings(results.own)
     made = tables.all_tables(results, paper, comparisons, found)
+    with_columns(made, appearance.columns)  # refused before the figures take their time
     say("Drawing figures ...")
     with drawn_as(appearance.look):
         forest, pictures = forest_plot(comparisons), plot_all(results, found, half_std)
@@ -97,10 +98,7 @@ def write_report(
         files |= picture.files
     for animation in shown.animations:
         files[f"{animation.name}.gif"] = animation.gif
-    for table, printed in zip(made, with_columns(made, appearance.columns), strict=True):
-        files[f"{table.name}.csv"] = to_csv(table)
-        files[f"{table.name}.md"] = to_markdown(table)
-        files[f"{table.name}.tex"] = to_latex(printed)
+    files |= table_files(made, appearance.columns)
     fidelity = fidelity_files(results, output.parent)
     files |= fidelity
     files[PAGE] = template("report").render(
@@ -112,6 +110,19 @@ def write_report(
         results, comparisons, root.name, [table for table in made if table.name == "paper"]
     )
     return printable(text, kept="\n")
+
+
+def table_files(made: Sequence[Table], columns: Sequence[str]) -> dict[str, str]:
+    """Each table as CSV, Markdown and LaTeX.
+
+    :param columns: of the LaTeX tables that have all of them; none for all columns
+    """
+    files = {}
+    for table, printed in zip(made, with_columns(made, columns), strict=True):
+        files[f"{table.name}.csv"] = to_csv(table)
+        files[f"{table.name}.md"] = to_markdown(table)
+        files[f"{table.name}.tex"] = to_latex(printed)
+    return files
 
 
 def compared(

@@ -117,7 +117,7 @@ def forest_plot(comparisons: Sequence[Comparison]) -> Picture | None:
         return None
     with plt.rc_context(SETTINGS):
         line = (LOOK.get().font_size or FONT_SIZE) / FONT_SIZE
-        size = LOOK.get().width or 8.6, line * (1.1 + 0.36 * len(rows))
+        size = 8.6, line * (1.1 + 0.36 * len(rows))
         figure, axes = plt.subplots(figsize=size, layout="constrained")
         shown: set[Answer | None] = set()
         for i, (each, _, name, part) in enumerate(rows):

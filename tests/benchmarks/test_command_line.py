@@ -331,7 +331,35 @@ def test_an_experiment_grows_by_seeds_algorithms_and_environments(tmp_path: Path
         refuse_mismatch(other, root, extend=True)
     with pytest.raises(ConfigError, match="has 3 seeds already, got 2"):
         extended(seeds=2)
-    with pytest.raises(ConfigError, match="a complete run keeps no checkpoint"):
-        extended(total_timesteps=900)
+    with pytest.raises(ConfigError, match="has 500 steps on rocket-v0 already, got 400"):
+        extended(total_timesteps=400)
     with pytest.raises(ConfigError, match="hyperparams cannot change"):
         extended(hyperparams={"gamma": 0.9})
+
+
+def test_an_experiment_grows_by_steps_where_they_are_asked_for(tmp_path: Path) -> None:
+    root = tmp_path / "mine"
+    root.mkdir()
+    envs = ("rocket-v0", "Pendulum-v1")
+    begun, _ = chosen("mine", algos=("td3",), envs=envs, seeds=1, total_timesteps=500)
+    declare(begun, root)
+    for env_id, seed in (("rocket-v0", 0), ("Pendulum-v1", 0)):
+        (root / f"td3/{env_id}_{seed}").mkdir(parents=True)
+        (root / f"td3/{env_id}_{seed}/config.json").touch()
+
+    def extended(**options: Any) -> Experiment:
+        return chosen("mine", extend=True, root=tmp_path, total_timesteps=900, **options)[0]
+
+    assert dict(extended().total_timesteps) == {"rocket-v0": 900, "Pendulum-v1": 900}
+    grown = extended(envs=("rocket-v0",))
+    assert dict(grown.total_timesteps) == {"rocket-v0": 900, "Pendulum-v1": 500}
+    with pytest.raises(ConfigError, match="steps on rocket-v0 is 500 there and 900 here"):
+        refuse_mismatch(grown, root)
+    refuse_mismatch(grown, root, extend=True)
+    declare(grown, root)
+    with pytest.raises(ConfigError, match="steps on rocket-v0 is 900 there and 500 here"):
+        refuse_mismatch(begun, root, extend=True)
+    content = json.loads((root / EXPERIMENT_FILE).read_text())
+    assert content[DECLARATIONS][1]["changes"] == [[GROWTH, "steps on rocket-v0 500 -> 900"]]
+    line = told(content, num_runs=2)
+    assert "2 runs and no verdicts before it (1 of fewer steps), 1 runs after" in line

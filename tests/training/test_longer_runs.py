@@ -63,7 +63,11 @@ CONTINUED = {
 }
 
 
-@pytest.mark.parametrize("name", CONTINUED)
+@pytest.mark.parametrize(
+    "name",
+    [name if name in ("td3", "td3_reference") else pytest.param(name, marks=pytest.mark.slow)
+     for name in CONTINUED],
+)  # fmt: skip
 def test_a_complete_run_with_a_checkpoint_goes_on_as_if_it_had_not_ended(
     name: str, tmp_path: Path
 ) -> None:
@@ -90,7 +94,7 @@ def test_the_late_policies_of_a_longer_run_are_those_of_its_own_last_points(tmp_
     "short",
     [
         config("ppo", 256, eval_freq=128),  # keeps its state to itself
-        config("td3", hyperparams={**SB3, "learning_rate": "linear:1e-3"}),
+        config("td3", 150, hyperparams={**SB3, "learning_rate": "linear:1e-3"}),
     ],
     ids=["ppo", "a schedule"],
 )
@@ -106,8 +110,8 @@ def test_a_run_that_cannot_go_on_starts_over_with_the_same_result(
 
 
 def test_without_a_checkpoint_a_complete_run_starts_over(tmp_path: Path) -> None:
-    short = config("td3_reference")
-    long = replace(short, total_timesteps=LONG)
+    short = config("td3_reference", 150)
+    long = replace(short, total_timesteps=200)
     at_once = outcome(run(long, tmp_path / "at_once", check=False))
     run(short, tmp_path, checkpoint_freq=43, check=False)
     path = run(long, tmp_path, check=False, extend=True)
@@ -115,7 +119,7 @@ def test_without_a_checkpoint_a_complete_run_starts_over(tmp_path: Path) -> None
     assert outcome(path) == at_once
 
 
-@pytest.mark.parametrize("algo", ["td3", "td3_reference"])
+@pytest.mark.parametrize("algo", [pytest.param("td3", marks=pytest.mark.slow), "td3_reference"])
 def test_a_stopped_run_that_is_made_longer_and_broken_off_again_ends_the_same(
     algo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

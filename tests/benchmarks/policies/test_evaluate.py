@@ -54,3 +54,24 @@ def test_function_class_and_controller_play_the_same_ten_and_hundred_starts(tmp_
 def test_what_is_no_policy_is_refused_in_a_line(source: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=message):
         evaluate(source, config(source), tmp_path)
+
+
+def takes_nothing() -> int:
+    return 0
+
+
+def two_actions(observation: Any) -> Any:
+    return np.zeros(2, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("takes_nothing", "cannot act in rocket-v0: takes_nothing\\(\\) takes 0 positional"),
+     ("two_actions", "has actions of another shape than rocket-v0")],
+)  # fmt: skip
+def test_what_cannot_act_is_refused_before_anything_is_written(
+    name: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        evaluate(f"{HERE}:{name}", config(f"{HERE}:{name}"), tmp_path)
+    assert list(tmp_path.iterdir()) == []
