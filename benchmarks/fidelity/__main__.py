@@ -26,7 +26,11 @@ its TD3 update by update through an adapter, and compares what it computes with 
 numbers. [fidelity.md](fidelity.md) says how, what the words mean, and how to examine a TD3 of
 your own. What is compared is one update at equal settings: no statement about returns. Defaults
 that differ are those that an adapter can read in the library; what is the user's to give is not
-listed."""
+listed.
+
+To repeat it, about 13 GB of disk are needed (with PyTorch built for CPUs), and clones of the three
+that are not on PyPI, which the variables `TD3_CLONE`, `CLEANRL_CLONE` and `SPINUP_CLONE` name;
+without, their rows are skipped. Environments go to `implementations/` and are used again."""
 READ = """Read in the source of the version in the table, and checked against its numbers.
 *Declared* is what docstrings, comments and, of clones, the documentation in them say."""
 
