@@ -234,7 +234,11 @@ def open_run(
         except BaseException as error:
             run.break_off(error)
             raise
-        run.finish()
+        try:
+            run.finish()
+        except OSError as error:  # a disk that was full only now
+            run.break_off(error)
+            raise
 
 
 @contextmanager

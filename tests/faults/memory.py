@@ -5,7 +5,6 @@ were, to show what a leak looks like here.
 """
 
 import argparse
-import gc
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -53,7 +52,6 @@ def looks(root: Path) -> Iterator[Look]:
         if outcome.state != "done":
             raise RuntimeError(f"run {i}: {outcome}")
         if i + 1 in LOOKS:
-            gc.collect()
             yield Look(i + 1, process.memory_info().rss / 1e6, process.num_threads())
 
 
