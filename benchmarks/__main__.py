@@ -13,7 +13,7 @@ from benchmarks.choice import choose, find_experiment, recorded_experiment
 from benchmarks.experiments import Experiment
 from benchmarks.request import Paper, Request
 from training.command_line import OVERRIDES, RunOptions, run_command
-from training.config import ConfigError, RunConfig
+from training.config import ConfigError, RunConfig, cause_of
 from training.surroundings import announce, settle
 from training.trust import module_of, reading
 
@@ -470,8 +470,7 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:  # a full disk, a file where a folder is expected
-        cause = f"{error.strerror}: {error.filename}" if error.strerror else str(error)
-        print(f"error: {cause}", file=sys.stderr)
+        print(f"error: {cause_of(error)}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt as error:
         print("interrupted; the same command does what is missing", file=sys.stderr)

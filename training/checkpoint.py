@@ -60,11 +60,18 @@ def _checkpoints(folder: Path) -> list[Path]:
 
 
 def write_through(path: Path, content: bytes) -> None:
-    """Write a file and wait until it is on disk."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    """Write a file and wait until it is on disk.
+
+    :raises OSError: naming the file, if it cannot be written
+    """
+    try:
+        with path.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        error.filename = str(path)  # which a full disk does not say
+        raise
 
 
 def digest(content: bytes) -> str:

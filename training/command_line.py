@@ -14,7 +14,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as ProgressBar
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from training.config import BrokenEnvironmentError, ConfigError, DivergedError, RunConfig
+from training.config import (
+    BrokenEnvironmentError,
+    ConfigError,
+    DivergedError,
+    RunConfig,
+    cause_of,
+)
 from training.open_run import Progress, RunBusyError
 from training.run import run
 from training.run_directory import RunDirectory
@@ -159,7 +165,7 @@ def run_command(options: RunOptions) -> None:
 
 @contextmanager
 def refusals_told(stop: StopRequest | None = None) -> Iterator[None]:
-    """End the process in one line where a run is refused, diverges or is stopped."""
+    """End the process in one line where a run is refused, diverges, fails or is stopped."""
     try:
         yield
     except (ConfigError, RunBusyError) as error:
@@ -170,6 +176,9 @@ def refusals_told(stop: StopRequest | None = None) -> Iterator[None]:
         sys.exit(1)
     except BrokenEnvironmentError as error:
         print(f"failed: {error}; log.txt has more", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:  # a full disk, a limit on the size of files
+        print(f"failed: {cause_of(error)}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt as error:
         print(f"interrupted {error}; the same command goes on with the run", file=sys.stderr)

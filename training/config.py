@@ -36,6 +36,11 @@ def one_line(error: object) -> str:
     return " ".join(str(error).split())
 
 
+def cause_of(error: OSError) -> str:
+    """What the system refused, and for which file, on one line: ``No space left on device: a``."""
+    return one_line(f"{error.strerror}: {error.filename}" if error.strerror else error)
+
+
 def uses_reference(algo: str) -> bool:
     """Whether it is the reference, or a subclass of it: ``td3_reference:my_module:MyTD3``."""
     return algo.partition(":")[0] == REFERENCE

@@ -158,6 +158,7 @@ class OpenRun(RunDirectory):
         state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         with suppress(OSError):  # a full disk must not hide the error itself
             self.log(traceback.format_exc())
+        with suppress(OSError):  # where the log is too long, the status may still be written
             state = getattr(error, "run_state", state)
             self.write_status(state, self.step, message=repr(error))
 
@@ -266,7 +267,11 @@ def open_run(
         except BaseException as error:
             run.break_off(error)
             raise
-        run.finish()
+        try:
+            run.finish()
+        except OSError as error:  # a disk that was full only now
+            run.break_off(error)
+            raise
 
 
 @contextmanager

@@ -1,8 +1,11 @@
 """What happens on a worker of a sweep: one run at a time, until the sweep is over."""
 
+import ctypes
+import gc
 import platform
 import signal
 import time
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,6 +47,26 @@ def carry_out(
     :param step_timeout: seconds after which an environment that hangs ends this process
     :param keep_checkpoint: whether the last checkpoint stays once the run is complete
     """
+    try:
+        return _carried_out(config, root, session, allow_mixed, step_timeout)
+    finally:
+        give_memory_back()
+
+
+def give_memory_back() -> None:
+    """Return the memory that a run has left to the system, where the C library can.
+
+    Without it a worker grows by some 2 MB a run: models sit in reference cycles, and glibc keeps
+    the gaps between what is still in use.
+    """
+    gc.collect()
+    with suppress(OSError, AttributeError, TypeError):  # other systems have no malloc_trim
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _carried_out(
+    config: RunConfig, root: Path, session: str, allow_mixed: bool, step_timeout: float | None
+) -> Outcome:
     should_stop = SessionOver(root, session)
     deadline = time.monotonic() + BUSY_PATIENCE
     while True:

@@ -77,3 +77,53 @@ def test_a_saved_state_does_not_change_with_later_steps() -> None:
 def test_an_unknown_wrapper_may_have_a_state_of_its_own_so_it_is_not_saved() -> None:
     assert can_be_saved(gym.make("Pendulum-v1"))
     assert not can_be_saved(TimeAwareObservation(gym.make("Pendulum-v1")))
+
+
+TASKS = [
+    f"{task}-v{version}"
+    for task in (
+        "HalfCheetah",
+        "Hopper",
+        "Walker2d",
+        "Ant",
+        "Reacher",
+        "InvertedPendulum",
+        "InvertedDoublePendulum",
+        "Swimmer",
+        "Humanoid",
+        "HumanoidStandup",
+    )
+    for version in (4, 5)
+] + ["Pusher-v5"]  # its version 4 is for MuJoCo 2 alone
+
+
+@pytest.mark.parametrize("env_id", TASKS)
+def test_a_mujoco_task_goes_on_exactly_wherever_it_was_saved(env_id: str) -> None:
+    pytest.importorskip("mujoco")
+    first, second = gym.make(env_id, max_episode_steps=40), gym.make(env_id, max_episode_steps=40)
+    first.reset(seed=4)
+    second.reset(seed=99)
+    first.action_space.seed(5)
+    for n_steps in (0, 1, 17, 22, 11):  # then 40, the end of an episode, if none ended before
+        steps(first, [first.action_space.sample() for _ in range(n_steps)])
+        set_state(second, json.loads(json.dumps(get_state(first))))
+        actions = [first.action_space.sample() for _ in range(45)]
+        expected = steps(second, actions)
+        assert steps(first, actions) == expected
+
+
+def test_positions_of_bodies_are_saved_as_they_are_not_computed_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("mujoco")
+    first, second = gym.make("Humanoid-v5"), gym.make("Humanoid-v5")
+    first.reset(seed=4)
+    second.reset(seed=4)
+    actions = [np.full(17, 0.1, np.float32)] * 5
+    steps(first, actions)
+    saved = get_state(first)
+    expected = steps(first, actions)
+    set_state(second, saved)
+    assert steps(second, actions) == expected
+    set_state(second, {**saved, "base": {**saved["base"], "derived": {}}})
+    assert steps(second, actions) != expected
