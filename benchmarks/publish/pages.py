@@ -84,20 +84,20 @@ def readme_part(results: Path, experiments: list[Json]) -> Iterator[str]:
             "No published experiment has the seeds that a verdict needs yet:"
             " [Results](docs/results.md) shows what there is.\n"
         )
-    for name, question, finding in findings(told):
-        yield f"- `{name}`: {question} {finding}\n"
+    for name, text in findings(told):
+        yield f"- `{name}`: {text}\n"
         yield f"      .venv/bin/python -m benchmarks report results/{name}\n"
     if (results / DURATIONS).exists():
         yield durations(json.loads((results / DURATIONS).read_text(encoding="utf-8")))
 
 
-def findings(told: list[Json]) -> list[tuple[str, str, str]]:
-    """Name, description and finding: the first of each experiment, then others, MOST_FINDINGS.
+def findings(told: list[Json]) -> list[tuple[str, str]]:
+    """Name and finding: the first of each experiment, after its question, then further ones.
 
     :param told: experiments with findings
     """
     ranked = [
-        (rank, each["name"], sentence(each["description"]), finding)
+        (rank, each["name"], finding if rank else f"{sentence(each['description'])} {finding}")
         for each in told
         for rank, finding in enumerate(each["findings"])
     ]
