@@ -106,7 +106,7 @@ def test_every_number_of_the_pages_stands_in_the_files_of_results() -> None:
     folders += [ROOT / "results" / name for name in experiments]
     known = [number for folder in folders for number in numbers_in(folder)]
     assert set(untraced(made, known)) <= OTHERS_IN_README
-    assert bool(numbers_with_a_point(made)) == bool(experiments)  # there is something to trace
+    assert numbers_with_a_point(made) or not experiments  # there is something to trace
     prose = "\n".join(line for line in others.splitlines() if not line.startswith("    "))
     assert set(NUMBER.findall(IN_NAMES.sub(" ", prose))) <= OTHERS_IN_README
 
