@@ -27,7 +27,7 @@ ENV = "rocket-v0"
 START = (1.0, 0.0)  # m, m/s
 SHOWN = 5.0  # s
 FPS = 20.0
-LANE = slice(10, 192)  # rows of a rocket's picture
+LANE = slice(10, 197)  # rows of a rocket's picture
 FILM, NUMBERS = "film.gif", "film.json"
 
 

@@ -9,6 +9,7 @@ from benchmarks.analysis.sources.published import is_published
 from benchmarks.publish.film import FILM, NUMBERS, START, make_film
 from benchmarks.publish.folder import SUMMARY
 from benchmarks.table import markdown
+from envs.rocket_metrics import STEADY_STEPS
 from training.config import ConfigError
 
 Json = dict[str, Any]
@@ -83,20 +84,20 @@ def readme_part(results: Path, experiments: list[Json]) -> Iterator[str]:
             "No published experiment has the seeds that a verdict needs yet:"
             " [Results](docs/results.md) shows what there is.\n"
         )
-    for name, question, finding in findings(told):
-        yield f"- `{name}`: {question} {finding}\n"
+    for name, text in findings(told):
+        yield f"- `{name}`: {text}\n"
         yield f"      .venv/bin/python -m benchmarks report results/{name}\n"
     if (results / DURATIONS).exists():
         yield durations(json.loads((results / DURATIONS).read_text(encoding="utf-8")))
 
 
-def findings(told: list[Json]) -> list[tuple[str, str, str]]:
-    """Name, description and finding: the first of each experiment, then others, MOST_FINDINGS.
+def findings(told: list[Json]) -> list[tuple[str, str]]:
+    """Name and finding: the first of each experiment, after its question, then further ones.
 
     :param told: experiments with findings
     """
     ranked = [
-        (rank, each["name"], sentence(each["description"]), finding)
+        (rank, each["name"], finding if rank else f"{sentence(each['description'])} {finding}")
         for each in told
         for rank, finding in enumerate(each["findings"])
     ]
@@ -122,15 +123,17 @@ def film_part(film: Json) -> Iterator[str]:
     """The animation and what it shows."""
     names = list(film["policies"])
     alt = f"Animation of three rockets from x = 1 m, v = 0, one below the other: {names[0]};"
-    errors = [
-        f"{name.partition(',')[0]} {values['steady-state error in m']:.4f} m"
+    achieved = [
+        f"{name.partition(',')[0]} {values['return']:.1f} and"
+        f" {values['steady-state error in m']:.4f} m"
         for name, values in film["policies"].items()
     ]
     yield f"![{alt} PD control; the optimum](results/{IMAGES}/{FILM})\n"
     yield (
         f"From x = {START[0]:g} m, v = {START[1]:g}: the reference TD3 after"
         f" {film['total_timesteps']:,} steps (`{film['experiment']}`, `{film['run']}`), PD control"
-        f" and the optimum. Mean distance over the last 100 steps: {'; '.join(errors)}.\n"
+        f" and the optimum. Return, and mean distance over the last {STEADY_STEPS} steps:"
+        f" {'; '.join(achieved)}. The optimum is that of the return, not of the distance.\n"
     )
 
 

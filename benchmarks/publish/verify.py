@@ -18,6 +18,7 @@ from training.provenance import differences, software_of
 from training.run_directory import CONFIG, EVALUATIONS, RunDirectory
 
 CONFIDENCE = 0.95
+MOST_NAMED = 3  # runs that are not identical, beside their number
 
 
 def verify(root: Path, published: Path) -> str:
@@ -26,12 +27,21 @@ def verify(root: Path, published: Path) -> str:
     :param root: folder of the user's run directories
     :param published: folder of the published experiment
     :return: lines to print
-    :raises ConfigError: if nothing is published there, or there is no complete run
+    :raises ConfigError: if nothing is published there, or none of these runs has begun
     """
     if not is_published(published):
-        raise ConfigError(f"{published} must be a published experiment: nothing is published there")
+        names = sorted(path.name for path in published.parent.glob("*") if is_published(path))
+        raise ConfigError(
+            f"{published} must be a published experiment: nothing is published there; published"
+            f" are: {', '.join(names) or 'none yet'}"
+        )
     theirs = unpacked(published)
     folders = sorted(file.parent.relative_to(theirs) for file in theirs.glob(f"*/*/{EVALUATIONS}"))
+    if not any((root / folder / CONFIG).exists() for folder in folders):
+        raise ConfigError(
+            f"{root} must hold runs of {published.name}: there are none; to make them: python -m"
+            f" benchmarks sweep {published.name}"
+        )
     same = [folder for folder in folders if is_identical(root / folder, theirs / folder)]
     lines = [
         f"{len(same)} of {len(folders)} runs are bit-identical to the published ones ({published})."
@@ -96,11 +106,12 @@ def compared(root: Path, theirs: Path, others: list[Path]) -> list[str]:
             if low <= value <= high:
                 inside += 1
             else:
-                told = f"{name.replace('_', ' ')} {value:.1f}, not from {low:.1f} to {high:.1f}"
-                outside.append(f"{folder}: {told}")
+                found = f"{name.replace('_', ' ')} {value:.1f}, not from {low:.1f} to {high:.1f}"
+                outside.append(f"{folder}: {found}")
+    told = f" ({', '.join(map(str, others))})" if len(others) <= MOST_NAMED else ""
     line = (
-        f"Of the other {len(others)}, {inside} lie within the {CONFIDENCE:.0%} prediction interval"
-        " of the published seeds (by chance 1 in 20 does not)."
+        f"Of the other {len(others)}{told}, {inside} lie within the {CONFIDENCE:.0%} prediction"
+        " interval of the published seeds (by chance 1 in 20 does not)."
     )
     return [line, *outside]
 

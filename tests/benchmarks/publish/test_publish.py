@@ -158,7 +158,9 @@ def test_one_changed_digit_is_found_and_judged_by_the_published_seeds(
     change_a_digit(root / "a/Pendulum-v1_3", by)
     said = verify(root, mine / "results/mine").replace("\n", " ")
     assert said.startswith("9 of 10 runs are bit-identical")
-    assert f"Of the other 1, {inside} lie within the 95% prediction interval" in said
+    assert (
+        f"Of the other 1 (a/Pendulum-v1_3), {inside} lie within the 95% prediction interval" in said
+    )
     assert ("a/Pendulum-v1_3: late return 960.0, not from" in said) == (inside == 0)
 
 
@@ -174,8 +176,12 @@ def test_what_cannot_be_verified_is_named_with_its_reason(mine: Path, tmp_path: 
     assert "a/Pendulum-v1_0: no such run" in said
     assert "a/Pendulum-v1_1: not complete, or changed since it ended" in said
     assert said.count(": other settings") == 5
-    with pytest.raises(ConfigError, match="nothing is published there"):
-        verify(root, tmp_path)
+    with pytest.raises(ConfigError, match=r"published there; published are: mine$"):
+        verify(root, mine / "results/other")
+    with pytest.raises(ConfigError, match=r"published there; published are: none yet$"):
+        verify(root, tmp_path / "nothing/other")
+    with pytest.raises(ConfigError, match=r"none; to make them: python -m benchmarks sweep mine$"):
+        verify(tmp_path / "nowhere", mine / "results/mine")
 
 
 def test_a_prediction_interval_is_that_of_the_textbook() -> None:
