@@ -140,7 +140,7 @@ def report(
     from benchmarks.analysis.contrast import Request
     from benchmarks.analysis.sources.frame import parse_columns
     from benchmarks.analysis.sources.published import is_published
-    from benchmarks.report.appearance import appearance_of
+    from benchmarks.appearance import appearance_of
     from benchmarks.report.compare import parse_sources
     from benchmarks.report.page import write_report
 

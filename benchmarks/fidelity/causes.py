@@ -6,7 +6,15 @@ from functools import cache
 from itertools import combinations, product
 from typing import Any
 
-from benchmarks.fidelity.cases import CASES, JUDGED, WHAT, Problem, Values, deviation
+from benchmarks.fidelity.cases import (
+    CASES,
+    JUDGED,
+    WHAT,
+    Problem,
+    Values,
+    deviation,
+    expected_values,
+)
 from benchmarks.fidelity.kit import follow
 from benchmarks.fidelity.published import Published, Switches
 
@@ -44,6 +52,17 @@ CAUSES: dict[Option, str] = {
     ("order", "actor first"): "the actor moves before the critics",
     ("actor_loss", "minimum"): "the actor climbs the minimum of both critics",
     ("actor_loss", "mean"): "the actor climbs the mean of both critics",
+}
+# The differences that public TD3s have; variants.py has them as subclasses that can be trained.
+VARIANT = "td3_reference:benchmarks.fidelity.variants:"  # algo of a run of one, before the class
+WILD: dict[str, Option] = {  # by class there
+    "Offset": ("offset", 1),
+    "NoFinalClip": ("clip", "none"),
+    "TargetsAtEveryUpdate": ("targets", "every"),
+    "ActorOnMinimum": ("actor_loss", "minimum"),
+    "ActorOnMean": ("actor_loss", "mean"),
+    "ScaledCritic": ("critic_actions", "unit"),
+    "NoSmoothing": ("noise", "none"),
 }
 # Bands within which a simulation agrees: it and the implementation round independently, and other
 # compilers (XLA) differ more than a shift of weights does. A cause is worth more than this.
@@ -221,3 +240,21 @@ def simulated(name: str, value: Any, case: str = "pendulum_like") -> float | Non
         problem = replace(problem, **setting)
     changed = follow(Published(problem, turned), case, 10)
     return deviation(changed[10], simulate(case, Switches(), 10)[10])
+
+
+def wild_difference(algo: str) -> Option | None:
+    """The difference of what a run trained; None if that is none of these variants.
+
+    :param algo: as in the run's configuration
+    """
+    return WILD.get(algo.removeprefix(VARIANT)) if algo.startswith(VARIANT) else None
+
+
+def in_the_update(difference: Option, case: str, updates: int = 3) -> float:
+    """How far the published update with this difference is from the published numbers.
+
+    :param case: name in CASES
+    :param updates: 0, 1, 2, 3, 10 or 50
+    """
+    values = simulate(case, Switches(**{difference[0]: difference[1]}), updates)
+    return deviation(values[updates], expected_values(case)[updates])

@@ -29,14 +29,13 @@ from benchmarks.analysis.sources.frame import Options
 from benchmarks.analysis.sources.source import Source, read_source
 from benchmarks.analysis.starts import parse_starts
 from benchmarks.analysis.statistics import MIN_RUNS, MeanAndStd, over_runs
-from benchmarks.latex import to_latex
 from benchmarks.outputs import write_all
 from benchmarks.plot_style import SETTINGS, Picture
 from benchmarks.report.figures import learning_curves
 from benchmarks.report.page import template, to_html, uri
 from benchmarks.report.verdicts import forest_plot
 from benchmarks.report.wording import seeds_text
-from benchmarks.table import NONE, Bounds, Table, tabulate, to_csv, to_markdown
+from benchmarks.table import NONE, Bounds, Table, tabulate, to_csv, to_latex, to_markdown
 from training.config import ConfigError
 
 RULE = (

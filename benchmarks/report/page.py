@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader
 from markdown_it import MarkdownIt
@@ -15,23 +15,25 @@ from benchmarks.analysis.contrast import Request, add_sources
 from benchmarks.analysis.load import Results, load_results
 from benchmarks.analysis.sources.published import unpacked
 from benchmarks.analysis.sources.source import Source
+from benchmarks.appearance import Appearance, named, with_columns
 from benchmarks.declaration import told
 from benchmarks.experiments import DECLARED_FIRST, MIN_VERDICT
 from benchmarks.fidelity.report import FIDELITY_NUMBERS, FIDELITY_PAGE
-from benchmarks.latex import to_latex
 from benchmarks.outputs import write_all
-from benchmarks.plot_style import drawn_as
+from benchmarks.plot_style import Picture, drawn_as
 from benchmarks.report import tables
-from benchmarks.report.appearance import Appearance, named, with_columns
 from benchmarks.report.figures import plot_all
 from benchmarks.report.scores import standings
 from benchmarks.report.terminal import terminal_text
 from benchmarks.report.verdicts import forest_plot
 from benchmarks.report.wording import sentences
-from benchmarks.table import Table, printable, to_csv, to_markdown
+from benchmarks.table import Table, printable, to_csv, to_latex, to_markdown
 from training.config import REFERENCE
 from training.schemas import read_json
 from training.trust import reading
+
+if TYPE_CHECKING:
+    from benchmarks.report.gallery import Animation
 
 PAGE = "report.html"
 VERDICTS = "verdicts.json"  # the comparisons as records
@@ -93,14 +95,10 @@ def write_report(
         shown = showcase(results.own, root)
     pictures += shown.pictures
     made += [shown.table] if shown.table else []
-    files: dict[str, str | bytes] = {VERDICTS: records}
-    for picture in [*([forest] if forest else []), *pictures]:
-        files |= picture.files
-    for animation in shown.animations:
-        files[f"{animation.name}.gif"] = animation.gif
-    files |= table_files(made, appearance.columns)
     fidelity = fidelity_files(results, output.parent)
-    files |= fidelity
+    drawn = [forest, *pictures] if forest else pictures
+    files = {VERDICTS: records, **picture_files(drawn, shown.animations)}
+    files |= {**table_files(made, appearance.columns), **fidelity}
     files[PAGE] = template("report").render(
         **about(results, root.name), sentences=head, forest=forest, pictures=pictures, tables=made,
         animations=shown.animations, missing=shown.missing, fidelity=list(fidelity)[-1:],
@@ -110,6 +108,16 @@ def write_report(
         results, comparisons, root.name, [table for table in made if table.name == "paper"]
     )
     return printable(text, kept="\n")
+
+
+def picture_files(
+    pictures: Sequence[Picture], animations: Sequence["Animation"]
+) -> dict[str, str | bytes]:
+    """Each figure in its formats, each animation as a GIF."""
+    files: dict[str, str | bytes] = {}
+    for picture in pictures:
+        files |= picture.files
+    return files | {f"{each.name}.gif": each.gif for each in animations}
 
 
 def table_files(made: Sequence[Table], columns: Sequence[str]) -> dict[str, str]:

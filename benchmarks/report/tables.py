@@ -22,8 +22,7 @@ from benchmarks.experiments import FINAL, LATE, METRICS
 from benchmarks.optimum import values as optimal_returns
 from benchmarks.optimum.tasks import FIRST_SEED
 from benchmarks.report.scores import Standing, aggregate, paper_table, thresholds
-from benchmarks.report.verdicts import describe, verdict_table
-from benchmarks.report.wild import wild_table
+from benchmarks.report.verdicts import describe, verdict_table, wild_table
 from benchmarks.report.wording import captioned, words
 from benchmarks.table import Bounds, Table
 

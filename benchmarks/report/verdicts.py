@@ -1,4 +1,4 @@
-"""Comparisons -> the table of verdicts, and the forest plot: all parts at one glance."""
+"""Comparisons -> the tables of verdicts, and the forest plot: all parts at one glance."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -9,8 +9,10 @@ from matplotlib.axes import Axes
 
 from benchmarks.analysis.comparisons import Comparison
 from benchmarks.analysis.load import Results
+from benchmarks.analysis.statistics import Interval
 from benchmarks.analysis.verdict import Answer, Part, Verdict
 from benchmarks.experiments import DECLARED_FIRST, FINAL, LATE, METRICS, STARTS
+from benchmarks.fidelity.causes import CAUSES, in_the_update, wild_difference
 from benchmarks.plot_style import COLOURS, FONT_SIZE, LOOK, SETTINGS, Picture, finish
 from benchmarks.report.wording import (
     at_steps,
@@ -26,8 +28,10 @@ from benchmarks.report.wording import (
     words,
 )
 from benchmarks.table import Bounds, Table
+from training.config import REFERENCE
 
 FARTHEST = 4.0  # margins from zero at which the axis ends
+SHOWN = ("rocket_like", "pendulum_like", "saturated")  # cases: each difference shows in one
 MARKS = {  # of an answer: colour, and whether the mark is filled
     Answer.EQUIVALENT: (COLOURS[0], True),
     Answer.NEGLIGIBLE: (COLOURS[2], True),
@@ -173,3 +177,39 @@ def _draw_row(axes: Axes, row: int, part: Part, answer: Answer | None, is_new: b
     for end, limit, mark in zip(part.apart, (-1, 1), ("<", ">"), strict=True):
         if limit * end / unit > FARTHEST:
             axes.plot(limit * FARTHEST, row, mark, color=colour, markersize=8, clip_on=False)
+
+
+def wild_table(results: Results, comparisons: Sequence[Comparison]) -> Table | None:
+    """A row for each variant that was compared with the reference; None where none was."""
+    entries = []
+    for each in comparisons:
+        first, second = (_algo(results, each, label) for label in (each.first, each.second))
+        difference = wild_difference(first)
+        if difference is None or second != REFERENCE:
+            continue
+        entry: dict[str, Any] = {
+            "environment": each.env_id,
+            "variant": each.first,
+            "what differs": CAUSES[difference],
+            **{f"update, {case}": f"{in_the_update(difference, case):.0e}" for case in SHOWN},
+        }
+        entries.append({**entry, **_of_returns(each), "verdict": outcome(each)})
+    return captioned("wild", entries) if entries else None
+
+
+def _algo(results: Results, each: Comparison, label: str) -> str:
+    """What a side trained; empty where it has no complete run."""
+    settings = results.settings.get((each.env_id, label))
+    return str(settings["config"]["algo"]) if settings else ""
+
+
+def _of_returns(each: Comparison) -> dict[str, Any]:
+    """The two differences that a verdict rests on, with the intervals that tell sides apart."""
+    parts = {"return": None, "failures, points": None}
+    if each.verdict is None:
+        return parts
+    found = {"return": each.verdict.typical, "failures, points": each.verdict.failures}
+    return {
+        name: part and Interval(*(factor_of(part) * x for x in (part.difference, *part.apart)))
+        for name, part in found.items()
+    }

@@ -48,7 +48,7 @@ def carry_out(
     :param keep_checkpoint: whether the last checkpoint stays once the run is complete
     """
     try:
-        return _carried_out(config, root, session, allow_mixed, step_timeout)
+        return _carried_out(config, root, session, allow_mixed, step_timeout, keep_checkpoint)
     finally:
         give_memory_back()
 
@@ -65,7 +65,12 @@ def give_memory_back() -> None:
 
 
 def _carried_out(
-    config: RunConfig, root: Path, session: str, allow_mixed: bool, step_timeout: float | None
+    config: RunConfig,
+    root: Path,
+    session: str,
+    allow_mixed: bool,
+    step_timeout: float | None,
+    keep_checkpoint: bool,
 ) -> Outcome:
     should_stop = SessionOver(root, session)
     deadline = time.monotonic() + BUSY_PATIENCE

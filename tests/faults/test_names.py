@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.latex import to_latex
 from benchmarks.report.page import template
-from benchmarks.table import printable, tabulate, to_csv, to_markdown
+from benchmarks.table import printable, tabulate, to_csv, to_latex, to_markdown
 
 NAMES = {
     "formula": '=HYPERLINK("http://x","y")',

@@ -13,11 +13,11 @@ from benchmarks.analysis.load import load_results
 from benchmarks.experiments import EXPERIMENTS
 from benchmarks.fidelity.adapters.reference import Adapter
 from benchmarks.fidelity.cases import CASES, deviation, expected_values
+from benchmarks.fidelity.causes import VARIANT, WILD, in_the_update, wild_difference
 from benchmarks.fidelity.kit import follow
 from benchmarks.fidelity.variants import VARIANTS
-from benchmarks.fidelity.wild import VARIANT, WILD, in_the_update, wild_difference
 from benchmarks.report.tables import all_tables
-from benchmarks.report.wild import wild_table
+from benchmarks.report.verdicts import wild_table
 from tests.helpers.made_up_runs import made_up_run
 
 ROOT = Path(__file__).parents[3]

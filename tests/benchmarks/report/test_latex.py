@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.analysis.statistics import MeanAndStd
-from benchmarks.latex import escape, to_latex
-from benchmarks.table import Bounds, Table, tabulate
+from benchmarks.table import Bounds, Table, escape, tabulate, to_latex
 
 
 @pytest.fixture

@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from benchmarks.latex import to_latex
+from benchmarks.appearance import Appearance, appearance_of, parse_width, with_columns
 from benchmarks.plot_style import DPI, Look
-from benchmarks.report.appearance import Appearance, appearance_of, parse_width, with_columns
 from benchmarks.report.page import write_report
 from benchmarks.report.terminal import WIDTH, plain
 from benchmarks.request import Paper
-from benchmarks.table import tabulate
+from benchmarks.table import tabulate, to_latex
 from tests.helpers.made_up_runs import made_up_run
 from training.config import ConfigError
 
