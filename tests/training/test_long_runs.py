@@ -55,9 +55,11 @@ class MaskedCartPole(CartPoleEnv):
     """Which must not be pushed to the side that it has left."""
 
     def action_masks(self) -> Any:
+        assert self.state is not None
         return np.array([self.state[0] > -0.02, self.state[0] < 0.02])
 
     def get_state(self) -> Any:
+        assert self.state is not None
         generator = self.np_random.bit_generator.state
         return [list(map(float, self.state)), self.steps_beyond_terminated, generator]
 
@@ -67,7 +69,7 @@ class MaskedCartPole(CartPoleEnv):
         self.np_random.bit_generator.state = generator
 
 
-gym.register("MaskedCartPole-v0", MaskedCartPole)
+gym.register("MaskedCartPole-v0", f"{__name__}:MaskedCartPole")
 
 
 @pytest.fixture(autouse=True)
