@@ -124,7 +124,7 @@ def told_of_extended(configs: Sequence[RunConfig], root: Path) -> str:
     if not shorter:
         return ""
     return (
-        f"{len(shorter)} runs are to have more steps: {going_on} resume from a checkpoint,"
+        f"runs that get more steps: {len(shorter)}, of which {going_on} resume from a checkpoint and"
         f" {len(shorter) - going_on} start over, with the same result"
     )
 
