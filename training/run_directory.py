@@ -130,8 +130,11 @@ class RunDirectory:
         return False
 
     def is_shorter(self, total_timesteps: int) -> bool:
-        """Whether there is a run that was configured for fewer steps than that."""
-        settings = self.settings()
+        """Whether there is a run that was configured for fewer steps than that.
+
+        :raises ConfigError: if config.json is damaged
+        """
+        settings = self.read_json(CONFIG)
         return settings is not None and settings["config"]["total_timesteps"] < total_timesteps
 
     def lock(self) -> FileLock:

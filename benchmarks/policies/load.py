@@ -174,16 +174,16 @@ def _normalization(file: Path) -> Normalization:
 def _sb3_model(
     path: Path, config: RunConfig, hyperparameters: dict[str, Any] | None, env: Env
 ) -> Any:
-    """The model of a file: rebuilt, without unpickling anything.
+    """The model of a file: rebuilt, without unpickling anything unless the file is trusted.
 
     :param hyperparameters: as resolved; None where only the file tells them
     """
-    from training.sb3.algorithms import find_algorithm
+    from training.sb3.algorithms import ALGORITHMS, find_algorithm
     from training.sb3.rebuild import plain_settings, rebuilt
 
     content = _content(path)
     try:
-        if hyperparameters is None and is_trusted(str(path)):
+        if is_trusted(str(path)) and (hyperparameters is None or config.algo not in ALGORITHMS):
             return find_algorithm(config.algo).load().load(io.BytesIO(content), device="cpu")
         return rebuilt(content, config, hyperparameters or plain_settings(content), env)
     except Exception as error:  # whatever torch, SB3 or zipfile make of a file of any content

@@ -114,19 +114,16 @@ def _is_complete(directory: RunDirectory, run: RunConfig) -> bool:
 
 def told_of_extended(configs: Sequence[RunConfig], root: Path) -> str:
     """A line on the runs that are to have more steps than they have; empty without any."""
-    shorter = [run for run in configs
-               if RunDirectory(root / run.directory).is_shorter(run.total_timesteps)]  # fmt: skip
-    going_on = sum(
-        can_take_up(
-            RunDirectory(root / run.directory), settings_of(run, hyperparameters_of(run))
-        )
-        for run in shorter
-    )  # fmt: skip
+    places = [(RunDirectory(root / run.directory), run) for run in configs]
+    shorter = [(place, run) for place, run in places if place.is_shorter(run.total_timesteps)]
     if not shorter:
         return ""
+    resuming = sum(
+        can_take_up(place, settings_of(run, hyperparameters_of(run))) for place, run in shorter
+    )
     return (
-        f"{len(shorter)} runs are to have more steps: {going_on} resume from a checkpoint,"
-        f" {len(shorter) - going_on} start over, with the same result"
+        f"runs that get more steps: {len(shorter)}, of which {resuming} resume from a checkpoint"
+        f" and {len(shorter) - resuming} start over, with the same result"
     )
 
 

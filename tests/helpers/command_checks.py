@@ -25,7 +25,7 @@ from training.config import ConfigError, RunConfig, env_name
 from training.run import REFERENCE, hyperparameters_of
 from training.sb3.algorithms import ALGORITHMS
 
-OTHERS = {"rl_zoo3"}  # modules that are installed apart
+OTHERS = {"rl_zoo3", "sbx"}  # modules that are installed apart
 PLACEHOLDER = "my_"  # so modules and files begin that a reader is to write
 COMMAND_LINES = {  # that have a parser -> arguments with which it can be asked for its options
     "benchmarks": ["status", "quick"],
@@ -149,7 +149,7 @@ def chosen(arguments: dict[str, Any]) -> tuple[Experiment, str]:
 
 def refuse_run(config: RunConfig) -> None:
     """Refuse algorithms, presets and hyperparameters that there are not."""
-    if not config.algo.startswith(PLACEHOLDER):
+    if not config.algo.startswith(PLACEHOLDER) and config.algo.split(":")[0] not in OTHERS:
         hyperparameters_of(config)
 
 

@@ -82,9 +82,13 @@ def policy_weights(content: bytes) -> dict[str, torch.Tensor]:
 
     :raises ConfigError: if there are none
     """
-    weights = torch.load(
-        io.BytesIO(_entry(content, "policy.pth")), map_location="cpu", weights_only=True
-    )
+    try:
+        saved = _entry(content, "policy.pth")
+    except KeyError as error:
+        raise ConfigError(
+            "it holds no policy.pth of torch, and pickled weights could run any code"
+        ) from error
+    weights = torch.load(io.BytesIO(saved), map_location="cpu", weights_only=True)
     if not isinstance(weights, Mapping) or not all(
         isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in weights.items()
     ):

@@ -1,7 +1,9 @@
 """Recordings of several policies, films, and the window."""
 
+import io
 import stat
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from benchmarks.policies.drawing import NAME_HEIGHT, encode_mp4, side_by_side
 from benchmarks.policies.record import record
 from tests.helpers.made_up_runs import made_up_run
 from training.config import ConfigError
+from training.sb3.rebuild import policy_weights
 
 pytestmark = pytest.mark.usefixtures("cheap_optimum")
 
@@ -61,6 +64,7 @@ def program(path: Path, code: str) -> str:
 # Says which frames it got, as a film.
 STAND_IN = """
 import sys
+import zipfile
 size = sys.argv[sys.argv.index("-video_size") + 1]
 open(sys.argv[-1], "w").write(f"{size} {len(sys.stdin.buffer.read())}")
 """
@@ -103,3 +107,11 @@ def test_the_window_shows_each_policy_and_needs_a_display(
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     record("random", env_id="CartPole-v1", output=tmp_path / "x", window=True)
     assert capsys.readouterr().out == "in the window: random\n"
+
+
+def test_weights_that_are_pickled_are_refused_with_how_to_trust_them(tmp_path: Path) -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("data", "{}")
+    with pytest.raises(ConfigError, match="pickled weights could run any code"):
+        policy_weights(content.getvalue())

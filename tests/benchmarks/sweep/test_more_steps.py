@@ -41,7 +41,7 @@ def test_more_steps_give_what_so_many_at_once_give(
         sweep(LONG, grown, workers=1, check=False)
     capsys.readouterr()
     assert sweep(LONG, grown, workers=1, check=False, extend=True) == []
-    assert "2 runs are to have more steps: 0 resume" in capsys.readouterr().out
+    assert "runs that get more steps: 2, of which 0 resume" in capsys.readouterr().out
     assert sweep(LONG, tmp_path / "at_once", workers=1, check=False) == []
     assert evaluations(grown) == evaluations(tmp_path / "at_once")
     results = load_results(grown)
@@ -59,7 +59,6 @@ def test_runs_that_are_still_to_be_made_longer_are_left_out_and_named(tmp_path: 
     results = load_results(tmp_path)
     assert results.finals["seed"].tolist() == [0]
     assert results.unfinished == ["td3/Pendulum-v1_1 (100 of 200 steps)"]
-    assert "1 runs are to have more steps: 0 resume from a checkpoint, 1 start over" in (
-        told_of_extended(made.runs(), tmp_path)
-    )
+    told_before = told_of_extended(made.runs(), tmp_path)
+    assert "more steps: 1, of which 0 resume from a checkpoint and 1 start over" in told_before
     assert "1 done, 1 shorter" in overview(made.runs(), tmp_path, measured=False)
