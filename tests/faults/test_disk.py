@@ -12,7 +12,7 @@ import pytest
 
 import train_sb3
 from benchmarks import __main__ as command_line
-from training import run_directory
+from training.checkpoint import write_through
 from training.config import RunConfig
 from training.run_directory import RunDirectory
 
@@ -36,14 +36,13 @@ def test_a_file_of_a_run_that_cannot_be_written_is_named_in_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    write = run_directory.write_through
 
     def fill_up(path: Path, content: bytes) -> None:
         if path.name == f"{name}.tmp":
             raise OSError(errno.ENOSPC, FULL, str(path))
-        write(path, content)
+        write_through(path, content)
 
-    monkeypatch.setattr(run_directory, "write_through", fill_up)
+    monkeypatch.setattr("training.run_directory.write_through", fill_up)
     monkeypatch.setattr("training.evaluation.N_FINAL_EPISODES", 2)
     config = RunConfig(
         algo=algo, env_id="rocket-v0", total_timesteps=30, max_episode_steps=10, n_eval_episodes=1

@@ -55,11 +55,12 @@ class MaskedCartPole(CartPoleEnv):
     """Which must not be pushed to the side that it has left."""
 
     def action_masks(self) -> Any:
-        return np.array([self.state[0] > -0.02, self.state[0] < 0.02])
+        position = np.asarray(self.state)[0]
+        return np.array([position > -0.02, position < 0.02])
 
     def get_state(self) -> Any:
         generator = self.np_random.bit_generator.state
-        return [list(map(float, self.state)), self.steps_beyond_terminated, generator]
+        return [np.asarray(self.state).tolist(), self.steps_beyond_terminated, generator]
 
     def set_state(self, state: Any) -> None:
         values, self.steps_beyond_terminated, generator = state
@@ -67,7 +68,7 @@ class MaskedCartPole(CartPoleEnv):
         self.np_random.bit_generator.state = generator
 
 
-gym.register("MaskedCartPole-v0", MaskedCartPole)
+gym.register("MaskedCartPole-v0", lambda **options: MaskedCartPole(**options))
 
 
 @pytest.fixture(autouse=True)
