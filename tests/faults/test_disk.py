@@ -36,6 +36,7 @@ def test_a_file_of_a_run_that_cannot_be_written_is_named_in_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+
     def fill_up(path: Path, content: bytes) -> None:
         if path.name == f"{name}.tmp":
             raise OSError(errno.ENOSPC, FULL, str(path))

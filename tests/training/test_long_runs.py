@@ -55,13 +55,12 @@ class MaskedCartPole(CartPoleEnv):
     """Which must not be pushed to the side that it has left."""
 
     def action_masks(self) -> Any:
-        assert self.state is not None
-        return np.array([self.state[0] > -0.02, self.state[0] < 0.02])
+        position = np.asarray(self.state)[0]
+        return np.array([position > -0.02, position < 0.02])
 
     def get_state(self) -> Any:
-        assert self.state is not None
         generator = self.np_random.bit_generator.state
-        return [list(map(float, self.state)), self.steps_beyond_terminated, generator]
+        return [np.asarray(self.state).tolist(), self.steps_beyond_terminated, generator]
 
     def set_state(self, state: Any) -> None:
         values, self.steps_beyond_terminated, generator = state
@@ -69,7 +68,7 @@ class MaskedCartPole(CartPoleEnv):
         self.np_random.bit_generator.state = generator
 
 
-gym.register("MaskedCartPole-v0", f"{__name__}:MaskedCartPole")
+gym.register("MaskedCartPole-v0", lambda **options: MaskedCartPole(**options))
 
 
 @pytest.fixture(autouse=True)
