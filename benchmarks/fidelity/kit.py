@@ -3,9 +3,12 @@
 Needs NumPy alone, so that it runs in the environment of the library under examination.
 """
 
+import sys
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import product, starmap
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -110,14 +113,25 @@ class Examination:
         return UNIT_ONLY if unit and DIFFERS not in unit else DIFFERS
 
 
-def examine(make: Make, updates: int = 10, cases: Iterable[str] = tuple(CASES)) -> Examination:
+def silent(line: str) -> None:
+    """Say nothing."""
+
+
+def examine(
+    make: Make,
+    updates: int = 10,
+    cases: Iterable[str] = tuple(CASES),
+    say: Callable[[str], None] = silent,
+) -> Examination:
     """Check the adapter, then compare its TD3 with the published one on all cases.
 
     :param make: the adapter's class
     :param updates: how far to follow each case; 3 at least
+    :param say: is told what is being done
     """
     result = Examination([], [], {})
     for name in cases:
+        say(f"{name}: checking the adapter, then following {updates} updates ...")
         try:
             adapter = make(CASES[name].problem)
             values = follow(adapter, name, updates)
@@ -126,12 +140,19 @@ def examine(make: Make, updates: int = 10, cases: Iterable[str] = tuple(CASES)) 
             result.cases.append(CaseResult(name, DECLINED, reason=str(error)))
             continue
         except Exception as error:
-            result.faults.append(f"{name}: {type(error).__name__}: {error}")
+            result.faults.append(f"{name}: {type(error).__name__}: {error}{place_in(make, error)}")
         if result.faults:
             break
         result.values[name] = values
         result.cases.append(judge(name, values))
     return result
+
+
+def place_in(make: Make, error: Exception) -> str:
+    """The line of the adapter's file that an error came from; empty if from none."""
+    file = getattr(sys.modules.get(make.__module__), "__file__", None) or ""
+    calls = [call for call in traceback.extract_tb(error.__traceback__) if call.filename == file]
+    return f" ({calls[-1].name}(), line {calls[-1].lineno} of {Path(file).name})" if calls else ""
 
 
 def follow(
@@ -188,8 +209,12 @@ def adapter_faults(adapter: Adapter, make: Make, name: str, values: dict[int, Va
         if deviation({what: start[f"{what}_target"]}, start, (what,)) > CASES[name].band(0)
     ]
     if not faults and not explained_at_start(name, start):
-        faults.append(f"{name}: the loaded weights give other values at 0 updates")
-    if not same(follow(adapter, name, 2), values, WHAT):
+        expected = expected_values(name)[0]
+        off = [f"{what} by {deviation(start, expected, (what,)):.1g}" for what in WHAT[:3]]
+        faults.append(
+            f"{name}: the loaded weights give other values at 0 updates: {', '.join(off)}"
+        )
+    if not faults and not same(follow(adapter, name, 2), values, WHAT):
         faults.append(f"{name}: load() and two updates again give other values")
     other = follow(make(CASES[name].problem), name, 1, lambda noise: -noise)
     if same(other, values, WHAT[1:3]) and getattr(make, "has_smoothing", True):

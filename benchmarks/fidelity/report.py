@@ -4,8 +4,10 @@ import importlib
 import inspect
 import json
 import platform
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from benchmarks.fidelity.kit import (
     UNEXPLAINED,
     UNIT_ONLY,
     examine,
+    silent,
 )
 
 MEANING = {
@@ -61,9 +64,14 @@ def load_adapter(name: str) -> type[Any]:
     return adapter
 
 
-def findings(adapter: type[Any], updates: int = DEFAULT_UPDATES) -> dict[str, Any]:
-    """Examine an adapter and look for causes: the content of fidelity.json."""
-    outcome = examine(adapter, updates)
+def findings(
+    adapter: type[Any], updates: int = DEFAULT_UPDATES, say: Callable[[str], None] = silent
+) -> dict[str, Any]:
+    """Examine an adapter and look for causes: the content of fidelity.json.
+
+    :param say: is told what is being done
+    """
+    outcome = examine(adapter, updates, say=say)
     record: dict[str, Any] = {
         "adapter": f"{adapter.__module__}:{adapter.__qualname__}",
         "adapter_lines": code_lines(adapter),
@@ -82,6 +90,7 @@ def findings(adapter: type[Any], updates: int = DEFAULT_UPDATES) -> dict[str, An
             outcome.faults.append(f"defaults(): {type(error).__name__}: {error}")
     verdict = outcome.verdict
     if EXIT_STATUS[verdict] == 1:
+        say("It differs: looking for the causes ...")
         explanation = explain(outcome.values)
         record["explanation"] = asdict(explanation)
         if explanation.unexplained:
@@ -108,7 +117,8 @@ def page(record: dict[str, Any]) -> str:
     """The findings as Markdown."""
     name = f"{record['package'] or record['adapter']} {record['version']}".strip()
     verdict = record["verdict"]
-    parts = [f"# Is {name} the published TD3?", f"**{verdict}**. {MEANING[verdict]}"]
+    parts = [f"# Is {name} the published TD3?",
+             f"**{verdict}**. {MEANING[verdict]}{told_of_declined(record['cases'])}"]  # fmt: skip
     if record["faults"]:
         parts += ["## What is wrong with the adapter", bullets(record["faults"])]
     if record["cases"]:
@@ -125,6 +135,17 @@ def page(record: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def told_of_declined(cases: Sequence[dict[str, Any]]) -> str:
+    """A sentence on the cases that were not tried; empty where all were."""
+    declined = [case["name"] for case in cases if case["verdict"] == DECLINED]
+    if not declined:
+        return ""
+    return (
+        f" This is said of {len(cases) - len(declined)} of {len(cases)} cases: the adapter declines"
+        f" {', '.join(declined)}."
+    )
+
+
 def case_table(cases: Sequence[dict[str, Any]]) -> str:
     """Each case with its deviations and verdict."""
     columns = list(dict.fromkeys(n for case in cases for n in case["deviations"]))
@@ -137,14 +158,21 @@ def case_table(cases: Sequence[dict[str, Any]]) -> str:
             verdict += f": {case['reason']}"
         elif case["first_difference"] is not None:
             verdict += f" from update {case['first_difference']}"
-        rows.append([case["name"], *numbers, f"{case['band']:.0e}" if found else "", verdict])
+        rows.append([case["name"], bounds_of(case["name"]), *numbers,
+                     f"{case['band']:.0e}" if found else "", verdict])  # fmt: skip
     note = (
         "Equal means within the band of the case, which is ten times what a shift of all weights by"
         " one unit in the last place makes (later updates have wider bands). The case asymmetric is"
         " judged by the reference's generalisation: the author's code has one symmetric bound."
     )
-    header = ["case", *map(str, columns), "band up to 3", "result"]
+    header = ["case", "actions", *map(str, columns), "band up to 3", "result"]
     return f"{table(header, rows)}\n{note}"
+
+
+def bounds_of(name: str) -> str:
+    """The bounds of the actions in a case, those of equal dimensions once."""
+    pairs = dict.fromkeys(zip(CASES[name].low, CASES[name].high, strict=True))
+    return ", ".join(f"[{low:g}, {high:g}]" for low, high in pairs)
 
 
 def causes_text(explanation: dict[str, Any]) -> str:
@@ -159,7 +187,7 @@ def causes_text(explanation: dict[str, Any]) -> str:
     needed = all(cause["needed"] > AGREEMENT for cause in explanation["causes"])
     text += (
         "\n\nThe published update with exactly these changes reproduces the implementation's"
-        f" numbers to {explanation['residual']:.0e} in all cases"
+        f" numbers to {explanation['residual']:.0e} in all cases that were tried"
         f"{'; each of these is needed' if needed else ''}."
     )
     if explanation["alternatives"]:
@@ -202,7 +230,8 @@ def write(name: str, output: Path, full: bool = False) -> tuple[str, int]:
     :return: the page, and the exit status: 0 equal, 1 differs, 2 broken adapter
     :raises ValueError: if there is no such adapter
     """
-    record = findings(load_adapter(name), FULL_UPDATES if full else DEFAULT_UPDATES)
+    updates = FULL_UPDATES if full else DEFAULT_UPDATES
+    record = findings(load_adapter(name), updates, say=partial(print, file=sys.stderr, flush=True))
     text = save(output / name.partition(":")[0], record, page(record))
     return text, int(record["exit_status"])
 

@@ -100,6 +100,23 @@ def test_a_broken_adapter_is_not_taken_for_a_broken_td3(adapter: Any, message: s
         raise AssertionError(outcome.faults[0])
 
 
+def test_an_error_in_an_adapter_is_told_with_its_line() -> None:
+    class Fails(Published):
+        def load(self, weights: list[Array]) -> None:
+            np.zeros(2) + np.zeros(3)  # the line that is meant
+
+    line = 1 + Path(__file__).read_text().split("# the line that is meant")[0].count("\n")
+    (fault,) = examine(Fails, updates=3).faults
+    assert fault.startswith("rocket_like: ValueError: operands could not be broadcast")
+    assert fault.endswith(f" (load(), line {line} of {Path(__file__).name})")
+
+
+def test_what_takes_time_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write("benchmarks.fidelity.published:Published", tmp_path)
+    told = capsys.readouterr().err.splitlines()
+    assert [line.partition(":")[0] for line in told] == list(CASES)
+
+
 def test_the_published_update_in_numpy_equals_the_published_code_up_to_rounding() -> None:
     assert examine(Published, updates=3).verdict == ROUNDING
 
@@ -183,6 +200,7 @@ def test_a_case_may_be_declined() -> None:
     [declined] = [case for case in record["cases"] if case["verdict"] == DECLINED]
     assert declined["name"] == "asymmetric"
     assert "one symmetric action bound" in page(record)
+    assert "This is said of 5 of 6 cases: the adapter declines asymmetric." in page(record)
 
 
 def test_updates_in_one_call_are_followed_too() -> None:
