@@ -166,7 +166,8 @@ def told(experiment: Mapping[str, Any] | None, num_runs: int) -> str:
         fewer = f" ({shorter} of fewer steps)" if shorter else ""
         after = max(0, num_runs - runs + shorter)
         parts.append(
-            f"{entry['date']} ({what}{again}): {before} before it{fewer}, {after} runs after"
+            f"{entry['date']} ({what}{again}): {before} before it{fewer},"
+            f" {after} run{'s' * (after != 1)} after"
         )
     return f"Declared in {len(parts)} steps: {'; '.join(parts)}. experiment.json has them in full."
 

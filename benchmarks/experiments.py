@@ -151,7 +151,7 @@ def read_experiment(file: Path) -> Experiment:
     try:
         return experiment_of(tomllib.loads(file.read_text(encoding="utf-8")))
     except OSError as error:
-        raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
+        raise ConfigError(f"{file}: {error.strerror}") from error
     except ValueError as error:
         raise ConfigError(f"{file}: {error}") from error
 

@@ -362,4 +362,4 @@ def test_an_experiment_grows_by_steps_where_they_are_asked_for(tmp_path: Path) -
     content = json.loads((root / EXPERIMENT_FILE).read_text())
     assert content[DECLARATIONS][1]["changes"] == [[GROWTH, "steps on rocket-v0 500 -> 900"]]
     line = told(content, num_runs=2)
-    assert "2 runs and no verdicts before it (1 of fewer steps), 1 runs after" in line
+    assert "2 runs and no verdicts before it (1 of fewer steps), 1 run after" in line
