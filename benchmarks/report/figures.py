@@ -129,10 +129,12 @@ def _regret(results: Results, env_id: str, levels: Levels, half_std: bool) -> Pi
     draw_levels(axes, regrets)
     set_log_scale(axes)
     # An interval's low end may be zero or less, which no such axis can show.
-    means = np.concatenate([*drawn[::3], list(regrets.values())])
-    _, top = sane_limits(results, env_id, [means], "mean_regret")
-    if (means > 0).any() and top > 0:
-        set_limits(axes, min(means[means > 0].min(), top) / 2, 1.5 * top)
+    curves, levels_drawn = np.concatenate(drawn[::3]), np.array(list(regrets.values()))
+    _, top = sane_limits(results, env_id, [curves, levels_drawn], "mean_regret")
+    if (curves > 0).any() and top > 0:
+        lowest = curves[curves > 0].min()
+        near = levels_drawn[levels_drawn > lowest / 10]  # a far better controller flattens curves
+        set_limits(axes, min(lowest, top, *near) / 2, 1.5 * top)
     axes.set_ylabel("regret = optimum - return, mean of episodes")
     band = about_band(results, env_id, half_std)
     told = caption("regret", env_id=env_id, band=band, fewest=MIN_BAND)

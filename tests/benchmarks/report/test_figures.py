@@ -228,3 +228,15 @@ def test_the_caption_tells_of_a_band_only_where_there_is_one(tmp_path: Path) -> 
     for name in ("learning_curve_Pendulum-v1", "regret_Pendulum-v1"):
         assert "each run being a thin line" in captions[name]
         assert "interval" not in captions[name]
+
+
+def test_a_far_better_controller_does_not_flatten_the_curves_of_regret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in range(5):
+        made_up_run(tmp_path / "runs", "a", seed, [-900.0, -500.0 - seed])
+    levels = {"optimum": 0.0, "pd": -1.0, "brake": -300.0}
+    monkeypatch.setattr("benchmarks.report.figures.known_levels", lambda *_: levels)
+    text = drawn(tmp_path / "runs", tmp_path / "out")["regret_Pendulum-v1"]
+    assert text.endswith("Outside the axes: pd: 1.000.")
+    assert "brake: 300.0" in svg(tmp_path / "out", "regret_Pendulum-v1")
