@@ -14,7 +14,6 @@ import pytest
 from benchmarks.analysis.load import Results, final_values, load_results
 from benchmarks.analysis.statistics import Interval, MeanAndStd
 from benchmarks.experiments import Experiment
-from benchmarks.latex import to_latex
 from benchmarks.report.scores import COVERAGE, aggregate, paper_table, thresholds
 from benchmarks.report.tables import (
     all_tables,
@@ -24,7 +23,7 @@ from benchmarks.report.tables import (
     summary,
     timings,
 )
-from benchmarks.table import Bounds, Table, tabulate, to_csv, to_markdown
+from benchmarks.table import Bounds, Table, tabulate, to_csv, to_latex, to_markdown
 from tests.helpers.coverage import bootstrap_coverage, improvement_coverage
 from tests.helpers.made_up_runs import edit_provenance, made_up_run, set_optimum
 from training.config import ConfigError, RunConfig
