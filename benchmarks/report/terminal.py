@@ -43,7 +43,7 @@ def terminal_text(
 
 
 def scores(results: Results) -> Table:
-    """What each implementation has learned: held-out returns before the optimum's."""
+    """What each implementation has learned: its late return on held-out starts, and V* there."""
     entries = []
     for env_id, label in groups(results):
         late = final_values(results, env_id, label, LATE)
@@ -53,7 +53,7 @@ def scores(results: Results) -> Table:
             {
                 **{"environment": env_id, "implementation": label, "seeds": len(late)},
                 "untrained": float(curves.groupby("seed")["mean_return"].first().mean()),
-                "return": over_runs(late),
+                "late return": over_runs(late),
                 "best possible": None if np.isnan(regrets).any() else float((late + regrets)[0]),
             }
         )
