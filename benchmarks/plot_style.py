@@ -266,7 +266,8 @@ def finish(figure: Figure, name: str, title: str, short: str, notes: str = "") -
     """
     (axes,) = figure.axes
     axes.set_title(title, fontsize="medium")
-    if LOOK.get().room < 1:  # in lines, lest the label be longer than its axis
+    if LOOK.get().room < 1:  # in lines, lest a label be longer than its axis
+        axes.set_xlabel(axes.get_xlabel().replace(": ", ":\n"))
         axes.set_ylabel(axes.get_ylabel().replace(" = ", " =\n").replace(", ", ",\n"))
     handles, texts = axes.get_legend_handles_labels()
     room = axes.bbox.padded(1.0)
