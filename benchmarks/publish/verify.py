@@ -99,6 +99,8 @@ def compared(root: Path, theirs: Path, others: list[Path]) -> list[str]:
             outside.append(f"{folder}: other settings")
         elif keys not in finals.index:
             outside.append(f"{folder}: not complete, or changed since it ended")
+        elif missing := missing_arrays(root / folder, theirs / folder):
+            outside.append(f"{folder}: made by an older version, without {', '.join(missing)}")
         elif len(values) < MIN_RUNS:
             outside.append(f"{folder}: {len(values)} published seeds make no interval")
         else:
@@ -114,6 +116,12 @@ def compared(root: Path, theirs: Path, others: list[Path]) -> list[str]:
         " interval of the published seeds (by chance 1 in 20 does not)."
     )
     return [line, *outside]
+
+
+def missing_arrays(mine: Path, theirs: Path) -> list[str]:
+    """Names of what a published run's evaluations hold and this run's do not."""
+    with np.load(mine / EVALUATIONS) as ours, np.load(theirs / EVALUATIONS) as others:
+        return sorted(set(others) - set(ours))
 
 
 def run_keys(config: dict[str, object] | None) -> tuple[str, str, int]:

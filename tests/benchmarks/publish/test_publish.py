@@ -5,6 +5,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
@@ -144,6 +145,10 @@ def change_a_digit(run: Path, by: float) -> None:
     with np.load(run / "evaluations.npz") as arrays:
         content = dict(arrays)
     content["final_results"] = content["final_results"] + by * (np.arange(100) == 0)
+    write_evaluations(run, content)
+
+
+def write_evaluations(run: Path, content: dict[str, Any]) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, **content)
     (run / "evaluations.npz").write_bytes(buffer.getvalue())
@@ -162,6 +167,18 @@ def test_one_changed_digit_is_found_and_judged_by_the_published_seeds(
         f"Of the other 1 (a/Pendulum-v1_3), {inside} lie within the 95% prediction interval" in said
     )
     assert ("a/Pendulum-v1_3: late return 960.0, not from" in said) == (inside == 0)
+
+
+def test_runs_of_an_older_version_are_not_judged_by_what_they_lack(
+    mine: Path, tmp_path: Path
+) -> None:
+    root = shutil.copytree(mine / "runs/mine", tmp_path / "mine")
+    with np.load(root / "a/Pendulum-v1_3/evaluations.npz") as arrays:
+        content = {name: values for name, values in arrays.items() if name != "ep_lengths"}
+    write_evaluations(root / "a/Pendulum-v1_3", content)
+    said = verify(root, mine / "results/mine").replace("\n", " ")
+    assert said.startswith("9 of 10 runs are bit-identical")
+    assert said.endswith("a/Pendulum-v1_3: made by an older version, without ep_lengths")
 
 
 def test_what_cannot_be_verified_is_named_with_its_reason(mine: Path, tmp_path: Path) -> None:
