@@ -81,5 +81,5 @@ def test_the_experiment_ends_in_that_table(tmp_path: Path) -> None:
                        env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
     text = (tmp_path / "reports/wild_differences_1x1100/wild.md").read_text()
     for label in VARIANTS:
-        assert f"| {label} | " in text
+        assert f" {label} | " in text
     assert text.count("none: needs 5 seeds") == len(VARIANTS)
