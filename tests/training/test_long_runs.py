@@ -119,6 +119,7 @@ def test_so_does_ppo_with_other_environments(changes: dict[str, Any], tmp_path: 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)  # on a loaded machine
 def test_so_does_one_with_environments_in_processes_of_their_own(tmp_path: Path) -> None:
     run = config("td3", "rocket-v0", n_envs=2, vec_env="subproc")
     straight = trained(run, tmp_path / "straight")
@@ -164,6 +165,7 @@ run(RunConfig.from_json(json.loads(sys.argv[1])), sys.argv[2], checkpoint_freq=1
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)  # on a loaded machine
 @pytest.mark.parametrize("algo", ["td3_reference", "td3"])
 def test_half_cheetah_killed_at_random_moments_ends_as_if_it_had_not_been(
     algo: str, tmp_path: Path
