@@ -52,6 +52,7 @@ def test_what_latex_would_read_as_commands_is_escaped(table: Table) -> None:
         ("last-10", "last-10"),
         ("1e-05", "1e-05"),
         ("Pendulum-v1 - td3", "Pendulum-v1 - td3"),
+        ("mean |x|", r"mean \(|\)x\(|\)"),  # a bar alone would be printed as a dash
     ],
 )
 def test_only_the_sign_of_a_number_is_a_minus(text: str, expected: str) -> None:
