@@ -131,7 +131,7 @@ def film_part(film: Json) -> Iterator[str]:
     yield f"![{alt} PD control; the optimum](results/{IMAGES}/{FILM})\n"
     yield (
         f"From x = {START[0]:g} m, v = {START[1]:g}: the reference TD3 after"
-        f" {film['total_timesteps']:,} steps (`{film['experiment']}`, `{film['run']}`), PD control"
+        f" {film['total_timesteps']:,} steps (`{film['experiment']}/{film['run']}`), PD control"
         f" and the optimum. Return, and mean distance over the last {STEADY_STEPS} steps:"
         f" {'; '.join(achieved)}. The optimum is that of the return, not of the distance.\n"
     )

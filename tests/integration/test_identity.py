@@ -101,10 +101,10 @@ def test_a_declaration_from_before_there_was_one_name_is_still_the_same(tmp_path
 def test_a_recording_is_of_the_run_however_its_environment_is_named(tmp_path: Path) -> None:
     path = made_up_run(tmp_path, "a", 0, [0.0, 1.0], "my.module:Own-v1", env_kwargs={"dt": 0.5})
     for env_id in (None, "Own-v1", "my.module:Own-v1"):
-        run, output = run_of(str(path), env_id)
+        run, output = run_of([str(path)], env_id)
         assert run.env_kwargs == {"dt": 0.5}
         assert output == Path("recordings/a+Own-v1_0")
-    assert run_of(str(path), "Pendulum-v1")[0].env_kwargs == {}
+    assert run_of([str(path)], "Pendulum-v1")[0].env_kwargs == {}
 
 
 def test_the_optimum_is_not_that_of_a_namesake() -> None:

@@ -1,7 +1,6 @@
 """A run that is made longer is, byte for byte, one of so many steps from the start."""
 
 import io
-import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.helpers.continuation import TIMED, content
 from training.config import ConfigError, RunConfig
 from training.open_run import OpenRun
 from training.run import run
@@ -21,7 +21,6 @@ SB3 = {**SMALL, "policy_kwargs": {"net_arch": [16]}}
 REFERENCE = {**SMALL, "hidden_sizes": [16]}
 # Off the grid of evaluations, and the longer run's late points begin before the shorter one's end.
 SHORT, LONG = 430, 610
-TIMED = {"provenance.json", "train.monitor.csv", ".lock"}
 
 
 def config(algo: str, steps: int = SHORT, **changes: Any) -> RunConfig:
@@ -34,17 +33,16 @@ def config(algo: str, steps: int = SHORT, **changes: Any) -> RunConfig:
 def outcome(path: Path) -> dict[str, Any]:
     """Files by name; of SB3's best model, which notes how long the run was to be, the weights."""
     assert RunDirectory(path).is_done()
-    files: dict[str, Any] = {
-        file.name: file.read_bytes()
+    files = {
+        file.name: content(file)
         for file in path.iterdir()
         if file.is_file() and file.name not in TIMED
     }
-    status = json.loads(files.pop("status.json"))
     if "best_model.zip" in files:
         with zipfile.ZipFile(io.BytesIO(files["best_model.zip"])) as saved:
             files["best_model.zip"] = saved.read("policy.pth")
-        del status["digests"]["best_model.zip"]
-    return {**files, "status": status}
+        del files["status.json"]["digests"]["best_model.zip"]
+    return files
 
 
 def taken_up_at(path: Path) -> int:
@@ -52,11 +50,13 @@ def taken_up_at(path: Path) -> int:
     return step
 
 
+FAST = ("td3", "td3_reference", "rollouts")
 CONTINUED = {
     "td3": config("td3"),
     "sac, normalised": config("sac", normalize=True),
     "correlated noise": config("td3", hyperparams={**SB3, "exploration_noise": "ou:0.2"}),
     "td3_reference": config("td3_reference"),
+    "rollouts": config("ppo"),
     "as in the paper": config("td3_reference", preset="paper"),
     "few late points": config("td3_reference", n_eval_episodes=1, eval_freq=200),
     "a small memory": config("td3_reference", hyperparams={**REFERENCE, "buffer_size": 150}),
@@ -65,9 +65,8 @@ CONTINUED = {
 
 @pytest.mark.parametrize(
     "name",
-    [name if name in ("td3", "td3_reference") else pytest.param(name, marks=pytest.mark.slow)
-     for name in CONTINUED],
-)  # fmt: skip
+    [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in CONTINUED],
+)
 def test_a_complete_run_with_a_checkpoint_goes_on_as_if_it_had_not_ended(
     name: str, tmp_path: Path
 ) -> None:
@@ -93,10 +92,10 @@ def test_the_late_policies_of_a_longer_run_are_those_of_its_own_last_points(tmp_
 @pytest.mark.parametrize(
     "short",
     [
-        config("ppo", 256, eval_freq=128),  # keeps its state to itself
+        config("sac", 150, hyperparams={**SB3, "use_sde": True}),  # draws its noise too early
         config("td3", 150, hyperparams={**SB3, "learning_rate": "linear:1e-3"}),
     ],
-    ids=["ppo", "a schedule"],
+    ids=["state-dependent exploration", "a schedule"],
 )
 def test_a_run_that_cannot_go_on_starts_over_with_the_same_result(
     short: RunConfig, tmp_path: Path
