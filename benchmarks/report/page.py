@@ -82,9 +82,7 @@ def write_report(
     results, comparisons = compared(root, output / VERDICTS, others, request or Request())
     records = json.dumps([asdict(each) for each in comparisons], indent=2) + "\n"
     results, comparisons = named(results, comparisons, appearance.labels)
-    head = sentences(results, comparisons, root.name)
-    if line := told(results.experiment, len(results.finals)):
-        head.insert(0, (line, ""))
+    head = heading(results, comparisons, root.name)
     found = standings(results.own)
     made = tables.all_tables(results, paper, comparisons, found)
     with_columns(made, appearance.columns)  # refused before the figures take their time
@@ -104,10 +102,16 @@ def write_report(
         animations=shown.animations, missing=shown.missing, fidelity=list(fidelity)[-1:],
     )  # fmt: skip
     publish(output, files)
-    text = terminal_text(
-        results, comparisons, root.name, [table for table in made if table.name == "paper"]
-    )
-    return printable(text, kept="\n")
+    shown_too = [table for table in made if table.name == "paper"]
+    return printable(terminal_text(results, comparisons, root.name, shown_too), kept="\n")
+
+
+def heading(
+    results: Results, comparisons: Sequence[Comparison], name: str
+) -> list[tuple[str, str]]:
+    """The verdicts, after how the experiment was declared where that was in steps."""
+    line = told(results.experiment, len(results.finals))
+    return [*([(line, "")] if line else []), *sentences(results, comparisons, name)]
 
 
 def picture_files(
