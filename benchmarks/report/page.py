@@ -18,6 +18,7 @@ from benchmarks.analysis.sources.source import Source
 from benchmarks.appearance import Appearance, named, with_columns
 from benchmarks.declaration import told
 from benchmarks.experiments import DECLARED_FIRST, MIN_VERDICT
+from benchmarks.fidelity.kit import silent
 from benchmarks.fidelity.report import FIDELITY_NUMBERS, FIDELITY_PAGE
 from benchmarks.outputs import write_all
 from benchmarks.plot_style import Picture, drawn_as
@@ -39,10 +40,6 @@ PAGE = "report.html"
 VERDICTS = "verdicts.json"  # the comparisons as records
 KEYS = ("env_id", "first", "second", "metric")  # what tells them apart
 MANIFEST = "report_files.txt"  # names the files of a report, which the next one removes
-
-
-def silent(line: str) -> None:
-    """Say nothing."""
 
 
 @reading()
