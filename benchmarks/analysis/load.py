@@ -28,7 +28,7 @@ from training.run_directory import BEGINS_ANEW, RunDirectory
 
 KEYS = ["env_id", "label", "seed"]
 TIMES = ("seconds", "steps_per_second", "continued_from_step")
-SOFTWARE = ("packages", "python", "git_commit", "git_clean", "git_changes",
+SOFTWARE = ("packages", "python", "git_commit", "git_changes",
             "cpu", "device", "torch_threads", "platform")  # fmt: skip
 ROCKET_MEASURES = ("steady_state_error", "jitter")  # have a column in any case
 NOT_MEASURES = ("timesteps", "results", "ep_lengths", "successes")  # of evaluations.npz

@@ -167,11 +167,12 @@ def section(each: Json) -> Iterator[str]:
     yield f"\n    .venv/bin/python -m benchmarks report results/{name}"
     yield f"    .venv/bin/python -m benchmarks verify {name}\n"
     yield markdown(each["summary"]["header"], each["summary"]["rows"])
+    commands = "; ".join(f"`{command}`" for command in each["commands"]) or "not known"
     for kind in each["made with"]:
         packages = ", ".join(f"{package} {number}" for package, number in kind["packages"].items())
         commit = (kind["git_commit"] or "not known")[:12]
         yield (
             f"{kind['num_runs']} runs, commit {commit}, {kind['cpu']}, Python {kind['python']},"
-            f" {packages}; {each['processor hours']} hours of one processor core in all. Command:"
-            f" `{each['commands'][0] if each['commands'] else 'not known'}`.\n"
+            f" {packages}; {each['processor hours']} hours of one processor core in all. Made by:"
+            f" {commands}.\n"
         )

@@ -30,7 +30,7 @@ from benchmarks.report.wording import (
 from benchmarks.table import Bounds, Table
 from training.config import REFERENCE
 
-FARTHEST = 4.0  # margins from zero at which the axis ends
+NEAREST, FARTHEST = 2.5, 12.0  # margins from zero between which the axis ends
 SHOWN = ("rocket_like", "pendulum_like", "saturated")  # cases: each difference shows in one
 MARKS = {  # of an answer: colour, and whether the mark is filled
     Answer.EQUIVALENT: (COLOURS[0], True),
@@ -124,9 +124,10 @@ def forest_plot(comparisons: Sequence[Comparison]) -> Picture | None:
         size = 8.6, line * (1.1 + 0.36 * len(rows))
         figure, axes = plt.subplots(figsize=size, layout="constrained")
         shown: set[Answer | None] = set()
+        reach = axis_reach([part for _, _, _, part in rows])
         for i, (each, _, name, part) in enumerate(rows):
             answer = None if name == "mean" or not each.is_conclusive else part.answer
-            _draw_row(axes, i, part, answer, answer not in shown)
+            _draw_row(axes, i, part, answer, answer not in shown, reach)
             shown.add(answer)
             numbers = interval_of(part, part.apart, " points")
             axes.text(1.02, i, numbers, transform=axes.get_yaxis_transform(), va="center",
@@ -135,7 +136,7 @@ def forest_plot(comparisons: Sequence[Comparison]) -> Picture | None:
         names = [_row_name(each, verdict, name) for each, verdict, name, _ in rows]
         axes.set_yticks(range(len(rows)), names, fontsize="small")
         axes.set_ylim(len(rows) - 0.5, -0.5)
-        axes.set_xlim(-FARTHEST, FARTHEST)
+        axes.set_xlim(-reach, reach)
         axes.grid(False, axis="y")
         axes.set_xlabel("difference, first minus second, in margins")
         return finish(figure, "verdicts_forest", *_forest_caption(comparisons, rows[0][1]))
@@ -162,21 +163,34 @@ def _row_name(each: Comparison, verdict: Verdict, part: str) -> str:
     )
 
 
-def _draw_row(axes: Axes, row: int, part: Part, answer: Answer | None, is_new: bool) -> None:
-    unit = part.margin or max(map(abs, (*part.apart, part.difference))) / 2.0 or 1.0
+def _unit(part: Part) -> float:
+    """What a row is drawn in: its margin, or half of what its interval reaches to."""
+    return part.margin or max(map(abs, (*part.apart, part.difference))) / 2.0 or 1.0
+
+
+def axis_reach(parts: Sequence[Part]) -> float:
+    """Where the axis ends: it shows each difference, and whole intervals unless one goes far."""
+    differences = max(abs(part.difference) / _unit(part) for part in parts)
+    ends = max(abs(end) / _unit(part) for part in parts for end in part.apart)
+    return max(NEAREST, 1.1 * differences, min(1.1 * ends, FARTHEST))
+
+
+def _draw_row(
+    axes: Axes, row: int, part: Part, answer: Answer | None, is_new: bool, reach: float
+) -> None:
+    unit = _unit(part)
     colour, filled = MARKS[answer] if answer else ("0.6", True)
     if part.margin is not None:
         axes.fill_between([-1, 1], row - 0.5, row + 0.5, color="0.9", linewidth=0, zorder=0)
     for ends, width in ((part.apart, 1.2), (part.within, 4.0)):
-        drawn = np.clip(np.array(ends) / unit, -FARTHEST, FARTHEST)
+        drawn = np.clip(np.array(ends) / unit, -reach, reach)
         axes.plot(drawn, [row, row], color=colour, linewidth=width, solid_capstyle="butt")
-    middle = float(np.clip(part.difference / unit, -FARTHEST, FARTHEST))
     label = (str(answer) if answer else "describes only") if is_new else None
-    axes.plot(middle, row, "o", color=colour, markerfacecolor=colour if filled else "white",
-              markersize=7, label=label, linestyle="none")  # fmt: skip
+    axes.plot(part.difference / unit, row, "o", color=colour, markersize=7, linestyle="none",
+              markerfacecolor=colour if filled else "white", label=label)  # fmt: skip
     for end, limit, mark in zip(part.apart, (-1, 1), ("<", ">"), strict=True):
-        if limit * end / unit > FARTHEST:
-            axes.plot(limit * FARTHEST, row, mark, color=colour, markersize=8, clip_on=False)
+        if limit * end / unit > reach:
+            axes.plot(limit * reach, row, mark, color=colour, markersize=8, clip_on=False)
 
 
 def wild_table(results: Results, comparisons: Sequence[Comparison]) -> Table | None:

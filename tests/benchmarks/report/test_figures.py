@@ -14,12 +14,13 @@ from PIL import Image
 from benchmarks.analysis.comparisons import compare
 from benchmarks.analysis.load import load_results
 from benchmarks.analysis.statistics import Interval
+from benchmarks.analysis.verdict import Answer, Part
 from benchmarks.outputs import write_all
 from benchmarks.plot_style import draw_curves, finish, possible, sane_limits, set_log_scale
 from benchmarks.report.figures import known_levels, plot_all, typical_part
 from benchmarks.report.scores import standings
 from benchmarks.report.tables import all_tables
-from benchmarks.report.verdicts import forest_plot
+from benchmarks.report.verdicts import axis_reach, forest_plot
 from tests.helpers.made_up_runs import made_up_run, set_optimum
 
 
@@ -240,3 +241,16 @@ def test_a_far_better_controller_does_not_flatten_the_curves_of_regret(
     text = drawn(tmp_path / "runs", tmp_path / "out")["regret_Pendulum-v1"]
     assert text.endswith("Outside the axes: pd: 1.000.")
     assert "brake: 300.0" in svg(tmp_path / "out", "regret_Pendulum-v1")
+
+
+def test_the_forest_plot_shows_each_difference_and_arrows_where_an_interval_goes_on() -> None:
+    near = Part((0.0, 0.0), -0.2, (-0.5, 0.1), (-0.6, 0.2), 1.0, Answer.EQUIVALENT, None)
+    wide = Part((0.0, 0.0), -4.3, (-9.5, 1.0), (-10.8, 2.2), 1.0, Answer.UNDECIDED, 673)
+    far = Part((0.0, 0.0), -40.0, (-41.0, -39.0), (-42.0, -38.0), 1.0, Answer.DIFFERENT, None)
+    endless = Part((0.0, 0.0), 1.0, (-np.inf, np.inf), (-np.inf, np.inf), 1.0,
+                   Answer.UNDECIDED, None)  # fmt: skip
+    reach = [axis_reach(parts) for parts in ([near], [near, wide], [wide, far], [endless])]
+    assert reach[0] < 3.0  # the margin is seen well
+    assert 10.8 < reach[1] < 13.0  # whole intervals
+    assert reach[2] > 40.0
+    assert 1.0 < reach[3] < 13.0  # arrows at both ends
