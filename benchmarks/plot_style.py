@@ -302,14 +302,17 @@ def save_figure(figure: Figure) -> tuple[bytes, bytes, bytes]:
     # Not by savefig, which draws all twice, the first time for the layout's sake alone.
     usual = figure.dpi
     figure.set_dpi(DPI)
-    FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.print_png(png, metadata={"Software": None})
     figure.set_dpi(usual)
     figure.set_layout_engine("none")  # where the first drawing has put everything
-    FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None})
+    canvas = FigureCanvasSVG(figure)
+    canvas.print_svg(svg, metadata={"Date": None})
     if "pdf" in LOOK.get().formats:
         from matplotlib.backends.backend_pdf import FigureCanvasPdf
 
         figure.set_dpi(usual)  # which SVG has changed
-        FigureCanvasPdf(figure).print_pdf(pdf, metadata={"CreationDate": None})
+        canvas = FigureCanvasPdf(figure)
+        canvas.print_pdf(pdf, metadata={"CreationDate": None})
     plt.close(figure)
     return png.getvalue(), svg.getvalue(), pdf.getvalue()
