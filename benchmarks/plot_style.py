@@ -19,6 +19,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import ticker
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
@@ -296,12 +298,21 @@ def save_figure(figure: Figure) -> tuple[bytes, bytes, bytes]:
 
     The PDF is empty unless it is asked for. To be called with SETTINGS in force.
     """
-    png, svg = io.BytesIO(), io.BytesIO()
-    figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
+    png, svg, pdf = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    # Not by savefig, which draws all twice, the first time for the layout's sake alone.
+    usual = figure.dpi
+    figure.set_dpi(DPI)
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.print_png(png, metadata={"Software": None})
+    figure.set_dpi(usual)
     figure.set_layout_engine("none")  # where the first drawing has put everything
-    figure.savefig(svg, format="svg", metadata={"Date": None})
-    pdf = io.BytesIO()
+    canvas = FigureCanvasSVG(figure)
+    canvas.print_svg(svg, metadata={"Date": None})
     if "pdf" in LOOK.get().formats:
-        figure.savefig(pdf, format="pdf", metadata={"CreationDate": None})
+        from matplotlib.backends.backend_pdf import FigureCanvasPdf
+
+        figure.set_dpi(usual)  # which SVG has changed
+        canvas = FigureCanvasPdf(figure)
+        canvas.print_pdf(pdf, metadata={"CreationDate": None})
     plt.close(figure)
     return png.getvalue(), svg.getvalue(), pdf.getvalue()

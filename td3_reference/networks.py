@@ -14,6 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
+class Linear(nn.Linear):
+    """A linear layer, not yet initialised: PyTorch's would draw from the global generator."""
+
+    def reset_parameters(self) -> None:
+        """Nothing. The device "meta" does as much, but loads a second's worth of modules."""
+
+
 class Mlp(nn.Sequential):
     """Linear layers with rectified linear units between them, not yet initialised.
 
@@ -26,14 +33,12 @@ class Mlp(nn.Sequential):
     """
 
     def __init__(self, inputs: int, hidden_sizes: Sequence[int], outputs: int) -> None:
-        # Without memory at first: PyTorch's initialisation would draw from the global generator.
         sizes = pairwise([inputs, *hidden_sizes, outputs])
-        linear = [nn.Linear(size_in, size_out, device="meta") for size_in, size_out in sizes]
+        linear = [Linear(size_in, size_out) for size_in, size_out in sizes]
         layers: list[nn.Module] = []
         for layer in linear:
             layers += [layer, nn.ReLU(inplace=True)]
         super().__init__(*layers[:-1])
-        self.to_empty(device="cpu")
         self._linear = tuple(linear)
 
     def activations(self, inputs: Tensor) -> list[Tensor]:

@@ -10,8 +10,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_origin
 
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as ProgressBar
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from training.config import (
@@ -188,6 +186,10 @@ def refusals_told(stop: StopRequest | None = None) -> Iterator[None]:
 @contextmanager
 def progress_bar(config: RunConfig) -> Iterator[Progress]:
     """Show step, speed, time left and last return; yields what is to be told of each step."""
+    # Not above: loading it is a tenth of what --help takes.
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as ProgressBar
+
     bar = ProgressBar(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -8,7 +8,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +44,8 @@ def describe_software(device: str) -> dict[str, Any]:
 
 def package_versions() -> dict[str, str]:
     """Versions of the packages that results depend on; of MuJoCo's where it is installed."""
+    from importlib.metadata import PackageNotFoundError, version  # not for --help
+
     versions = {name: version(name) for name in PACKAGES}
     try:
         return {**versions, PHYSICS: version(PHYSICS)}

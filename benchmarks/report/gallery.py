@@ -148,7 +148,8 @@ class Film(gym.Wrapper[Any, Any, Any, Any]):
         outcome = super().step(action)
         if self.render_mode and self._steps % self.stride == 0:
             image = Image.fromarray(self.render())  # type: ignore[arg-type]
-            image.thumbnail(FRAME)
+            # By whole numbers first, where frames are twice as large or more: half the time.
+            image.thumbnail(FRAME, Image.Resampling.HAMMING, reducing_gap=1.0)
             self.frames.append(np.asarray(image))
         self._steps += 1
         return outcome
