@@ -14,8 +14,8 @@ from training.config import ConfigError
 
 Json = dict[str, Any]
 # What matters most comes first: in the README, on the page.
-ORDER = ("standard", "rocket_early", "action_scale", "halfcheetah_early", "article",
-         "wild_differences", "algorithms", "quick")  # fmt: skip
+ORDER = ("standard", "rocket_early", "action_scale_again", "action_scale", "halfcheetah_early",
+         "article", "wild_differences", "algorithms", "quick")  # fmt: skip
 FILMED = ("article", "standard", "rocket_early", "quick")  # whose policy is shown, the first
 IMAGES = "images"
 MOST_FINDINGS = 3
@@ -69,6 +69,7 @@ def published(results: Path) -> list[Json]:
 def readme_part(results: Path, experiments: list[Json]) -> Iterator[str]:
     """Animation, forest plot with its verdict, findings, each with the command that shows it."""
     told = [each for each in experiments if each["findings"]]
+    told.sort(key=lambda each: each["settled"] == 0)  # stable: otherwise in ORDER
     if not experiments:
         yield NOTHING
     if (results / IMAGES / NUMBERS).exists():

@@ -149,7 +149,7 @@ def test_without_results_a_place_is_left_and_nothing_is_invented(tmp_path: Path)
 
 
 def experiment(name: str, description: str, *findings: str) -> dict[str, Any]:
-    return {"name": name, "description": description, "findings": findings}
+    return {"name": name, "description": description, "findings": findings, "settled": 0}
 
 
 def test_three_findings_are_told_the_first_of_each_experiment_before_others(
@@ -169,6 +169,18 @@ def test_three_findings_are_told_the_first_of_each_experiment_before_others(
     ]
     assert text.count("python -m benchmarks report results/one") == 2
     assert "![Forest plot of the experiment one. No.](results/one/verdicts_forest.png)" in text
+
+
+def test_an_experiment_that_settled_something_comes_before_those_that_did_not(
+    tmp_path: Path,
+) -> None:
+    told = [
+        experiment("one", "is it chance?", "Undecided."),
+        {**experiment("two", "is it the unit?", "Different.", "Undecided."), "settled": 1},
+    ]
+    text = "\n".join(readme_part(tmp_path, told))
+    assert text.index("- `two`") < text.index("- `one`")
+    assert "](results/two/verdicts_forest.png)" in text
 
 
 def test_without_a_verdict_the_readme_says_so(tmp_path: Path) -> None:
