@@ -22,7 +22,7 @@ OWN = ["--algos", "td3", "--envs", "rocket-v0", "--seeds", "2", "--total-timeste
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["sweep", "nope"], "must be one of action_scale, algorithms, article"),
+        (["sweep", "nope"], "must be one of action_scale, action_scale_again, algorithms"),
         (["sweep"], "unknown experiment 'custom'"),
         (["status", "nope"], "must be one of action_scale"),
         (["sweep", "smoke", "--workers", "0"], "workers must be 1 or more"),
