@@ -11,11 +11,17 @@ from typing import Any
 
 import tyro
 
-from training.command_line import OVERRIDES, RunOptions, refusals_told, run_command
+from training.command_line import (
+    OVERRIDES,
+    RunOptions,
+    announce,
+    refusals_told,
+    run_command,
+    settle,
+)
 from training.config import ConfigError, RunConfig, uses_reference
 from training.open_run import Progress
 from training.run import run
-from training.surroundings import announce, settle
 
 __all__ = ["RunConfig", "main", "train"]
 

@@ -22,11 +22,11 @@ from envs.rollout import (
 )
 from envs.step_check import CLOCK
 from training.config import FIRST_SEED, HELD_OUT_SEED, RunConfig
+from training.endings import RunStopped
 from training.environments import make_batch_env, make_env
 from training.guard import errors_at, refuse_not_finite
 from training.open_run import OpenRun
 from training.run_directory import EVALUATIONS
-from training.signals import RunStopped
 
 N_FINAL_EPISODES = 100
 CURVE_ARRAYS = ("timesteps", "results", "ep_lengths", "successes")

@@ -21,8 +21,8 @@ from envs.rollout import Env
 from envs.saved_state import get_state, set_state, state_fault
 from envs.step_check import CLOCK
 from training.config import FIRST_SEED, ConfigError, RunConfig, one_line
+from training.endings import escapes_named
 from training.environments import SAME_STEP, make_env, make_native_env, say_once
-from training.escapes import escapes_named
 from training.run_directory import BEGINS_ANEW
 from training.supervisor import Learner
 

@@ -14,9 +14,8 @@ from filelock import Timeout
 
 from training.checkpoint import load_checkpoint, save_checkpoint
 from training.config import LINEAR, BrokenEnvironmentError, ConfigError, RunConfig, one_line
-from training.escapes import escapes_named
-from training.history import PARTS, History
-from training.provenance import describe_software, sealed
+from training.endings import escapes_named, told_of_hangs
+from training.provenance import PARTS, History, describe_software, sealed
 from training.run_directory import (
     CONFIG,
     EVALUATIONS,
@@ -28,7 +27,6 @@ from training.run_directory import (
     settings_of,
 )
 from training.schemas import parsed
-from training.watchdog import told_of_hangs
 
 logger = logging.getLogger(__name__)
 

@@ -53,7 +53,7 @@ def run(
     :raises training.config.DivergedError: if a number is NaN or infinite
     :raises training.config.BrokenEnvironmentError: if what the environment returns does not
         fit its spaces
-    :raises training.signals.RunStopped: if it was asked to stop
+    :raises training.endings.RunStopped: if it was asked to stop
     """
     import torch
 

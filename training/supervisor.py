@@ -10,10 +10,10 @@ import torch
 from envs.rollout import Policy
 from envs.step_check import NotFiniteError
 from training.config import DivergedError, RunConfig
+from training.endings import RunStopped
 from training.evaluation import Evaluator
 from training.guard import errors_at, refuse_not_finite
 from training.open_run import OpenRun
-from training.signals import RunStopped
 
 CHECKPOINT_INTERVAL = 60.0  # s between two checkpoints at least, unless the user counts steps
 SAVING_SHARE = 0.02  # of the time at most: to save a full replay buffer may take seconds

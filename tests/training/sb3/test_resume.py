@@ -17,10 +17,10 @@ from stable_baselines3.common.noise import OrnsteinUhlenbeckActionNoise
 
 from tests.helpers.continuation import assert_same, outcome, trained, trained_with_stops
 from train_sb3 import RunConfig, train
+from training.endings import RunStopped
 from training.sb3 import algorithms
 from training.sb3 import resume as continuation
 from training.sb3.vec_env import layers_of, make_training_env
-from training.signals import RunStopped
 
 SMALL = {
     "learning_starts": 100,
