@@ -13,8 +13,7 @@ from benchmarks.choice import choose, find_experiment, recorded_experiment
 from benchmarks.experiments import Experiment
 from benchmarks.request import Paper, Request
 from training.command_line import OVERRIDES, RunOptions, announce, run_command, settle
-from training.config import ConfigError, RunConfig, cause_of
-from training.trust import module_of, reading
+from training.config import ConfigError, RunConfig, cause_of, module_of, reading
 
 ExperimentName = Annotated[str, tyro.conf.Positional]
 

@@ -28,12 +28,12 @@ from training.config import (
     DivergedError,
     RunConfig,
     cause_of,
+    reading,
 )
 from training.endings import StopRequest, stop_on_signals, watching
 from training.open_run import Progress, RunBusyError
 from training.run import run
 from training.run_directory import RunDirectory
-from training.trust import reading
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,13 +12,12 @@ import torch
 from stable_baselines3.common.monitor import Monitor
 
 from envs.rollout import Env, Policy
-from training.config import ConfigError, RunConfig, one_line
+from training.config import ConfigError, RunConfig, one_line, refuse_untrusted
 from training.environments import make_guarded, record_episodes
 from training.open_run import OpenRun
 from training.run_directory import MONITOR
 from training.sb3.hyperparameters import check_values
 from training.supervisor import Supervisor
-from training.trust import refuse_untrusted
 
 POLICY = "policy.bin"  # what an agent with ``save(file)`` writes
 GIVEN = ("self", "env", "seed")  # what a constructor may take that is no hyperparameter

@@ -18,13 +18,12 @@ from envs.saved_state import NOT_SAVEABLE, can_be_saved, get_state, set_state
 from td3_reference.config import LoopConfig, TD3Config, published_settings
 from td3_reference.run_loop import RunLoop
 from td3_reference.td3 import TD3
-from training.config import ConfigError, RunConfig
+from training.config import ConfigError, RunConfig, refuse_untrusted
 from training.environments import MONITOR_STATE, make_guarded, record_episodes
 from training.open_run import OpenRun
 from training.run_directory import MONITOR
 from training.sb3.algorithms import environment_family
 from training.supervisor import Supervisor
-from training.trust import refuse_untrusted
 
 COMPILE = "compile"  # the one setting that changes speed and last bits, not the algorithm
 AGENT_SETTINGS = {f.name: f.default for f in fields(TD3Config) if f.default is not MISSING}

@@ -11,8 +11,8 @@ from envs.rollout import Policy
 from envs.step_check import NotFiniteError
 from training.config import DivergedError, RunConfig
 from training.endings import RunStopped
-from training.evaluation import Evaluator
-from training.guard import errors_at, refuse_not_finite
+from training.environments import errors_at
+from training.evaluation import Evaluator, refuse_not_finite
 from training.open_run import OpenRun
 
 CHECKPOINT_INTERVAL = 60.0  # s between two checkpoints at least, unless the user counts steps

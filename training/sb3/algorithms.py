@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 
-from training.config import ConfigError, RunConfig, env_name, one_line
+from training.config import ConfigError, RunConfig, env_name, one_line, refuse_untrusted
 from training.sb3.hyperparameters import check_values, exploration, find_class, to_arguments
-from training.trust import refuse_untrusted
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm

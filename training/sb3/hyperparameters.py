@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from training.config import LINEAR, ConfigError
-from training.trust import refuse_untrusted
+from training.config import LINEAR, ConfigError, refuse_untrusted
 
 CORRELATED = "ou:"  # prefix of exploration noise that is correlated in time
 BUFFER, HER = "replay_buffer_class", "HerReplayBuffer"
