@@ -15,7 +15,6 @@ from training.command_line import (
     OVERRIDES,
     RunOptions,
     announce,
-    refusals_told,
     run_command,
     settle,
 )
@@ -68,6 +67,15 @@ class Arguments(RunOptions):
 
     list_algos: bool = False
 
+    def configured(self) -> tuple[RunConfig, Path]:
+        """The run that is asked for, and the root of its directory.
+
+        :raises ConfigError: if an option is not acceptable, or the algorithm is not SB3's
+        """
+        config, root = super().configured()
+        refuse_reference(config)
+        return config, root
+
 
 def main() -> None:
     """The command line."""
@@ -79,8 +87,6 @@ def main() -> None:
 
         print(list_algorithms())
         return
-    with refusals_told():
-        refuse_reference(arguments.configured()[0])
     run_command(arguments)
 
 

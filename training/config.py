@@ -5,7 +5,7 @@ imports only what ships with this project, unless the command line trusts a modu
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
@@ -187,6 +187,18 @@ class RunConfig:
         if self.max_episode_steps is not None:
             given.append(("max_episode_steps", self.max_episode_steps))
         return " ".join([env_name(self.env_id), *map(str, given)])
+
+    def refuse_unknown(self, known: Collection[str]) -> None:
+        """Refuse hyperparameters that the algorithm does not have.
+
+        :param known: those that it has
+        :raises ConfigError: naming them
+        """
+        if unknown := [name for name in self.hyperparams if name not in known]:
+            raise ConfigError(
+                f"unknown hyperparameters of {self.algo}: {', '.join(unknown)};"
+                f" it has {', '.join(known) or 'none'}"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """The configuration as JSON-compatible values, without the optional ones not given."""

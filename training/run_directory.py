@@ -121,7 +121,7 @@ class RunDirectory:
     def status(self) -> dict[str, Any]:
         """Content of status.json; ``running`` without a live lock reads ``interrupted``."""
         status = self.read_json("status.json") or {"state": "pending", "step": 0, "message": ""}
-        if status["state"] == "running" and not self._is_locked():
+        if status["state"] == "running" and not is_held(self.path / ".lock"):
             status["state"] = "interrupted"
         return status
 
@@ -147,9 +147,6 @@ class RunDirectory:
     def lock(self) -> FileLock:
         """The lock that a run holds as long as its process lives."""
         return FileLock(self.path / ".lock")
-
-    def _is_locked(self) -> bool:
-        return is_held(self.path / ".lock")
 
     def _digests(self, names: Any) -> dict[str, str | None]:
         """SHA-256 of each named file; None where it is missing."""

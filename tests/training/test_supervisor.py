@@ -36,6 +36,7 @@ class Counter:
     """A learner without learning."""
 
     config = CONFIG
+    env: Any = None
     policy = Still()
 
     def __init__(self, evaluates_between_steps: bool = True, keeps_best: bool = False) -> None:

@@ -153,12 +153,7 @@ def resolve_hyperparameters(config: RunConfig) -> dict[str, Any]:
         defaults["exploration_noise"] = 0.0
     if POLICY in config.hyperparams:  # else the one that suits the observations
         defaults[POLICY] = None
-    unknown = [name for name in config.hyperparams if name not in defaults]
-    if unknown:
-        raise ConfigError(
-            f"unknown hyperparameters of {config.algo}: {', '.join(unknown)};"
-            f" it has {', '.join(defaults)}"
-        )
+    config.refuse_unknown(defaults)
     check_values(config.algo, config.hyperparams, defaults)
     # What a class passes on to its base it may set itself, so that default is left to it.
     own = inspect.signature(algorithm).parameters.keys() | {"exploration_noise"}

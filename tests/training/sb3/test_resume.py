@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -213,7 +214,7 @@ def _weights_keeper(model: Any, ingredient: str) -> Any:
         "critic optimiser": "critic.optimizer",
         "entropy optimiser": "ent_coef_optimizer",
     }[ingredient]
-    owner = continuation._attribute(model, part)
+    owner = attrgetter(part)(model)
     values = dict(owner.state_dict())
     if ingredient.endswith("weights"):
         values = {name: value.clone() for name, value in values.items()}
