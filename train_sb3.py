@@ -11,13 +11,7 @@ from typing import Any
 
 import tyro
 
-from training.command_line import (
-    OVERRIDES,
-    RunOptions,
-    announce,
-    run_command,
-    settle,
-)
+from training.command_line import OVERRIDES, RunOptions, announce, run_command, settle
 from training.config import ConfigError, RunConfig, uses_reference
 from training.open_run import Progress
 from training.run import run
