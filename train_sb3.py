@@ -11,11 +11,10 @@ from typing import Any
 
 import tyro
 
-from training.command_line import OVERRIDES, RunOptions, refusals_told, run_command
+from training.command_line import OVERRIDES, RunOptions, announce, run_command, settle
 from training.config import ConfigError, RunConfig, uses_reference
 from training.open_run import Progress
 from training.run import run
-from training.surroundings import announce, settle
 
 __all__ = ["RunConfig", "main", "train"]
 
@@ -62,6 +61,15 @@ class Arguments(RunOptions):
 
     list_algos: bool = False
 
+    def configured(self) -> tuple[RunConfig, Path]:
+        """The run that is asked for, and the root of its directory.
+
+        :raises ConfigError: if an option is not acceptable, or the algorithm is not SB3's
+        """
+        config, root = super().configured()
+        refuse_reference(config)
+        return config, root
+
 
 def main() -> None:
     """The command line."""
@@ -73,8 +81,6 @@ def main() -> None:
 
         print(list_algorithms())
         return
-    with refusals_told():
-        refuse_reference(arguments.configured()[0])
     run_command(arguments)
 
 

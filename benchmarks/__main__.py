@@ -12,10 +12,8 @@ import tyro
 from benchmarks.choice import choose, find_experiment, recorded_experiment
 from benchmarks.experiments import Experiment
 from benchmarks.request import Paper, Request
-from training.command_line import OVERRIDES, RunOptions, run_command
-from training.config import ConfigError, RunConfig, cause_of
-from training.surroundings import announce, settle
-from training.trust import module_of, reading
+from training.command_line import OVERRIDES, RunOptions, announce, run_command, settle
+from training.config import ConfigError, RunConfig, cause_of, module_of, reading
 
 ExperimentName = Annotated[str, tyro.conf.Positional]
 

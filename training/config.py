@@ -1,7 +1,13 @@
-"""The configuration of one training run."""
+"""The configuration of one training run, and which code that it names may be imported.
+
+A run directory may be a stranger's. Training imports whatever the user's own command names; reading
+imports only what ships with this project, unless the command line trusts a module by name.
+"""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -14,7 +20,10 @@ OPTIONAL = ("max_episode_steps", "eval_envs")  # positive or None; not written w
 POSITIVE = ("total_timesteps", "eval_freq", "n_eval_episodes", "n_envs")  # whole numbers from 1
 LINEAR = "linear:"  # prefix of a hyperparameter that falls linearly to 0 over the run
 OWN_MODULES = ("envs", "gymnasium")  # what they register goes by its name alone
+SHIPPED = ("envs", "td3_reference", "training", "benchmarks",
+           "gymnasium", "stable_baselines3", "sb3_contrib")  # fmt: skip
 MAX_SEED = 2**32 - 1  # the largest that NumPy's global generator takes, which SB3 seeds
+_trusted: ContextVar[frozenset[str] | None] = ContextVar("trusted", default=None)
 
 
 class ConfigError(ValueError):
@@ -179,6 +188,18 @@ class RunConfig:
             given.append(("max_episode_steps", self.max_episode_steps))
         return " ".join([env_name(self.env_id), *map(str, given)])
 
+    def refuse_unknown(self, known: Collection[str]) -> None:
+        """Refuse hyperparameters that the algorithm does not have.
+
+        :param known: those that it has
+        :raises ConfigError: naming them
+        """
+        if unknown := [name for name in self.hyperparams if name not in known]:
+            raise ConfigError(
+                f"unknown hyperparameters of {self.algo}: {', '.join(unknown)};"
+                f" it has {', '.join(known) or 'none'}"
+            )
+
     def to_json(self) -> dict[str, Any]:
         """The configuration as JSON-compatible values, without the optional ones not given."""
         return {
@@ -197,3 +218,44 @@ class RunConfig:
             return cls(**values)
         except TypeError as error:
             raise ConfigError(f"not the configuration of a run: {error}") from error
+
+
+@contextmanager
+def reading(trust: Iterable[str] = ()) -> Iterator[None]:
+    """Within this context, import nothing but what ships with this project and what is trusted.
+
+    :param trust: further modules, with all that is below them; of ``module:Name`` the module
+    """
+    token = _trusted.set((_trusted.get() or frozenset()) | {module_of(name) for name in trust})
+    try:
+        yield
+    finally:
+        _trusted.reset(token)
+
+
+def module_of(name: str) -> str:
+    """The module of ``module:Name``, of ``td3_reference:module:Name`` too; else the name."""
+    parts = name.split(":")
+    return parts[-2] if len(parts) > 1 else name
+
+
+def refuse_untrusted(module: str, name: str) -> None:
+    """Refuse to import a module that a run names, where it is read and the module is not trusted.
+
+    :param module: empty for what this project knows without one
+    :param name: what the run calls it
+    :raises ConfigError: saying how to trust it
+    """
+    trusted = _trusted.get()
+    if trusted is None or not module or module.partition(".")[0] in SHIPPED:
+        return
+    if not any(module == known or module.startswith(f"{known}.") for known in trusted):
+        raise ConfigError(
+            f"{name!r} is code from outside this project, which reading does not run: if you"
+            f" trust it, add --trust {module}"
+        )
+
+
+def is_trusted(name: str) -> bool:
+    """Whether the command line trusts a file by this name."""
+    return name in (_trusted.get() or ())

@@ -12,13 +12,12 @@ import torch
 from stable_baselines3.common.monitor import Monitor
 
 from envs.rollout import Env, Policy
-from training.config import ConfigError, RunConfig, one_line
+from training.config import ConfigError, RunConfig, one_line, refuse_untrusted
 from training.environments import make_guarded, record_episodes
 from training.open_run import OpenRun
 from training.run_directory import MONITOR
 from training.sb3.hyperparameters import check_values
-from training.supervisor import Supervisor
-from training.trust import refuse_untrusted
+from training.supervisor import Learner, Supervisor
 
 POLICY = "policy.bin"  # what an agent with ``save(file)`` writes
 GIVEN = ("self", "env", "seed")  # what a constructor may take that is no hyperparameter
@@ -46,11 +45,7 @@ def resolve_hyperparameters(config: RunConfig) -> dict[str, Any]:
     named = {name: each.default for name, each in parameters.items() if name not in GIVEN}
     if config.preset is not None:
         raise ConfigError(f"{config.algo} has no presets, got {config.preset!r}")
-    if unknown := [name for name in config.hyperparams if name not in named]:
-        raise ConfigError(
-            f"unknown hyperparameters of {config.algo}: {', '.join(unknown)};"
-            f" it has {', '.join(named) or 'none'}"
-        )
+    config.refuse_unknown(named)
     values = {**named, **config.hyperparams}
     if missing := [name for name, value in values.items() if value is inspect.Parameter.empty]:
         raise ConfigError(f"{config.algo} needs hyperparameters: {', '.join(missing)}")
@@ -81,23 +76,22 @@ def _class(algo: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-class CustomLearner:
+class CustomLearner(Learner):
     """An agent of the user's own and the environment that it trains on.
 
+    :param hyperparameters: from :func:`resolve_hyperparameters`
     :param env: not needed: the agent is built for the one that it trains on
     :raises ConfigError: if the configuration asks for what only SB3's algorithms do
     """
 
-    keeps_best = False
-    evaluates_between_steps = False
     resolve_hyperparameters = staticmethod(resolve_hyperparameters)
 
-    def __init__(self, config: RunConfig, env: Env) -> None:
+    def __init__(self, config: RunConfig, hyperparameters: dict[str, Any], env: Env) -> None:
         if config.n_envs > 1 or config.normalize or config.vec_env != "dummy":
             raise ConfigError(f"{config.algo} takes one environment, which is not normalised")
         if config.device != "cpu":
             raise ConfigError(f"{config.algo} chooses its device itself, got {config.device!r}")
-        self.config, self.hyperparameters = config, resolve_hyperparameters(config)
+        self.config, self.hyperparameters = config, hyperparameters
         self.env = Monitor(make_guarded(config))
         self.agent = build_agent(config, self.hyperparameters, self.env)
         self._seen = 0  # steps after which on_step was called
@@ -153,10 +147,6 @@ class CustomLearner:
             if isinstance(part, torch.nn.Module):
                 yield from ((f"{name}.{each}", w) for each, w in part.named_parameters())
 
-    def losses(self) -> dict[str, Any]:
-        """None that are known."""
-        return {}
-
     def save_state(self) -> dict[str, bytes]:
         """Never called: see :meth:`reason_not_resumable`."""
         raise NotImplementedError
@@ -168,7 +158,3 @@ class CustomLearner:
         file = io.BytesIO()
         self.agent.save(file)
         return {POLICY: file.getvalue()}
-
-    def close(self) -> None:
-        """Close the environment."""
-        self.env.close()

@@ -1,4 +1,4 @@
-"""Making the environment that a configuration names."""
+"""Making the environment that a configuration names, guarded where it is trained on."""
 
 import difflib
 import importlib
@@ -7,7 +7,7 @@ import re
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,16 @@ from envs.rollout import (
     play_in_batch,
     play_side_by_side,
 )
-from envs.step_check import StepGuard
-from training.config import ConfigError, RunConfig, env_name, one_line
-from training.trust import refuse_untrusted
+from envs.step_check import NotFiniteError, SpaceMismatchError, StepGuard
+from training.config import (
+    BrokenEnvironmentError,
+    ConfigError,
+    DivergedError,
+    RunConfig,
+    env_name,
+    one_line,
+    refuse_untrusted,
+)
 
 # What SB3's Monitor carries from step to step.
 MONITOR_STATE = ("rewards", "needs_reset", "total_steps", "t_start")
@@ -146,6 +153,24 @@ def make_native_env(config: RunConfig, n: int, **arguments: Any) -> BatchEnv:
 def make_guarded(config: RunConfig) -> Env:
     """Make the environment of a run for training: all that it returns is checked and copied."""
     return StepGuard(make_env(config))
+
+
+@contextmanager
+def errors_at(step_of: Callable[[bool], int], where: str = "") -> Iterator[None]:
+    """Give the errors of a guarded environment the training step that they belong to.
+
+    :param step_of: the step, given whether a reset had the error
+    :param where: added to the message
+    :raises DivergedError: for what is NaN or infinite
+    :raises BrokenEnvironmentError: for what does not fit the spaces
+    """
+    try:
+        yield
+    except NotFiniteError as error:
+        raise DivergedError(f"{error} at step {step_of(error.at_reset)}{where}") from error
+    except SpaceMismatchError as error:
+        text = f"{error}, at step {step_of(error.at_reset)}{where}"
+        raise BrokenEnvironmentError(text) from error
 
 
 def record_episodes(recorder: Any, config: RunConfig, file: Path, append: bool) -> None:

@@ -4,6 +4,7 @@ import io
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -21,12 +22,11 @@ from envs.rollout import (
     score_side_by_side,
 )
 from envs.step_check import CLOCK
-from training.config import FIRST_SEED, HELD_OUT_SEED, RunConfig
-from training.environments import make_batch_env, make_env
-from training.guard import errors_at, refuse_not_finite
+from training.config import FIRST_SEED, HELD_OUT_SEED, DivergedError, RunConfig
+from training.endings import RunStopped
+from training.environments import errors_at, make_batch_env, make_env
 from training.open_run import OpenRun
 from training.run_directory import EVALUATIONS
-from training.signals import RunStopped
 
 N_FINAL_EPISODES = 100
 CURVE_ARRAYS = ("timesteps", "results", "ep_lengths", "successes")
@@ -263,6 +263,18 @@ class Evaluator:
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)  # type: ignore[arg-type]
         self._run.write_bytes(EVALUATIONS, buffer.getvalue())
+
+
+def refuse_not_finite(source: str, values: Any, step: int) -> None:
+    """End the run if a number is NaN or infinite.
+
+    :param source: what the numbers are
+    :param values: a number or an array
+    :param step: environment steps so far
+    :raises DivergedError: then
+    """
+    if not np.isfinite(values).all():
+        raise DivergedError(f"{source} is NaN or infinite at step {step}")
 
 
 def _to_arrays(evaluations: dict[int, Evaluation]) -> dict[str, np.ndarray]:

@@ -21,8 +21,8 @@ from envs.rollout import Env
 from envs.saved_state import get_state, set_state, state_fault
 from envs.step_check import CLOCK
 from training.config import FIRST_SEED, ConfigError, RunConfig, one_line
+from training.endings import escapes_named
 from training.environments import SAME_STEP, make_env, make_native_env, say_once
-from training.escapes import escapes_named
 from training.run_directory import BEGINS_ANEW
 from training.supervisor import Learner
 
@@ -43,7 +43,7 @@ class Passed(NamedTuple):
 
 
 def pass_gate(
-    config: RunConfig, make_learner: Callable[[RunConfig, Env], Learner], check: bool = True
+    config: RunConfig, make_learner: Callable[[Env], Learner], check: bool = True
 ) -> Passed:
     """Refuse what cannot be run, and note what a reader of the results must know.
 
@@ -51,7 +51,8 @@ def pass_gate(
     one kind show whether episodes follow their seeds, and two whether a saved state is whole.
     Draws from global generators are taken back. The checker's remarks are logged, each once.
 
-    :param make_learner: makes the agent and its environment; refuses spaces and hyperparameters
+    :param make_learner: makes the agent and its environment, given one to look at; refuses spaces
+        and hyperparameters
     :param check: whether SB3's checker is to look at the environment. It acts at random and says
         the same each time, so one look is enough for many runs on the same environment
     :raises ConfigError: if the run cannot work
@@ -68,7 +69,7 @@ def pass_gate(
             remarks = remarks_of_checker(config, env) if check else []
             notes = notes_on_seeds(config, env)
         # Last, since environments of one class may share the space whose generator it seeds.
-        learner = make_learner(config, env)
+        learner = make_learner(env)
         reason = learner.reason_not_resumable()
         if reason is None:
             with global_generators_preserved():

@@ -14,9 +14,8 @@ from filelock import Timeout
 
 from training.checkpoint import load_checkpoint, save_checkpoint
 from training.config import LINEAR, BrokenEnvironmentError, ConfigError, RunConfig, one_line
-from training.escapes import escapes_named
-from training.history import PARTS, History
-from training.provenance import describe_software, sealed
+from training.endings import escapes_named, told_of_hangs
+from training.provenance import PARTS, History, describe_software, sealed
 from training.run_directory import (
     CONFIG,
     EVALUATIONS,
@@ -28,7 +27,6 @@ from training.run_directory import (
     settings_of,
 )
 from training.schemas import parsed
-from training.watchdog import told_of_hangs
 
 logger = logging.getLogger(__name__)
 
@@ -90,25 +88,21 @@ class OpenRun(RunDirectory):
         self.log(line)
         logger.info("%s: %s", self.path, line)
 
-    def save_checkpoint(self, step: int, files: dict[str, bytes]) -> None:
+    def try_to_save(self, step: int, save_state: Callable[[], dict[str, bytes]]) -> bool:
         """Save what an exact continuation needs, with the files that have grown so far.
 
-        :param files: content by name
-        """
-        grown = {
-            name: (self.path / name).read_bytes() for name in (*GROWING, CONFIG) if self._has(name)
-        }
-        parts = json.dumps({"parts": self._history.parts(self.first_step, step)}).encode()
-        save_checkpoint(self.path / CHECKPOINT, step, {**files, **grown, PARTS: parts})
+        A failure is logged, and the run goes on without.
 
-    def try_to_save(self, step: int, save_state: Callable[[], dict[str, bytes]]) -> bool:
-        """Save a checkpoint; a failure is logged, and the run goes on without.
-
-        :param save_state: returns what :meth:`save_checkpoint` takes
+        :param save_state: returns the learner's part, as files by name
         :return: whether it is saved
         """
         try:
-            self.save_checkpoint(step, save_state())
+            files = save_state()
+            for name in filter(self._has, (*GROWING, CONFIG)):
+                files[name] = (self.path / name).read_bytes()
+            parts = {"parts": self._history.parts(self.first_step, step)}
+            files[PARTS] = json.dumps(parts).encode()
+            save_checkpoint(self.path / CHECKPOINT, step, files)
         except Exception as error:  # an environment or a disk may raise anything
             message = f"not saved: {type(error).__name__}: {one_line(error)}"
             logger.warning("step %d %s", step, message)

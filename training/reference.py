@@ -18,13 +18,12 @@ from envs.saved_state import NOT_SAVEABLE, can_be_saved, get_state, set_state
 from td3_reference.config import LoopConfig, TD3Config, published_settings
 from td3_reference.run_loop import RunLoop
 from td3_reference.td3 import TD3
-from training.config import ConfigError, RunConfig
+from training.config import ConfigError, RunConfig, refuse_untrusted
 from training.environments import MONITOR_STATE, make_guarded, record_episodes
 from training.open_run import OpenRun
 from training.run_directory import MONITOR
 from training.sb3.algorithms import environment_family
-from training.supervisor import Supervisor
-from training.trust import refuse_untrusted
+from training.supervisor import Learner, Supervisor
 
 COMPILE = "compile"  # the one setting that changes speed and last bits, not the algorithm
 AGENT_SETTINGS = {f.name: f.default for f in fields(TD3Config) if f.default is not MISSING}
@@ -42,12 +41,7 @@ def resolve_hyperparameters(config: RunConfig) -> dict[str, Any]:
     if config.n_envs > 1 or config.normalize or config.vec_env != "dummy":
         raise ConfigError(f"{config.algo} takes one environment, which is not normalised")
     resolved = AGENT_SETTINGS | LOOP_SETTINGS | {COMPILE: False}
-    unknown = [name for name in config.hyperparams if name not in resolved]
-    if unknown:
-        raise ConfigError(
-            f"unknown hyperparameters of {config.algo}: {', '.join(unknown)};"
-            f" it has {', '.join(resolved)}"
-        )
+    config.refuse_unknown(resolved)
     try:
         preset = published_settings(config.preset or "released", environment_family(config.env_id))
     except ValueError as error:
@@ -107,20 +101,19 @@ def agent_class(algo: str) -> type[TD3]:
     return found
 
 
-class ReferenceLearner:
+class ReferenceLearner(Learner):
     """The reference TD3 and the environment that it trains on.
 
+    :param hyperparameters: from :func:`resolve_hyperparameters`
     :param env: not needed: any vector of numbers is taken
     :raises ConfigError: if the configuration asks for what the reference does not do
     """
 
-    keeps_best = False
     evaluates_between_steps = True
     resolve_hyperparameters = staticmethod(resolve_hyperparameters)
 
-    def __init__(self, config: RunConfig, env: Env) -> None:
-        self.config = config
-        self.hyperparameters = resolve_hyperparameters(config)
+    def __init__(self, config: RunConfig, hyperparameters: dict[str, Any], env: Env) -> None:
+        self.config, self.hyperparameters = config, hyperparameters
         weights_rng, self._loop_rng = np.random.default_rng(config.seed).spawn(2)
         self.env = Monitor(make_guarded(config))
         try:
@@ -173,10 +166,6 @@ class ReferenceLearner:
         """All weights by name."""
         return self.agent.weights.items()
 
-    def losses(self) -> dict[str, Any]:
-        """None: a loss that is not finite shows in the weights."""
-        return {}
-
     def save_state(self) -> dict[str, bytes]:
         """All that the rest of the run depends on, between two steps, as files without pickle."""
         assert self.loop is not None
@@ -211,10 +200,6 @@ class ReferenceLearner:
         return {
             "policy.safetensors": save({name: tensor.clone() for name, tensor in weights.items()})
         }
-
-    def close(self) -> None:
-        """Close the environment."""
-        self.env.close()
 
     def _may_evaluate(self) -> bool:
         """Whether it evaluates here: the paper's code does so at the ends of episodes only."""

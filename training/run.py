@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training.config import REFERENCE, ConfigError, RunConfig, uses_reference
+from training.config import ConfigError, RunConfig, uses_reference
 from training.open_run import Progress, open_run
 
 if TYPE_CHECKING:
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from training.gate import Passed
     from training.reference import ReferenceLearner
     from training.sb3.learner import SB3Learner
-
-__all__ = ["REFERENCE", "hyperparameters_of", "prepare", "refuse_impossible", "run"]
 
 
 def run(
@@ -53,7 +51,7 @@ def run(
     :raises training.config.DivergedError: if a number is NaN or infinite
     :raises training.config.BrokenEnvironmentError: if what the environment returns does not
         fit its spaces
-    :raises training.signals.RunStopped: if it was asked to stop
+    :raises training.endings.RunStopped: if it was asked to stop
     """
     import torch
 
@@ -86,8 +84,8 @@ def prepare(config: RunConfig, check: bool = True) -> "Passed":
     from training.gate import pass_gate
 
     implementation = _implementation_of(config)
-    implementation.resolve_hyperparameters(config)  # first, since it is refused at once
-    return pass_gate(config, implementation, check)
+    hyperparameters = implementation.resolve_hyperparameters(config)  # refused at once
+    return pass_gate(config, lambda env: implementation(config, hyperparameters, env), check)
 
 
 def refuse_impossible(config: RunConfig, check: bool = True) -> None:

@@ -1,19 +1,26 @@
 """A run directory: all that a run leaves, and what a reader may ask of it."""
 
+import errno
 import json
 import logging
+import os
+import stat
 from contextlib import suppress
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from training.checkpoint import digest, write_through
 from training.config import ConfigError, RunConfig
-from training.locks import is_held
 from training.provenance import is_whole
 from training.schemas import parsed, read_json
+
+try:
+    import fcntl
+except ImportError:  # Windows, where filelock uses another call
+    fcntl = None  # type: ignore[assignment]
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +121,7 @@ class RunDirectory:
     def status(self) -> dict[str, Any]:
         """Content of status.json; ``running`` without a live lock reads ``interrupted``."""
         status = self.read_json("status.json") or {"state": "pending", "step": 0, "message": ""}
-        if status["state"] == "running" and not self._is_locked():
+        if status["state"] == "running" and not is_held(self.path / ".lock"):
             status["state"] = "interrupted"
         return status
 
@@ -140,9 +147,6 @@ class RunDirectory:
     def lock(self) -> FileLock:
         """The lock that a run holds as long as its process lives."""
         return FileLock(self.path / ".lock")
-
-    def _is_locked(self) -> bool:
-        return is_held(self.path / ".lock")
 
     def _digests(self, names: Any) -> dict[str, str | None]:
         """SHA-256 of each named file; None where it is missing."""
@@ -191,3 +195,31 @@ def refuse_other_settings(
         f"{run.path} holds a run with other settings ({'; '.join(differences)}):"
         " choose another label or root"
     )
+
+
+def is_held(file: Path) -> bool:
+    """Whether a living process holds a lock of filelock's; of what is no plain file, nobody does.
+
+    Only looks: nothing is created, so that results on a read-only disk can be read.
+    """
+    if fcntl is None:
+        try:
+            with FileLock(file).acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return False
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError as error:  # without such locks, filelock's file is there as long as it is held
+        return error.errno == errno.ENOSYS
+    finally:
+        os.close(descriptor)
+    return False

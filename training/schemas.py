@@ -2,10 +2,12 @@
 
 import io
 import json
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import NoneType
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
-from training.config import ConfigError, one_line
+from training.config import ConfigError, RunConfig, one_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,13 +20,28 @@ NEEDED = ("timesteps", "results", "final_results")  # of evaluations.npz
 NUMBER, MAYBE, ANY = (int, float), (int, float, None), {"*": object}
 # A schema is a type, None, a text that stands for itself, a tuple of these that are accepted, a
 # list of one kind, or a dictionary: by name, "name?" for one that may be missing, "*" for others.
-RUN = {
-    "algo": str, "env_id": str, "total_timesteps": int, "label?": str, "env_kwargs?": ANY,
-    "n_envs?": int, "vec_env?": str, "normalize?": bool, "seed?": int, "eval_freq?": int,
-    "n_eval_episodes?": int, "evaluation?": str, "preset?": (str, None), "hyperparams?": ANY,
-    "device?": str, "max_episode_steps?": (int, None), "eval_envs?": (int, None), "*": object,
-}  # fmt: skip
-OPEN = {f"{name.removesuffix('?')}?" if name != "*" else name: kind for name, kind in RUN.items()}
+
+
+def _kind_of(annotation: Any) -> Any:
+    """The schema of a field of RunConfig."""
+    if get_origin(annotation) is dict:
+        return ANY
+    return tuple(None if each is NoneType else each for each in get_args(annotation)) or annotation
+
+
+def _configuration(needed: bool) -> Json:
+    """The schema of a RunConfig.
+
+    :param needed: whether what has no default may not be missing
+    """
+    names = {
+        each.name if needed and each.default is each.default_factory else f"{each.name}?": each
+        for each in fields(RunConfig)  # both MISSING where there is no default
+    }
+    return {**{name: _kind_of(each.type) for name, each in names.items()}, "*": object}
+
+
+RUN, OPEN = _configuration(needed=True), _configuration(needed=False)
 SOFTWARE = {"packages?": {"*": (str, None)}, "*": object}
 DECLARATION = {
     "seeds": [int], "against": str, "margins": {"*": MAYBE},

@@ -10,10 +10,10 @@ import torch
 from envs.rollout import Policy
 from envs.step_check import NotFiniteError
 from training.config import DivergedError, RunConfig
-from training.evaluation import Evaluator
-from training.guard import errors_at, refuse_not_finite
+from training.endings import RunStopped
+from training.environments import errors_at
+from training.evaluation import Evaluator, refuse_not_finite
 from training.open_run import OpenRun
-from training.signals import RunStopped
 
 CHECKPOINT_INTERVAL = 60.0  # s between two checkpoints at least, unless the user counts steps
 SAVING_SHARE = 0.02  # of the time at most: to save a full replay buffer may take seconds
@@ -25,8 +25,9 @@ class Learner(Protocol):
 
     config: RunConfig
     hyperparameters: dict[str, Any]
-    keeps_best: bool  # whether the run directory keeps the best policy so far
-    evaluates_between_steps: bool  # whether the state can be saved when an evaluation is due
+    env: Any  # what it trains on
+    keeps_best: bool = False  # whether the run directory keeps the best policy so far
+    evaluates_between_steps: bool = False  # whether it can be saved when an evaluation is due
 
     @property
     def step(self) -> int:
@@ -51,8 +52,8 @@ class Learner(Protocol):
         ...
 
     def losses(self) -> Mapping[str, Any]:
-        """The latest losses by name."""
-        ...
+        """The latest losses by name; none where one that is not finite shows in the weights."""
+        return {}
 
     def save_state(self) -> dict[str, bytes]:
         """All that the rest of the run depends on, as files by name."""
@@ -64,7 +65,7 @@ class Learner(Protocol):
 
     def close(self) -> None:
         """Close the environment."""
-        ...
+        self.env.close()
 
 
 class Supervisor:

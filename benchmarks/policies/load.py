@@ -9,10 +9,9 @@ from gymnasium.vector.utils import concatenate, create_empty_array
 
 from envs.controllers import CONTROLLERS, make_controller
 from envs.rollout import Env, Policy
-from training.config import ConfigError, RunConfig, one_line, uses_reference
+from training.config import ConfigError, RunConfig, is_trusted, one_line, uses_reference
 from training.run_directory import RunDirectory
 from training.sb3.normalization import Normalization, NormalizedPolicy
-from training.trust import is_trusted
 
 
 class LoadedPolicy(NamedTuple):
@@ -179,7 +178,7 @@ def _sb3_model(
     :param hyperparameters: as resolved; None where only the file tells them
     """
     from training.sb3.algorithms import ALGORITHMS, find_algorithm
-    from training.sb3.rebuild import plain_settings, rebuilt
+    from training.sb3.model_zip import plain_settings, rebuilt
 
     content = _content(path)
     try:

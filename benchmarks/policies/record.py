@@ -29,9 +29,8 @@ from benchmarks.policies.load import load_policy, recorded_run
 from envs import rocket_metrics as trajectories
 from envs.dynamics import RocketParameters
 from envs.rollout import Env, Episode, Policy, rollout
-from training.config import FIRST_SEED, ConfigError, RunConfig, env_name
+from training.config import FIRST_SEED, ConfigError, RunConfig, env_name, reading
 from training.environments import make_env
-from training.trust import reading
 
 DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")  # variables that name one, on Linux
 LONGEST_NAME = 150  # characters of a file's default name

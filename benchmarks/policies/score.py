@@ -23,9 +23,8 @@ from envs import rocket_metrics as trajectories
 from envs.controllers import CONTROLLERS
 from envs.dynamics import RocketParameters
 from envs.rollout import Env, Episode
-from training.config import ConfigError, RunConfig, env_name
+from training.config import ConfigError, RunConfig, env_name, reading
 from training.environments import make_env, play_from_seeds
-from training.trust import reading
 
 MEASURES = {
     "steady-state error in m": trajectories.steady_state_error,

@@ -29,9 +29,8 @@ from benchmarks.report.terminal import terminal_text
 from benchmarks.report.verdicts import forest_plot
 from benchmarks.report.wording import sentences
 from benchmarks.table import Table, printable, to_csv, to_latex, to_markdown
-from training.config import REFERENCE
+from training.config import REFERENCE, reading
 from training.schemas import read_json
-from training.trust import reading
 
 if TYPE_CHECKING:
     from benchmarks.report.gallery import Animation

@@ -20,13 +20,11 @@ from benchmarks.sweep.cluster import Workers, available_processors, connect
 from benchmarks.sweep.display import Display
 from benchmarks.sweep.worker import SESSION, Outcome, carry_out
 from training.config import ConfigError, RunConfig, env_name, one_line
-from training.history import History
+from training.endings import HUNG, RunStopped, StopRequest, stop_on_signals, watching
 from training.open_run import OpenRun, can_take_up
-from training.provenance import describe_software
+from training.provenance import History, describe_software
 from training.run import hyperparameters_of, refuse_impossible
 from training.run_directory import RunDirectory, refuse_other_settings, settings_of
-from training.signals import RunStopped, StopRequest, stop_on_signals
-from training.watchdog import HUNG, watching
 
 POLL_INTERVAL = 0.5  # s between two looks at the runs' status files
 MAX_RESTARTS = 5  # how often a run whose worker has died is taken up by another

@@ -16,10 +16,10 @@ from benchmarks.sweep.cluster import available_processors
 from benchmarks.sweep.display import format_time
 from benchmarks.table import markdown
 from training.config import ConfigError, RunConfig, one_line
+from training.endings import RunStopped
 from training.open_run import can_take_up
 from training.run import hyperparameters_of, run
 from training.run_directory import RunDirectory, settings_of
-from training.signals import RunStopped
 
 MEASURING_TIME = 3.0  # s for each implementation on each environment
 PATIENCE = 60.0  # s until the first of its steps must have come

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from training.config import RunConfig
+from training.endings import RunStopped, watching
 from training.environments import leave_remarks_to_parent
 from training.open_run import RunBusyError
 from training.provenance import git_changes, git_commit, package_versions
 from training.run import run
-from training.signals import RunStopped
-from training.watchdog import watching
 
 SESSION = ".session"  # in the sweep's folder: the name of the sweep that is going on there
 STOP_INTERVAL = 0.5  # s between two looks at it

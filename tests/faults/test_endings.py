@@ -18,10 +18,9 @@ from benchmarks.sweep.scheduler import Sweep, sweep
 from benchmarks.sweep.worker import Outcome, carry_out
 from tests.helpers.failing_envs import RELEASED
 from training.config import BrokenEnvironmentError, RunConfig
+from training.endings import stop_on_signals, watching
 from training.run import run
 from training.run_directory import RunDirectory
-from training.signals import stop_on_signals
-from training.watchdog import watching
 
 ROOT = Path(__file__).parents[2]
 ENV_ID = "tests.helpers.failing_envs:Fails-v0"
@@ -134,7 +133,7 @@ def test_a_hang_is_written_into_the_run_before_its_process_ends(
             log.append((tmp_path / wanted.directory / "log.txt").read_text())
             RELEASED.set()
 
-    monkeypatch.setattr("training.watchdog._exit", end)
+    monkeypatch.setattr("training.endings._exit", end)
     RELEASED.clear()
     with watching(1.0):
         run(wanted, tmp_path, check=False)

@@ -21,8 +21,8 @@ from benchmarks.request import Request
 from envs.controllers import CONTROLLERS
 from tests.helpers.command_lines import ROOT, ParsedCommand, parse
 from training.command_line import RunOptions
-from training.config import ConfigError, RunConfig, env_name
-from training.run import REFERENCE, hyperparameters_of
+from training.config import REFERENCE, ConfigError, RunConfig, env_name
+from training.run import hyperparameters_of
 from training.sb3.algorithms import ALGORITHMS
 
 OTHERS = {"rl_zoo3", "sbx"}  # modules that are installed apart

@@ -12,9 +12,9 @@ import torch
 from stable_baselines3.common.monitor import load_results
 
 from training.config import RunConfig
+from training.endings import RunStopped
 from training.run import run as train
 from training.run_directory import LOG, RunDirectory
-from training.signals import RunStopped
 
 TIMED = ("provenance.json", "train.monitor.csv", ".lock")
 

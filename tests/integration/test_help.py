@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import announced
-from training.surroundings import announce
+from training.command_line import announce
 
 ROOT = Path(__file__).parents[2]
 SLOW = {

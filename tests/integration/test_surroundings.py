@@ -9,9 +9,9 @@ import pytest
 
 from benchmarks.optimum import tasks as optimal_control
 from tests.helpers.made_up_runs import made_up_run
-from training import surroundings
+from training import command_line
 
-ROOT = Path(surroundings.__file__).parents[1]
+ROOT = Path(command_line.__file__).parents[1]
 # For a user without an entry in the password database.
 NOBODY = """
 import pwd
@@ -108,14 +108,14 @@ def test_what_is_no_folder_is_no_home(
 ) -> None:
     monkeypatch.setenv("HOME", home)
     monkeypatch.setenv("MPLBACKEND", "nonsense")
-    surroundings.settle()
+    command_line.settle()
     assert Path.home().is_dir()
     assert os.environ["MPLBACKEND"] == "Agg"
     assert "no home directory" in capsys.readouterr().err
 
 
 def test_without_a_home_there_is_a_temporary_one_that_goes(folder: Path) -> None:
-    code = "from training.surroundings import settle; settle()\n"
+    code = "from training.command_line import settle; settle()\n"
     code += "from pathlib import Path; print(Path.home(), Path.home().is_dir())"
     finished = execute(folder, code)
     home, existed = finished.stdout.split()
@@ -135,7 +135,7 @@ def test_a_home_that_cannot_be_written_keeps_its_place_but_not_matplotlibs_setti
     monkeypatch.setenv("MPLCONFIGDIR", "theirs")  # put back at the end
     monkeypatch.delenv("MPLCONFIGDIR")
     monkeypatch.setattr("os.access", lambda path, mode: False)
-    surroundings.settle()
+    command_line.settle()
     assert os.environ["HOME"] == str(tmp_path)
     assert Path(os.environ["MPLCONFIGDIR"]).is_dir()
 

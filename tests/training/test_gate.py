@@ -24,13 +24,13 @@ from envs.rocket_vector import RocketVectorEnv
 from tests.helpers.continuation import content
 from tests.helpers.gate_envs import STEPS, Drift
 from training import environments, gate, supervisor
-from training.config import ConfigError, RunConfig
+from training.config import REFERENCE, ConfigError, RunConfig
+from training.endings import RunStopped
 from training.environments import make_env, make_native_env
 from training.evaluation import Evaluator
 from training.open_run import OpenRun
-from training.run import REFERENCE, run
+from training.run import run
 from training.run_directory import BEGINS_ANEW, RunDirectory, refuse_other_settings
-from training.signals import RunStopped
 
 both = pytest.mark.parametrize("algo", ["td3", "td3_reference"])
 SMALL = {

@@ -18,11 +18,11 @@ from tests.helpers.comparison import compare_page
 from tests.helpers.made_up_runs import edit_provenance, made_up_run, set_optimum
 from training import open_run, provenance
 from training.config import ConfigError, RunConfig
+from training.endings import RunStopped
 from training.environments import make_env
 from training.provenance import describe_software
 from training.run import run
 from training.run_directory import RunDirectory
-from training.signals import RunStopped
 
 SMALL = {"learning_starts": 20, "batch_size": 8, "buffer_size": 500}
 LAYERS: dict[str, dict[str, Any]] = {

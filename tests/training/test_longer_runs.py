@@ -11,10 +11,10 @@ import pytest
 
 from tests.helpers.continuation import TIMED, content
 from training.config import ConfigError, RunConfig
+from training.endings import RunStopped
 from training.open_run import OpenRun
 from training.run import run
 from training.run_directory import RunDirectory
-from training.signals import RunStopped
 
 SMALL: dict[str, Any] = {"learning_starts": 100, "batch_size": 16}
 SB3 = {**SMALL, "policy_kwargs": {"net_arch": [16]}}

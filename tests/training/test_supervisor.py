@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from training.config import DivergedError, RunConfig
+from training.endings import RunStopped
 from training.open_run import OpenRun, open_run
 from training.run_directory import RunDirectory
-from training.signals import RunStopped
 from training.supervisor import Supervisor
 
 CONFIG = RunConfig(
@@ -36,6 +36,7 @@ class Counter:
     """A learner without learning."""
 
     config = CONFIG
+    env: Any = None
     policy = Still()
 
     def __init__(self, evaluates_between_steps: bool = True, keeps_best: bool = False) -> None:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 
-from training.config import ConfigError, RunConfig, env_name, one_line
+from training.config import ConfigError, RunConfig, env_name, one_line, refuse_untrusted
 from training.sb3.hyperparameters import check_values, exploration, find_class, to_arguments
-from training.trust import refuse_untrusted
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -154,12 +153,7 @@ def resolve_hyperparameters(config: RunConfig) -> dict[str, Any]:
         defaults["exploration_noise"] = 0.0
     if POLICY in config.hyperparams:  # else the one that suits the observations
         defaults[POLICY] = None
-    unknown = [name for name in config.hyperparams if name not in defaults]
-    if unknown:
-        raise ConfigError(
-            f"unknown hyperparameters of {config.algo}: {', '.join(unknown)};"
-            f" it has {', '.join(defaults)}"
-        )
+    config.refuse_unknown(defaults)
     check_values(config.algo, config.hyperparams, defaults)
     # What a class passes on to its base it may set itself, so that default is left to it.
     own = inspect.signature(algorithm).parameters.keys() | {"exploration_noise"}

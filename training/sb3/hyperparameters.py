@@ -2,14 +2,12 @@
 
 import importlib
 import math
-from collections.abc import Callable
 from copy import deepcopy
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from training.config import LINEAR, ConfigError
-from training.trust import refuse_untrusted
+from training.config import LINEAR, ConfigError, refuse_untrusted
 
 CORRELATED = "ou:"  # prefix of exploration noise that is correlated in time
 BUFFER, HER = "replay_buffer_class", "HerReplayBuffer"
@@ -148,11 +146,14 @@ def to_arguments(values: dict[str, Any]) -> dict[str, Any]:
 
     :raises ConfigError: if there is no class of a name
     """
+    from stable_baselines3.common.utils import LinearSchedule
+
     arguments = deepcopy(values)  # SB3 writes into policy_kwargs
     for name in SCHEDULES:
         start = _number_after(LINEAR, arguments.get(name))
         if start is not None:
-            arguments[name] = linear_schedule(start)
+            # SB3's own class: a function of ours would be saved in the model as code.
+            arguments[name] = LinearSchedule(start, 0.0, 1.0)
     if isinstance(arguments.get("train_freq"), list):
         arguments["train_freq"] = tuple(arguments["train_freq"])
     if isinstance(buffer := arguments.get(BUFFER), str):
@@ -175,18 +176,6 @@ def exploration(value: Any, size: tuple[int, ...]) -> Any:
     kind: Any = NormalActionNoise if correlated is None else OrnsteinUhlenbeckActionNoise
     sigma = value if correlated is None else correlated
     return kind(np.zeros(size), np.full(size, sigma)) if sigma > 0 else None
-
-
-def linear_schedule(start: float) -> Callable[[float], float]:
-    """A value that falls linearly from ``start`` to 0 over the run.
-
-    SB3's own class: a function of ours would be saved in the model as code.
-
-    :return: function of the part of the run that is left, 1 to 0
-    """
-    from stable_baselines3.common.utils import LinearSchedule
-
-    return LinearSchedule(start, 0.0, 1.0)
 
 
 def find_class(name: Any, what: str, *modules: str) -> Any:

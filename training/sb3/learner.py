@@ -20,29 +20,28 @@ from training.sb3.algorithms import build_model, check_spaces, resolve_hyperpara
 from training.sb3.model_zip import model_bytes
 from training.sb3.normalization import Normalization, NormalizedPolicy
 from training.sb3.vec_env import make_training_env, recorder_of
-from training.supervisor import Supervisor
+from training.supervisor import Learner, Supervisor
 
 
-class SB3Learner:
+class SB3Learner(Learner):
     """An SB3 model and the environment that it trains on.
 
     Seeds the global generators of Python, NumPy and torch, from which SB3 draws.
 
+    :param hyperparameters: from :func:`resolve_hyperparameters`
     :param env: an environment of the run, to look at
     :raises ConfigError: if the algorithm cannot be built for it
     """
 
-    keeps_best = True
-    evaluates_between_steps = False  # but within a step, before its update
+    keeps_best = True  # and it evaluates within a step, before its update
     resolve_hyperparameters = staticmethod(resolve_hyperparameters)
 
-    def __init__(self, config: RunConfig, env: Env) -> None:
+    def __init__(self, config: RunConfig, hyperparameters: dict[str, Any], env: Env) -> None:
         check_spaces(config, env)
-        self.config = config
-        self.hyperparameters = resolve_hyperparameters(config)
-        self.env = make_training_env(config, self.hyperparameters.get("gamma", 0.99))
+        self.config, self.hyperparameters = config, hyperparameters
+        self.env = make_training_env(config, hyperparameters.get("gamma", 0.99))
         try:
-            self.model: Any = build_model(config, self.hyperparameters, self.env)
+            self.model: Any = build_model(config, hyperparameters, self.env)
         except ConfigError:
             self.env.close()
             raise
@@ -97,10 +96,6 @@ class SB3Learner:
         if normalization is not None:
             files["normalization.npz"] = normalization.to_bytes()
         return files
-
-    def close(self) -> None:
-        """Close the environment."""
-        self.env.close()
 
     def _normalization(self) -> Normalization | None:
         """Statistics of the observations; None where they are not normalised."""

@@ -10,6 +10,7 @@ import json
 import random
 import sys
 from collections import deque
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -77,8 +78,8 @@ def save_state(model: "BaseAlgorithm") -> dict[str, bytes]:
     """All that the rest of the run depends on, as files without pickle."""
     dicts, variables = model._get_torch_save_params()
     tree = {
-        "dicts": {name: _attribute(model, name).state_dict() for name in dicts},
-        "variables": {name: _attribute(model, name).detach() for name in variables},
+        "dicts": {name: attrgetter(name)(model).state_dict() for name in dicts},
+        "variables": {name: attrgetter(name)(model).detach() for name in variables},
         "memories": _memories(model),
         "torch_generator": torch.get_rng_state(),
     }
@@ -116,9 +117,9 @@ def restore_state(model: "BaseAlgorithm", files: dict[str, bytes]) -> None:
     state = json.loads(files["state.json"])
     tree = _with_tensors(state["tree"], load(files["model.safetensors"]))
     for name, values in tree["dicts"].items():
-        _attribute(model, name).load_state_dict(values)
+        attrgetter(name)(model).load_state_dict(values)
     for name, value in tree["variables"].items():
-        _attribute(model, name).data.copy_(value)
+        attrgetter(name)(model).data.copy_(value)
 
     for memory, value in zip(_memories(model), tree["memories"], strict=True):
         memory.copy_(value)
@@ -166,13 +167,6 @@ def _memories(model: Any) -> list[torch.Tensor]:
     """What a recurrent policy remembers of the episode so far; empty for any other."""
     states = getattr(model, "_last_lstm_states", None) or ()
     return [tensor for pair in states for tensor in pair]
-
-
-def _attribute(model: Any, path: str) -> Any:
-    """The part of a model that a name such as ``actor.optimizer`` stands for."""
-    for name in path.split("."):
-        model = getattr(model, name)
-    return model
 
 
 def _noises(model: Any) -> list[np.ndarray]:

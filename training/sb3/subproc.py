@@ -3,7 +3,8 @@
 import signal
 import tempfile
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,11 +14,26 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 from envs.rollout import Env
 from envs.saved_state import can_be_saved, get_state, set_state
 from envs.step_check import CLOCK, StepGuard
-from training.config import BrokenEnvironmentError, RunConfig
+from training.config import BrokenEnvironmentError, RunConfig, one_line
 from training.environments import leave_remarks_to_parent, make_env
 
 LOST = (EOFError, ConnectionError)  # what a process that is gone looks like from here
 JOIN_TIMEOUT = 5.0  # s for a process that is going to be gone
+
+
+@contextmanager
+def error_left(note: Path) -> Iterator[None]:
+    """End this process at an error, which is left for the parent: a line, and its traceback.
+
+    :param note: the file for it
+    """
+    try:
+        yield
+    except BaseException as error:
+        line = one_line(f"{type(error).__name__}: {error}")
+        trace = "".join(traceback.format_exception(error))
+        note.write_text(f"{line}\n{trace}", encoding="utf-8")
+        raise SystemExit(1) from None
 
 
 class Confessing(StepGuard):
@@ -32,17 +48,13 @@ class Confessing(StepGuard):
 
     def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
         """Start an episode."""
-        try:
+        with error_left(self._note):
             return super().reset(**options)
-        except BaseException as error:
-            leave(error, self._note)
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Take a step."""
-        try:
+        with error_left(self._note):
             return super().step(action)
-        except BaseException as error:
-            leave(error, self._note)
 
     def state_can_be_saved(self) -> bool:
         """Whether :meth:`saved_state` can save the environment."""
@@ -65,10 +77,9 @@ class NamingSubprocVecEnv(SubprocVecEnv):
 
     def __init__(self, config: RunConfig) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="td3-rocket-benchmark-")
-        notes = [Path(self._folder.name) / str(i) for i in range(config.n_envs)]
-        self._notes = notes
+        self._notes = [Path(self._folder.name) / str(i) for i in range(config.n_envs)]
         try:
-            super().__init__([_Maker(config, note) for note in notes])
+            super().__init__([_Maker(config, note) for note in self._notes])
         except LOST as error:
             try:
                 self._name_the_lost(error)
@@ -77,30 +88,18 @@ class NamingSubprocVecEnv(SubprocVecEnv):
 
     def reset(self) -> Any:
         """Start episodes in all environments."""
-        CLOCK.enter("reset")
-        try:
+        with self._lost_named("reset"):
             return super().reset()
-        except LOST as error:
-            self._name_the_lost(error)
-        finally:
-            CLOCK.leave()
 
     def step_async(self, actions: Any) -> None:
         """Begin a step."""
-        try:
+        with self._lost_named("step"):
             super().step_async(actions)
-        except LOST as error:
-            self._name_the_lost(error)
 
     def step_wait(self) -> VecEnvStepReturn:
         """End a step."""
-        CLOCK.enter("step")
-        try:
+        with self._lost_named("step"):
             return super().step_wait()
-        except LOST as error:
-            self._name_the_lost(error)
-        finally:
-            CLOCK.leave()
 
     def close(self) -> None:
         """End all processes, those excepted that are gone."""
@@ -111,6 +110,20 @@ class NamingSubprocVecEnv(SubprocVecEnv):
             process.join(JOIN_TIMEOUT)
             process.kill()
         self._folder.cleanup()
+
+    @contextmanager
+    def _lost_named(self, call: str) -> Iterator[None]:
+        """Name the environment that ends its process in a call.
+
+        :param call: what a hang there is called
+        """
+        CLOCK.enter(call)
+        try:
+            yield
+        except LOST as error:
+            self._name_the_lost(error)
+        finally:
+            CLOCK.leave()
 
     def _name_the_lost(self, error: BaseException) -> NoReturn:
         for i, note in enumerate(self._notes):
@@ -139,15 +152,5 @@ class _Maker:
     def __call__(self) -> Env:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all processes
         leave_remarks_to_parent()
-        try:
+        with error_left(self._note):
             return Confessing(make_env(self._config), self._note)
-        except BaseException as error:
-            leave(error, self._note)
-
-
-def leave(error: BaseException, note: Path) -> NoReturn:
-    """End this process, its error left for the parent: a line, and where it came from."""
-    line = " ".join(f"{type(error).__name__}: {error}".split())
-    trace = "".join(traceback.format_exception(error))
-    note.write_text(f"{line}\n{trace}", encoding="utf-8")
-    raise SystemExit(1) from None

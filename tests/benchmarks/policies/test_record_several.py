@@ -16,7 +16,7 @@ from benchmarks.policies.drawing import NAME_HEIGHT, encode_mp4, side_by_side
 from benchmarks.policies.record import record
 from tests.helpers.made_up_runs import made_up_run
 from training.config import ConfigError
-from training.sb3.rebuild import policy_weights
+from training.sb3.model_zip import policy_weights
 
 pytestmark = pytest.mark.usefixtures("cheap_optimum")
 

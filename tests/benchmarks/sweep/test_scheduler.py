@@ -32,10 +32,10 @@ from tests.helpers.continuation import content
 from tests.helpers.made_up_runs import made_up_run
 from training.checkpoint import load_checkpoint
 from training.config import REFERENCE, ConfigError, RunConfig, env_name
+from training.endings import StopRequest
 from training.reference import agent_class
 from training.run import hyperparameters_of
 from training.run_directory import RunDirectory
-from training.signals import StopRequest
 
 # Small networks and short runs, past the warm-up.
 SMALL: dict[str, Any] = {"learning_starts": 100, "batch_size": 16}

@@ -29,7 +29,7 @@ from training.sb3.algorithms import (
     policy_name,
     resolve_hyperparameters,
 )
-from training.sb3.hyperparameters import linear_schedule
+from training.sb3.hyperparameters import to_arguments
 
 SPACES = {
     "Box": spaces.Box(-1.0, 1.0, (2,)),
@@ -293,7 +293,7 @@ def test_action_spaces_and_policies_follow_the_class_too() -> None:
 
 
 def test_a_linear_schedule_falls_to_zero_and_is_saved_without_code_of_ours() -> None:
-    schedule = linear_schedule(0.4)
+    schedule = to_arguments({"learning_rate": "linear:0.4"})["learning_rate"]
     assert [schedule(left) for left in (1.0, 0.5, 0.0)] == pytest.approx([0.4, 0.2, 0.0])
     assert type(schedule).__module__.startswith("stable_baselines3.")
 

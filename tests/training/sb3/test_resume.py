@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ from stable_baselines3.common.noise import OrnsteinUhlenbeckActionNoise
 
 from tests.helpers.continuation import assert_same, outcome, trained, trained_with_stops
 from train_sb3 import RunConfig, train
+from training.endings import RunStopped
 from training.sb3 import algorithms
 from training.sb3 import resume as continuation
 from training.sb3.vec_env import layers_of, make_training_env
-from training.signals import RunStopped
 
 SMALL = {
     "learning_starts": 100,
@@ -213,7 +214,7 @@ def _weights_keeper(model: Any, ingredient: str) -> Any:
         "critic optimiser": "critic.optimizer",
         "entropy optimiser": "ent_coef_optimizer",
     }[ingredient]
-    owner = continuation._attribute(model, part)
+    owner = attrgetter(part)(model)
     values = dict(owner.state_dict())
     if ingredient.endswith("weights"):
         values = {name: value.clone() for name, value in values.items()}
