@@ -1,5 +1,6 @@
 """The command line: ``python -m benchmarks COMMAND``."""
 
+import importlib
 import shlex
 import sys
 from collections.abc import Callable
@@ -11,7 +12,8 @@ import tyro
 
 from benchmarks.choice import choose, find_experiment, recorded_experiment
 from benchmarks.experiments import Experiment
-from benchmarks.request import Paper, Request
+from benchmarks.request import Paper, RecordOptions, Request
+from benchmarks.sweep.options import AS_USUAL, SweepOptions
 from training.command_line import OVERRIDES, RunOptions, announce, run_command, settle
 from training.config import ConfigError, RunConfig, cause_of, module_of, reading
 
@@ -20,12 +22,7 @@ ExperimentName = Annotated[str, tyro.conf.Positional]
 
 def sweep(
     request: Annotated[Request, tyro.conf.arg(name="")],
-    workers: int | None = None,
-    scheduler: str | None = None,
-    check: bool = True,
-    allow_mixed: bool = False,
-    step_timeout: float = 600.0,
-    keep_checkpoints: bool = False,
+    options: Annotated[SweepOptions, tyro.conf.arg(name="")] = AS_USUAL,
     dry_run: bool = False,
 ) -> None:
     """Carry out an experiment's runs, side by side; those already complete are not repeated.
@@ -34,27 +31,19 @@ def sweep(
 
     Args:
         request: which experiment
-        workers: worker processes on this machine; default: one for each processor
-        scheduler: tcp://host:port of an existing Dask cluster to use instead
-        check: let SB3's checker look at each environment before the first run
-        allow_mixed: go on with runs that were begun with other software; provenance.json tells
-        step_timeout: seconds after which a run whose environment does not return has failed; 0 for
-            no limit
-        keep_checkpoints: leave complete runs their last checkpoint, from which --extend with more
-            --total-timesteps resumes; without, such runs start over, with the same result
+        options: how it is carried out
         dry_run: only show what would be done, and how long it would take
     """
     chosen, name = choose(request)
     folder = request.root / name
-    if workers is not None and workers < 1:
-        raise ConfigError(f"workers must be 1 or more, got {workers}")
+    if options.workers is not None and options.workers < 1:
+        raise ConfigError(f"workers must be 1 or more, got {options.workers}")
     if dry_run:
-        show_overview(chosen, folder, workers, check, request.extend)
+        show_overview(chosen, folder, options, request.extend)
         return
     from benchmarks.sweep.scheduler import sweep as carry_out
 
-    failures = carry_out(chosen, folder, workers, scheduler, check, allow_mixed, request.extend,
-                         step_timeout, keep_checkpoints)  # fmt: skip
+    failures = carry_out(chosen, folder, options, request.extend)
     if failures:
         print(f"{len(failures)} of {len(chosen.runs())} runs failed; log.txt in each has more:")
         print(*failures, sep="\n")
@@ -89,8 +78,7 @@ def status(experiment: ExperimentName, root: Path = Path("runs")) -> None:
 def show_overview(
     experiment: Experiment,
     root: Path,
-    workers: int | None = None,
-    check: bool = True,
+    options: SweepOptions = AS_USUAL,
     extend: bool = False,
 ) -> None:
     """Print what is there, what is missing, and how long that will take."""
@@ -99,10 +87,10 @@ def show_overview(
     from benchmarks.sweep.status import overview
 
     refuse_mismatch(experiment, root, extend)
-    refuse_unworkable(experiment.runs(), root, check)
+    refuse_unworkable(experiment.runs(), root, options.check)
     if told := told_of_extended(experiment.runs(), root):
         print(told)
-    print(overview(experiment.runs(), root, workers))
+    print(overview(experiment.runs(), root, options.workers))
 
 
 def report(
@@ -294,31 +282,13 @@ def speed(
             runs side by side and one after the other
         output: the picture of td3 goes to <output>/speed_td3.png
     """
-    if what == "td3":
-        from benchmarks.speed.td3 import speed_table as td3_table
-
-        print(td3_table(output / "speed_td3.png"))
-        return
-    if what == "envs":
-        from benchmarks.speed.envs import speed_table
-    elif what == "training":
-        from benchmarks.speed.training import speed_table
-    else:
-        from benchmarks.speed.sweep import speed_table
-    print(speed_table())
+    speeds = importlib.import_module(f"benchmarks.speed.{what}")
+    print(speeds.speed_table(output / "speed_td3.png") if what == "td3" else speeds.speed_table())
 
 
 def record(
     policy: Annotated[tuple[str, ...], tyro.conf.Positional],
-    env_id: str | None = None,
-    algo: str | None = None,
-    seed: int = 10_000,
-    initial_state: tuple[float, ...] | None = None,
-    extra_steps: int = 0,
-    noise: float = 0.0,
-    speed: float = 1.0,
-    window: bool = False,
-    output: Path | None = None,
+    options: Annotated[RecordOptions, tyro.conf.arg(name="")],
     trust: tuple[str, ...] = (),
 ) -> None:
     """Play an episode of policies from one start: an animation, a figure, what they achieved.
@@ -328,33 +298,13 @@ def record(
     Args:
         policy: one or more, each a run directory, a model.zip of SB3's, or a controller: random,
             zero, brake, pd, pid, lqr, bang-bang
-        env_id: default: what the runs were trained on, rocket-v0 for controllers alone
-        algo: the algorithm of a model.zip that lies in no run directory
-        seed: the episode starts from reset(seed=SEED)
-        initial_state: where it starts instead, such as 1 0 for a rocket's x = 1 m, v = 0
-        extra_steps: how far the episode may go beyond the time limit
-        noise: exploration noise, as a fraction of the action's half-width
-        speed: of the animation; 1 is real time
-        window: first show the policies in a window, one after another
-        output: path of the files, without suffix; default: recordings/<policy>_<environment>
+        options: what is played, and what is made of it
         trust: modules of your own that the run names, such as my_module, or a model.zip to unpickle
     """
     from benchmarks.policies.record import record as play
 
-    with reading(named(trust, env_id, algo)):
-        text = play(
-            policy,
-            env_id=env_id,
-            output=output,
-            algo=algo,
-            seed=seed,
-            initial_state=initial_state,
-            extra_steps=extra_steps,
-            noise=noise,
-            speed=speed,
-            window=window,
-        )
-    print(text)
+    with reading(named(trust, options.env_id, options.algo)):
+        print(play(policy, options))
 
 
 def evaluate(
@@ -446,24 +396,11 @@ def main() -> None:
     """The command line."""
     settle()
     try:
-        commands: dict[str, Callable[..., None]] = {
-            "run": run,
-            "sweep": sweep,
-            "status": status,
-            "report": report,
-            "publish": publish,
-            "verify": verify,
-            "compare": compare,
-            "fidelity": fidelity,
-            "speed": speed,
-            "record": record,
-            "evaluate": evaluate,
-            "scores": scores,
-            "optimum": optimum,
-        }
-        commands = {name: announced(command) for name, command in commands.items()}
+        commands = (run, sweep, status, report, publish, verify, compare, fidelity, speed, record,
+                    evaluate, scores, optimum)  # fmt: skip
+        by_name = {command.__name__: announced(command) for command in commands}
         with OVERRIDES:
-            tyro.extras.subcommand_cli_from_dict(commands, prog="python -m benchmarks")
+            tyro.extras.subcommand_cli_from_dict(by_name, prog="python -m benchmarks")
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

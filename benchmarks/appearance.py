@@ -85,8 +85,7 @@ def named(
         raise ConfigError(f"two implementations would have one name: {', '.join(names.values())}")
     frames = (results.curves, results.finals, results.timings)
     curves, finals, timings = (
-        frame.assign(label=frame["label"].map(lambda label: names.get(label, label)))
-        for frame in frames
+        frame.assign(label=frame["label"].replace(labels)) for frame in frames
     )
     renamed = results._replace(
         curves=curves,

@@ -251,16 +251,14 @@ def compiled(experiment: Experiment) -> Experiment:
         require_compiler()
     except RuntimeError as error:
         raise ConfigError(str(error)) from error
-    label = f"{REFERENCE}_compiled"
+    labels = {REFERENCE: f"{REFERENCE}_compiled"}
     implementations = {
-        (label if name == REFERENCE else name): (
-            {**settings, "hyperparams": {**settings.get("hyperparams", {}), "compile": True}}
-            if name == REFERENCE
-            else settings
-        )
-        for name, settings in experiment.implementations.items()
+        labels.get(name, name): merged(own, {"hyperparams": {"compile": True}})
+        if name in labels
+        else own
+        for name, own in experiment.implementations.items()
     }
-    against = label if experiment.against == REFERENCE else experiment.against
+    against = labels.get(experiment.against, experiment.against)
     return replace(experiment, implementations=implementations, against=against)
 
 

@@ -1,4 +1,4 @@
-"""What the command lines of a sweep and of a report may ask for."""
+"""What the command lines of a sweep, a recording and a report may ask for."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any, Literal
 import tyro
 
 from benchmarks.experiments import SUFFIX
+from training.config import FIRST_SEED
 
 CUSTOM = "custom"  # what an experiment of the command line is called by default
 
@@ -75,6 +76,30 @@ class Request:
         """What the experiment is called: a file's name, without folder and suffix."""
         name = self.experiment
         return Path(name).stem if name.endswith(SUFFIX) else name
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordOptions:
+    """What is recorded of policies, and how."""
+
+    env_id: str | None = None
+    """default: what the runs were trained on, rocket-v0 for controllers alone"""
+    algo: str | None = None
+    """the algorithm of a model.zip that lies in no run directory"""
+    seed: int = FIRST_SEED
+    """the episode starts from reset(seed=SEED)"""
+    initial_state: tuple[float, ...] | None = None
+    """where it starts instead, such as 1 0 for a rocket's x = 1 m, v = 0"""
+    extra_steps: int = 0
+    """how far the episode may go beyond the time limit"""
+    noise: float = 0.0
+    """exploration noise, as a fraction of the action's half-width"""
+    speed: float = 1.0
+    """of the animation; 1 is real time"""
+    window: bool = False
+    """first show the policies in a window, one after another"""
+    output: Path | None = None
+    """path of the files, without suffix; default: recordings/<policy>_<environment>"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,13 +41,7 @@ class Feedback:
     def __init__(self, law: Law) -> None:
         self.law = law
 
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: Any = None,
-        deterministic: bool = False,
-    ) -> tuple[Any, Any]:
+    def predict(self, observation: Any, *_: Any, **__: Any) -> tuple[Any, None]:
         """Thrusts of shape (n, 1) for observations of shape (n, 2); see :class:`Policy`."""
         x, v = np.asarray(observation, dtype=np.float64).T
         return _as_actions(self.law(x, v)), None
@@ -90,13 +84,7 @@ class Random:
         self._generator = np.random.default_rng(seed)
         self._batch: tuple[int, Space] = (0, space)  # n and the space of n actions
 
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: Any = None,
-        deterministic: bool = False,
-    ) -> tuple[Any, Any]:
+    def predict(self, observation: Any, *_: Any, **__: Any) -> tuple[Any, None]:
         """Random actions, one for each observation; see :class:`Policy`."""
         n = len(next(iter(observation.values())) if isinstance(observation, dict) else observation)
         if n != self._batch[0]:

@@ -54,24 +54,21 @@ class RocketParameters:
             if not 0.0 <= float(value) < math.inf:
                 raise ValueError(f"{name} must be finite and not negative, got {value!r}")
             object.__setattr__(self, name, float(value))
-        self._require("position_limit", self.position_limit > 0.0, "above 0 m")
-        self._require("velocity_limit", self.velocity_limit > 0.0, "above 0 m/s")
+        # Within the margin, so that no step leaves the observation space.
         longest = math.sqrt(self.velocity_limit**2 + 2.0 * OBSERVATION_MARGIN) - self.velocity_limit
         longest = min(longest, OBSERVATION_MARGIN / THRUST_LIMIT)
-        # Within the margin, so that no step leaves the observation space.
-        in_range = 0.0 < self.dt <= longest
-        self._require("dt", in_range, f"in (0, {longest:.3f}] s at this velocity_limit")
         highest = min(self.position_limit, self.velocity_limit)
-        in_range = self.start_high <= highest
-        self._require("start_high", in_range, f"at most {highest}, within both limits")
-        in_range = 0.0 < self.start_low <= self.start_high
-        self._require("start_low", in_range, f"in (0, {self.start_high}], up to start_high")
-        in_range = self.goal_tolerance < self.start_low
-        self._require("goal_tolerance", in_range, f"in [0, {self.start_low}), below start_low")
-
-    def _require(self, name: str, in_range: bool, accepted: str) -> None:
-        if not in_range:
-            raise ValueError(f"{name} must be {accepted}, got {getattr(self, name)!r}")
+        low, high = self.start_low, self.start_high
+        for name, is_in_range, accepted in (
+            ("position_limit", self.position_limit > 0.0, "above 0 m"),
+            ("velocity_limit", self.velocity_limit > 0.0, "above 0 m/s"),
+            ("dt", 0.0 < self.dt <= longest, f"in (0, {longest:.3f}] s at this velocity_limit"),
+            ("start_high", high <= highest, f"at most {highest}, within both limits"),
+            ("start_low", 0.0 < low <= high, f"in (0, {high}], up to start_high"),
+            ("goal_tolerance", self.goal_tolerance < low, f"in [0, {low}), below start_low"),
+        ):
+            if not is_in_range:
+                raise ValueError(f"{name} must be {accepted}, got {getattr(self, name)!r}")
 
     @property
     def observation_limit(self) -> float:

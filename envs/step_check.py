@@ -33,8 +33,8 @@ class CallClock:
 CLOCK = CallClock()  # of this process
 
 
-class NotFiniteError(ValueError):
-    """An action, observation or reward is NaN or infinite.
+class StepError(ValueError):
+    """What an environment returned cannot be trained on.
 
     :param at_reset: whether ``reset`` returned it, and not ``step``
     """
@@ -44,15 +44,12 @@ class NotFiniteError(ValueError):
         self.at_reset = at_reset
 
 
-class SpaceMismatchError(ValueError):
-    """An observation is not of its space's shape or kind, or a reward is not one number.
+class NotFiniteError(StepError):
+    """An action, observation or reward is NaN or infinite."""
 
-    :param at_reset: as for :class:`NotFiniteError`
-    """
 
-    def __init__(self, message: str, at_reset: bool = False) -> None:
-        super().__init__(message)
-        self.at_reset = at_reset
+class SpaceMismatchError(StepError):
+    """An observation is not of its space's shape or kind, or a reward is not one number."""
 
 
 class ObservationCheck:

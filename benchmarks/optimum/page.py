@@ -121,15 +121,9 @@ class EndsOnTheGoal(OptimalPolicy):
 
     braking_steps = 150
 
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: Any = None,
-        deterministic: bool = False,
-    ) -> tuple[Any, Any]:
+    def predict(self, observation: Any, *memory: Any, **named: Any) -> tuple[Any, Any]:
         """As in :meth:`OptimalPolicy.predict`, for episodes that have begun together."""
-        actions, steps = super().predict(observation, state, episode_start, deterministic)
+        actions, steps = super().predict(observation, *memory, **named)
         grid = self.solution.grid
         assert isinstance(grid, RocketGrid)
         left, dt = grid.horizon - int(steps[0]) + 1, grid.parameters.dt

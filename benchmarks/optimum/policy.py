@@ -61,11 +61,7 @@ class Plan:
         self.thrusts = thrusts.astype(np.float32)
 
     def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: Any = None,
-        deterministic: bool = False,
+        self, observation: Any, state: int | None = None, *_: Any, **__: Any
     ) -> tuple[NDArray[np.float32], int]:
         """The next action, shape (1, 1), and the steps taken; the observation has no effect."""
         step = state or 0

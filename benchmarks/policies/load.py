@@ -95,19 +95,17 @@ def _from_run(path: Path, env: Env) -> LoadedPolicy:
 
     hyperparameters = settings["hyperparameters"]
     config = RunConfig.from_json(settings["config"])
-    name = f"{config.label} {config.seed}"
+    policy: Any
     if is_custom(config.algo):
-        agent = custom_agent(config, hyperparameters, env)
-        agent.load(io.BytesIO(_content(path / POLICY)))
-        return LoadedPolicy(name, agent, hyperparameters.get("gamma"))
-    if not uses_reference(config.algo):
-        model = _sb3_model(path / "model.zip", config, hyperparameters, env)
+        policy = custom_agent(config, hyperparameters, env)
+        policy.load(io.BytesIO(_content(path / POLICY)))
+    elif uses_reference(config.algo):
+        policy = _reference(path / "policy.safetensors", config, hyperparameters, env)
+    else:
+        policy = _sb3_model(path / "model.zip", config, hyperparameters, env)
         if config.normalize:
-            model = NormalizedPolicy(model, _normalization(path / "normalization.npz"))
-        return LoadedPolicy(name, model, hyperparameters.get("gamma"))
-    file = path / "policy.safetensors"
-    return LoadedPolicy(name, _reference(file, config, hyperparameters, env),
-                        hyperparameters.get("gamma"))  # fmt: skip
+            policy = NormalizedPolicy(policy, _normalization(path / "normalization.npz"))
+    return LoadedPolicy(f"{config.label} {config.seed}", policy, hyperparameters.get("gamma"))
 
 
 def _reference(file: Path, config: RunConfig, hyperparameters: dict[str, Any], env: Env) -> Policy:

@@ -4,8 +4,7 @@ import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,10 +25,11 @@ from benchmarks.policies.drawing import (
     thinned,
 )
 from benchmarks.policies.load import load_policy, recorded_run
+from benchmarks.request import RecordOptions
 from envs import rocket_metrics as trajectories
 from envs.dynamics import RocketParameters
 from envs.rollout import Env, Episode, Policy, rollout
-from training.config import FIRST_SEED, ConfigError, RunConfig, env_name, reading
+from training.config import ConfigError, RunConfig, env_name, reading
 from training.environments import make_env
 
 DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")  # variables that name one, on Linux
@@ -39,10 +39,11 @@ LONGEST_NAME = 150  # characters of a file's default name
 class Noisy:
     """A policy with normal noise on its actions, as in training.
 
-    :param noise: standard deviation, as a fraction of the action space's half-width
+    :param space: the Box of its actions
+    :param noise: standard deviation, as a fraction of that space's half-width
     """
 
-    def __init__(self, policy: Policy, space: gym.spaces.Box, noise: float, seed: int) -> None:
+    def __init__(self, policy: Policy, space: Any, noise: float, seed: int) -> None:
         self._policy = policy
         self._space = space
         self._noise = noise
@@ -71,127 +72,96 @@ class Played(NamedTuple):
 
 
 @reading()
-def record(
-    sources: str | Sequence[str],
-    env_id: str | None = None,
-    output: Path | None = None,
-    algo: str | None = None,
-    seed: int = FIRST_SEED,
-    initial_state: Sequence[float] | None = None,
-    extra_steps: int = 0,
-    noise: float = 0.0,
-    speed: float = 1.0,
-    window: bool = False,
-) -> str:
+def record(sources: Sequence[str], options: RecordOptions) -> str:
     """Play an episode of each policy from one start, and write pictures of them.
 
     These are ``<output>.gif``, with ffmpeg on the path ``<output>.mp4`` and, for a rocket,
     ``<output>.png``.
 
     :param sources: one or more of what :func:`benchmarks.policies.load.load_policy` takes
-    :param env_id: default: what the runs were trained on, or rocket-v0
-    :param output: path without suffix; default: recordings/<policy>_<environment>
-    :param algo: the algorithm of a model.zip that lies in no run directory
-    :param seed: of the episode's start, and of the noise
-    :param initial_state: where the episode starts instead, if the environment takes it
-    :param extra_steps: how far the episode may go beyond the time limit
-    :param noise: exploration noise, as a fraction of the action's half-width
-    :param speed: of the animation; 1 is real time
-    :param window: whether the policies are first shown in a window, one after another
     :return: what was achieved, as lines to print
     :raises ConfigError: if there is no such policy, or the environment cannot do what is asked
     """
-    refuse_values(extra_steps, noise, speed)
-    sources = [sources] if isinstance(sources, str) else list(sources)
-    run, default_output = run_of(sources, env_id)
-    env = drawing_env(run, extra_steps)
-    options = None if initial_state is None else {"initial_state": initial_state}
+    refuse_values(options)
+    run, default_output = run_of(sources, options.env_id)
+    env = drawing_env(run, options.extra_steps)
     try:
-        start, _ = env.reset(seed=seed, options=options)
+        start, _ = env.reset(seed=options.seed, options=reset_options(options))
     except ValueError as error:
         raise ConfigError(str(error)) from error
     best = None
-    if has_optimum(run.env_id) and run.is_as_registered and not extra_steps:
+    if has_optimum(run.env_id) and run.is_as_registered and not options.extra_steps:
         best = float(optimal_value(run.env_id, start_state(env)[np.newaxis])[0])
-    policies = load_all(sources, env, algo, noise, seed)
-    if window:
-        show(policies, run, extra_steps, seed, options)
+    policies = load_all(sources, env, options)
+    if options.window:
+        show(policies, run, options)
+    fps = options.speed * env.metadata.get("render_fps", DEFAULT_FPS)
     played = []
-    for name, make_policy in policies.items():
+    for name, policy in policies.items():
         film = RenderCollection(env)
-        episode = rollout(make_policy(), film, seed, options)
-        played.append(Played(name, episode, thinned(film.render(), fps_of(env, speed))))
+        episode = play(policy, film, options)
+        played.append(Played(name, episode, thinned(film.render(), fps)))
     where = np.array2string(np.asarray(start), precision=3)
     title = f"{', '.join(policies)} on {run.env_id} from {where}"
     text = [title, *achievements(played, best, getattr(env.unwrapped, "parameters", None))]
-    text += _write(output or default_output, title, played, env, fps_of(env, speed))
+    text += _write(options.output or default_output, title, played, env, fps)
     env.close()
     return "\n".join(text)
 
 
-def refuse_values(extra_steps: int, noise: float, speed: float) -> None:
+def refuse_values(options: RecordOptions) -> None:
     """Refuse what no recording can have.
 
     :raises ConfigError: naming it
     """
-    for name, value, least in (("extra_steps", extra_steps, 0), ("noise", noise, 0.0)):
+    for name, least in (("extra_steps", 0), ("noise", 0.0)):
+        value = getattr(options, name)
         if not value >= least:
             raise ConfigError(f"{name} must be {least} or more, got {value}")
-    if not 0.01 <= speed <= 100:
-        raise ConfigError(f"speed must be from 0.01 to 100, got {speed}")
+    if not 0.01 <= options.speed <= 100:
+        raise ConfigError(f"speed must be from 0.01 to 100, got {options.speed}")
 
 
-def load_all(
-    sources: Sequence[str], env: Env, algo: str | None, noise: float, seed: int
-) -> dict[str, Callable[[], Policy]]:
-    """Each policy by its name, or by its path where two have one name; the noise begins anew.
+def reset_options(options: RecordOptions) -> dict[str, Any] | None:
+    """What the environment's reset is given, besides the seed."""
+    start = options.initial_state
+    return None if start is None else {"initial_state": start}
+
+
+def load_all(sources: Sequence[str], env: Env, options: RecordOptions) -> dict[str, Policy]:
+    """Each policy by its name, or by its path where two have one name.
 
     :raises ConfigError: if there is no such policy, or none that can have noise
     """
-    space = env.action_space
-    if noise > 0 and not isinstance(space, gym.spaces.Box):
+    if options.noise > 0 and not isinstance(env.action_space, gym.spaces.Box):
         raise ConfigError(f"noise needs continuous actions; {env.spec and env.spec.id} has none")
-    loaded = [(source, *load_policy(source, env, algo)[:2]) for source in dict.fromkeys(sources)]
-    names = Counter(name for _, name, _ in loaded)
-    policies: dict[str, Callable[[], Policy]] = {}
-    for source, name, policy in loaded:
-        unique = name if names[name] == 1 else source
-        if noise > 0 and isinstance(space, gym.spaces.Box):
-            policies[unique] = partial(Noisy, policy, space, noise, seed)
-        else:
-            policies[unique] = given(policy)
-    return policies
+    loaded = {source: load_policy(source, env, options.algo) for source in sources}
+    names = Counter(each.name for each in loaded.values())
+    return {
+        each.name if names[each.name] == 1 else source: each.policy
+        for source, each in loaded.items()
+    }
 
 
-def given(policy: Policy) -> Callable[[], Policy]:
-    """A function that returns the policy."""
-    return lambda: policy
+def play(policy: Policy, env: Env, options: RecordOptions) -> Episode:
+    """The policy's episode; its noise, if any, is the same each time."""
+    if options.noise > 0:
+        policy = Noisy(policy, env.action_space, options.noise, options.seed)
+    return rollout(policy, env, options.seed, reset_options(options))
 
 
-def show(
-    policies: Mapping[str, Callable[[], Policy]],
-    run: RunConfig,
-    extra_steps: int,
-    seed: int,
-    options: dict[str, Any] | None,
-) -> None:
+def show(policies: Mapping[str, Policy], run: RunConfig, options: RecordOptions) -> None:
     """Play the policies in a window, one after another, in real time.
 
     :raises ConfigError: if there is no display, or the environment has no window
     """
     if sys.platform == "linux" and not any(map(os.environ.get, DISPLAYS)):
         raise ConfigError(f"a window needs a display: neither {' nor '.join(DISPLAYS)} is set")
-    env = drawing_env(run, extra_steps, "human")
-    for name, make_policy in policies.items():
+    env = drawing_env(run, options.extra_steps, "human")
+    for name, policy in policies.items():
         print(f"in the window: {name}", flush=True)
-        rollout(make_policy(), env, seed, options)
+        play(policy, env, options)
     env.close()
-
-
-def fps_of(env: Env, speed: float) -> float:
-    """Frames per second at which all of an episode's are shown."""
-    fps: float = env.metadata.get("render_fps", DEFAULT_FPS)
-    return speed * fps
 
 
 def _write(output: Path, title: str, played: Sequence[Played], env: Env, fps: float) -> list[str]:

@@ -1,12 +1,13 @@
 """results/ -> what README.md and docs/results.md show of it: nothing else gives them a number."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
 from benchmarks.analysis.sources.published import is_published
-from benchmarks.publish.film import FILM, NUMBERS, START, make_film
+from benchmarks.publish.film import FILM, NUMBERS, make_film
 from benchmarks.publish.folder import SUMMARY
 from benchmarks.table import markdown
 from envs.rocket_metrics import STEADY_STEPS
@@ -22,7 +23,6 @@ MOST_FINDINGS = 3
 BEGIN, END = "<!-- begin: made by make results -->", "<!-- end -->"
 PAGE = "docs/results.md"
 DURATIONS = "durations.json"  # measured by hand: nothing else here is
-NOTHING = "No experiment is published yet: this place is filled by `make results`.\n"
 
 
 def write_pages(results: Path) -> list[str]:
@@ -52,10 +52,13 @@ def pages(results: Path) -> dict[str, str]:
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
     experiments = published(results)
-    part = "\n".join(readme_part(results, experiments))
     return {
-        "README.md": f"{head}{BEGIN}\n{part}{END}{tail}",
-        PAGE: "\n".join(results_page(experiments)),
+        "README.md": f"{head}{BEGIN}\n{readme_part(results, experiments)}{END}{tail}",
+        PAGE: rendered(
+            "results.md.j2",
+            experiments=experiments,
+            missing=[name for name in ORDER if name not in {each["name"] for each in experiments}],
+        ),
     }
 
 
@@ -66,30 +69,29 @@ def published(results: Path) -> list[Json]:
     return [json.loads((results / name / SUMMARY).read_text(encoding="utf-8")) for name in names]
 
 
-def readme_part(results: Path, experiments: list[Json]) -> Iterator[str]:
+def readme_part(results: Path, experiments: list[Json]) -> str:
     """Animation, forest plot with its verdict, findings, each with the command that shows it."""
     told = [each for each in experiments if each["findings"]]
     told.sort(key=lambda each: each["settled"] == 0)  # stable: otherwise in ORDER
-    if not experiments:
-        yield NOTHING
-    if (results / IMAGES / NUMBERS).exists():
-        film = json.loads((results / IMAGES / NUMBERS).read_text(encoding="utf-8"))
-        yield from film_part(film)
-    if told:
-        name, finding = told[0]["name"], told[0]["findings"][0]
-        alt = f"Forest plot of the experiment {name}. {finding}"
-        yield f"![{alt}](results/{name}/verdicts_forest.png)\n"
-        yield "## What was found\n"
-    elif experiments:
-        yield (
-            "No published experiment has the seeds that a verdict needs yet:"
-            " [Results](docs/results.md) shows what there is.\n"
-        )
-    for name, text in findings(told):
-        yield f"- `{name}`: {text}\n"
-        yield f"      .venv/bin/python -m benchmarks report results/{name}\n"
-    if (results / DURATIONS).exists():
-        yield durations(json.loads((results / DURATIONS).read_text(encoding="utf-8")))
+    return rendered(
+        "readme.md.j2",
+        experiments=experiments,
+        told=told,
+        findings=findings(told),
+        film=content(results / IMAGES / NUMBERS),
+        durations=content(results / DURATIONS),
+    )
+
+
+def content(file: Path) -> Json:
+    """What a JSON file holds; nothing where there is none."""
+    found: Json = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return found
+
+
+def rendered(template: str, **values: Any) -> str:
+    """A page of its template, which ends with one end of line."""
+    return TEMPLATES.get_template(template).render(values).rstrip() + "\n"
 
 
 def findings(told: list[Json]) -> list[tuple[str, str]]:
@@ -111,69 +113,28 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith(("?", ".")) else ".")
 
 
-def durations(measured: Json) -> str:
-    """What commands take, under a heading.
+def duration_table(measured: Json) -> str:
+    """What commands take.
 
     :param measured: content of durations.json
     """
     rows = [[f"`{command}`", f"{minutes:.1f}"] for command, minutes in measured["minutes"].items()]
-    return f"## How long it takes\n\n{measured['how']}\n\n{markdown(['command', 'minutes'], rows)}"
+    return markdown(["command", "minutes"], rows)
 
 
-def film_part(film: Json) -> Iterator[str]:
-    """The animation and what it shows."""
-    names = list(film["policies"])
-    alt = f"Animation of three rockets from x = 1 m, v = 0, one below the other: {names[0]};"
-    achieved = [
-        f"{name.partition(',')[0]} {values['return']:.1f} and"
-        f" {values['steady-state error in m']:.4f} m"
-        for name, values in film["policies"].items()
-    ]
-    yield f"![{alt} PD control; the optimum](results/{IMAGES}/{FILM})\n"
-    yield (
-        f"From x = {START[0]:g} m, v = {START[1]:g}: the reference TD3 after"
-        f" {film['total_timesteps']:,} steps (`{film['experiment']}/{film['run']}`), PD control"
-        f" and the optimum. Return, and mean distance over the last {STEADY_STEPS} steps:"
-        f" {'; '.join(achieved)}. The optimum is that of the return, not of the distance.\n"
-    )
+def summary_table(summary: Json) -> str:
+    """The table of an experiment's scores.
+
+    :param summary: of published.json
+    """
+    return markdown(summary["header"], summary["rows"])
 
 
-def results_page(experiments: list[Json]) -> Iterator[str]:
-    """The page docs/results.md."""
-    yield "# Results\n"
-    yield (
-        "What the experiments of this project have found, each as it was declared before its runs."
-        " `make results` makes this page from `results/`. A published experiment is read like runs"
-        " of one's own: `report` makes its whole report, `compare` compares with it, and `verify`"
-        " says whether runs made elsewhere are the same.\n"
-    )
-    if not experiments:
-        yield NOTHING
-    for each in experiments:
-        yield from section(each)
-    missing = [name for name in ORDER if name not in {each["name"] for each in experiments}]
-    if missing:
-        yield f"Not published, for want of runs: {', '.join(missing)}.\n"
-
-
-def section(each: Json) -> Iterator[str]:
-    """An experiment's part of the page."""
-    name = each["name"]
-    yield f"## {name}\n"
-    yield f"{sentence(str(each['description']))}\n"
-    yield from (f"- {verdict}" for verdict in each["verdicts"])
-    if (each["findings"]) or each["has_forest"]:
-        alt = f"Forest plot: {' '.join(each['findings']) or name}"
-        yield f"\n![{alt}](../results/{name}/verdicts_forest.png)"
-    yield f"\n    .venv/bin/python -m benchmarks report results/{name}"
-    yield f"    .venv/bin/python -m benchmarks verify {name}\n"
-    yield markdown(each["summary"]["header"], each["summary"]["rows"])
-    commands = "; ".join(f"`{command}`" for command in each["commands"]) or "not known"
-    for kind in each["made with"]:
-        packages = ", ".join(f"{package} {number}" for package, number in kind["packages"].items())
-        commit = (kind["git_commit"] or "not known")[:12]
-        yield (
-            f"{kind['num_runs']} runs, commit {commit}, {kind['cpu']}, Python {kind['python']},"
-            f" {packages}; {each['processor hours']} hours of one processor core in all. Made by:"
-            f" {commands}.\n"
-        )
+TEMPLATES = Environment(
+    loader=PackageLoader("benchmarks.publish"), undefined=StrictUndefined,
+    trim_blocks=True, lstrip_blocks=True,
+)  # fmt: skip
+TEMPLATES.filters.update(
+    sentence=sentence, duration_table=duration_table, summary_table=summary_table
+)
+TEMPLATES.globals.update(steady_steps=STEADY_STEPS)

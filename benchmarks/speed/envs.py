@@ -32,8 +32,8 @@ def speed_table() -> str:
         "rocket-v0, vector, 4096": batches_of(4096, 300, "vector_entry_point"),
         "rocket-v0, vector, 256": batches_of(256, 1_000, "vector_entry_point"),
         "rocket-v0, SyncVectorEnv, 256": batches_of(256, 40, "sync"),
-        "rocket-v0, frames": frames_of("rocket-v0", 100),
-        "Pendulum-v1, frames": frames_of("Pendulum-v1", 30),
+        "rocket-v0, frames": steps_of("rocket-v0", 100, "rgb_array"),
+        "Pendulum-v1, frames": steps_of("Pendulum-v1", 30, "rgb_array"),
     }
     per_unit = {name: count for name, (count, _) in works.items()}
     units = measure({name: work for name, (_, work) in works.items()}, ROUNDS, units=1)
@@ -58,9 +58,12 @@ def ratio(rates: Rates, one: str, other: str) -> list[str]:
     return [f"{one} / {other}", *(f"{value:.2f}" for value in summary)]
 
 
-def steps_of(env_id: str, n_steps: int) -> tuple[int, Work]:
-    """So many steps of one environment; a unit of work, and how many steps it is."""
-    env = gym.make(env_id)
+def steps_of(env_id: str, n_steps: int, render_mode: str | None = None) -> tuple[int, Work]:
+    """So many steps of one environment, with a frame after each where it draws.
+
+    :return: how many steps a unit of work is, and that work
+    """
+    env = gym.make(env_id, render_mode=render_mode)
     env.reset(seed=0)
     actions = prepared(env.action_space)
 
@@ -69,6 +72,8 @@ def steps_of(env_id: str, n_steps: int) -> tuple[int, Work]:
             *_, terminated, truncated, _ = env.step(action)
             if terminated or truncated:
                 env.reset()
+            if render_mode:
+                env.render()
 
     return n_steps, work
 
@@ -84,22 +89,6 @@ def batches_of(num_envs: int, n_calls: int, mode: str) -> tuple[int, Work]:
             env.step(batch)
 
     return n_calls * num_envs, work
-
-
-def frames_of(env_id: str, n_frames: int) -> tuple[int, Work]:
-    """So many frames, with a step before each."""
-    env = gym.make(env_id, render_mode="rgb_array")
-    env.reset(seed=0)
-    actions = prepared(env.action_space)
-
-    def work(n: int) -> None:
-        for action in islice(actions, n * n_frames):
-            *_, terminated, truncated, _ = env.step(action)
-            if terminated or truncated:
-                env.reset()
-            env.render()
-
-    return n_frames, work
 
 
 def prepared(space: gym.Space[Any]) -> Iterator[Any]:

@@ -7,8 +7,8 @@ its 100 episodes one by one, some 10 s in each run; not counting them, the gain 
 less. The reference, which is ours alone, is compared with itself.
 """
 
+import io
 import multiprocessing
-import os
 import tempfile
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -77,11 +77,7 @@ def swept(algo: str) -> None:
     """The runs in a sweep."""
     from benchmarks.sweep.scheduler import sweep
 
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Path(os.devnull).open("w") as nowhere,
-        redirect_stdout(nowhere),
-    ):
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
         failures = sweep(experiment(algo), Path(folder))
     if failures:
         raise RuntimeError("; ".join(failures))

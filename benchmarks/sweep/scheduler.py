@@ -18,6 +18,7 @@ from benchmarks.experiments import EXPERIMENT_FILE, Experiment
 from benchmarks.report.wording import sentence
 from benchmarks.sweep.cluster import Workers, available_processors, connect
 from benchmarks.sweep.display import Display
+from benchmarks.sweep.options import AS_USUAL, SweepOptions
 from benchmarks.sweep.worker import SESSION, Outcome, carry_out
 from training.config import ConfigError, RunConfig, env_name, one_line
 from training.endings import HUNG, RunStopped, StopRequest, stop_on_signals, watching
@@ -43,13 +44,8 @@ class Job(NamedTuple):
 def sweep(
     experiment: Experiment,
     root: Path,
-    workers: int | None = None,
-    scheduler: str | None = None,
-    check: bool = True,
-    allow_mixed: bool = False,
+    options: SweepOptions = AS_USUAL,
     extend: bool = False,
-    step_timeout: float | None = None,
-    keep_checkpoints: bool = False,
 ) -> list[str]:
     """Carry out an experiment's runs that are not there yet; a failing one does not stop others.
 
@@ -59,13 +55,7 @@ def sweep(
     its last checkpoint on another one, up to MAX_RESTARTS times.
 
     :param root: folder that holds the run directories
-    :param workers: processes on this machine; by default one for each processor
-    :param scheduler: address of an existing Dask cluster to use instead
-    :param check: whether SB3's checker is to look at each environment before the first run
-    :param allow_mixed: whether to go on with what other software began
     :param extend: whether an experiment that has begun may grow
-    :param step_timeout: seconds after which a run whose environment hangs has failed
-    :param keep_checkpoints: whether complete runs keep their last checkpoint
     :return: one line for each run that failed
     :raises ConfigError: before anything runs: if the directory belongs to an experiment with
         other settings or another command is at work in it, if a run cannot work or was begun
@@ -74,14 +64,14 @@ def sweep(
     """
     configs = experiment.runs()
     refuse_mismatch(experiment, root, extend)
-    with watching(step_timeout):
-        refuse_unworkable(configs, root, check)
+    with watching(options.step_timeout):
+        refuse_unworkable(configs, root, options.check)
     with exclusive(root):
         declare(experiment, root)
         if told := told_of_extended(configs, root):
             print(told)
-        if scheduler is None:  # elsewhere the workers see themselves
-            refuse_other_software(unfinished(configs, root), root, allow_mixed)
+        if options.scheduler is None:  # elsewhere the workers see themselves
+            refuse_other_software(unfinished(configs, root), root, options.allow_mixed)
         failures: list[str] = []
         wanted = {(env_name(run.env_id), run.label) for run in configs}
         for number in experiment.looks or (len(experiment.seeds),):
@@ -91,9 +81,7 @@ def sweep(
                 for run in configs
                 if run.seed in seeds and (env_name(run.env_id), run.label) in wanted
             ]
-            failures += carry_out_missing(
-                stage, root, workers, scheduler, allow_mixed, step_timeout, keep_checkpoints
-            )
+            failures += carry_out_missing(stage, root, options)
             if experiment.looks:
                 wanted = undecided(root, number)
             if not wanted:
@@ -125,30 +113,21 @@ def told_of_extended(configs: Sequence[RunConfig], root: Path) -> str:
     )
 
 
-def carry_out_missing(
-    configs: Sequence[RunConfig],
-    root: Path,
-    workers: int | None,
-    scheduler: str | None,
-    allow_mixed: bool,
-    step_timeout: float | None = None,
-    keep_checkpoints: bool = False,
-) -> list[str]:
+def carry_out_missing(configs: Sequence[RunConfig], root: Path, options: SweepOptions) -> list[str]:
     """Carry out the runs that are not complete; returns a line for each that failed."""
     missing = unfinished(configs, root)
     done = len(configs) - len(missing)
     print(f"{len(configs)} runs in {root}: {done} complete, {len(missing)} to do", flush=True)
     if not missing:
         return []
-    count = min(workers or available_processors(), len(missing))
+    count = min(options.workers or available_processors(), len(missing))
     with (
         stop_on_signals() as request,
         session_in(root) as session,
-        connect(count, scheduler) as client,
+        connect(count, options.scheduler) as client,
         Display(configs, missing) as display,
     ):
-        options = allow_mixed, step_timeout, keep_checkpoints
-        under_way = Sweep(client, root.resolve(), session, display, request, *options)
+        under_way = Sweep(client, root.resolve(), session, display, request, options)
         return under_way.carry_out(missing)
 
 
@@ -183,16 +162,14 @@ class Sweep:
         session: str,
         display: Display,
         request: StopRequest,
-        allow_mixed: bool = False,
-        step_timeout: float | None = None,
-        keep_checkpoints: bool = False,
+        options: SweepOptions = AS_USUAL,
     ) -> None:
         self._client = client
         self._root = root
         self._session = session
         self._display = display
         self._request = request
-        self._options = allow_mixed, step_timeout, keep_checkpoints
+        self._options = options
         self._workers = Workers(client, root, session)
         self._waiting: deque[RunConfig] = deque()
         self._jobs: list[Job] = []
@@ -223,7 +200,7 @@ class Sweep:
         for worker in sorted(able - {job.worker for job in self._jobs}):
             if self._waiting:
                 config = self._waiting.popleft()
-                what = config, self._root, self._session, *self._options
+                what = config, self._root, self._session, self._options
                 future = self._client.submit(carry_out, *what, workers=[worker], pure=False)
                 self._jobs.append(Job(config, worker, future))
 

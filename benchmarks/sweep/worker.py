@@ -5,11 +5,13 @@ import gc
 import platform
 import signal
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.sweep.options import AS_USUAL, SweepOptions
 from training.config import RunConfig
 from training.endings import RunStopped, watching
 from training.environments import leave_remarks_to_parent
@@ -29,58 +31,39 @@ class Outcome(NamedTuple):
     message: str = ""
 
 
+@contextmanager
+def memory_given_back() -> Iterator[None]:
+    """Return the memory that a run has left to the system, where the C library can.
+
+    Without it a worker grows by some 2 MB a run: models sit in reference cycles, and glibc keeps
+    the gaps between what is still in use.
+    """
+    yield
+    gc.collect()
+    with suppress(OSError, AttributeError, TypeError):  # other systems have no malloc_trim
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+@memory_given_back()
 def carry_out(
-    config: RunConfig,
-    root: Path,
-    session: str,
-    allow_mixed: bool = False,
-    step_timeout: float | None = None,
-    keep_checkpoint: bool = False,
+    config: RunConfig, root: Path, session: str, options: SweepOptions = AS_USUAL
 ) -> Outcome:
     """Carry out a run; whatever happens to it is returned, never raised.
 
     :param root: folder that holds the run directories, the same on all machines
     :param session: of the sweep; once another stands in the folder, or none, the run is saved
         and stops
-    :param allow_mixed: whether to go on with what other software began
-    :param step_timeout: seconds after which an environment that hangs ends this process
-    :param keep_checkpoint: whether the last checkpoint stays once the run is complete
     """
-    try:
-        return _carried_out(config, root, session, allow_mixed, step_timeout, keep_checkpoint)
-    finally:
-        give_memory_back()
-
-
-def give_memory_back() -> None:
-    """Return the memory that a run has left to the system, where the C library can.
-
-    Without it a worker grows by some 2 MB a run: models sit in reference cycles, and glibc keeps
-    the gaps between what is still in use.
-    """
-    gc.collect()
-    with suppress(OSError, AttributeError, TypeError):  # other systems have no malloc_trim
-        ctypes.CDLL(None).malloc_trim(0)
-
-
-def _carried_out(
-    config: RunConfig,
-    root: Path,
-    session: str,
-    allow_mixed: bool,
-    step_timeout: float | None,
-    keep_checkpoint: bool,
-) -> Outcome:
     should_stop = SessionOver(root, session)
     deadline = time.monotonic() + BUSY_PATIENCE
     while True:
         try:
             # The sweep has had SB3's checker look at each environment before the first run, and
             # has looked whether runs may be extended.
-            with watching(step_timeout):
+            with watching(options.step_timeout):
                 run(
-                    config, root, should_stop=should_stop, check=False, allow_mixed=allow_mixed,
-                    extend=True, keep_checkpoint=keep_checkpoint,
+                    config, root, should_stop=should_stop, check=False, extend=True,
+                    allow_mixed=options.allow_mixed, keep_checkpoint=options.keep_checkpoints,
                 )  # fmt: skip
         except RunStopped as error:
             return Outcome("interrupted", str(error))

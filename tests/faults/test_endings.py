@@ -14,6 +14,7 @@ import pytest
 import train_sb3
 from benchmarks import __main__ as command_line
 from benchmarks.experiments import Experiment
+from benchmarks.sweep.options import SweepOptions
 from benchmarks.sweep.scheduler import Sweep, sweep
 from benchmarks.sweep.worker import Outcome, carry_out
 from tests.helpers.failing_envs import RELEASED
@@ -189,7 +190,8 @@ def test_a_sweep_goes_on_when_a_run_hangs(tmp_path: Path, capsys: Any) -> None:
         against="not",
         settings={"eval_freq": 400, "n_eval_episodes": 1},
     )
-    (failure,) = sweep(experiment, tmp_path, workers=1, check=False, step_timeout=60.0)
+    options = SweepOptions(workers=1, check=False, step_timeout=60.0)
+    (failure,) = sweep(experiment, tmp_path, options)
     assert failure.startswith("hangs/Fails-v0_0 failed: hung in step at step 149")
     assert RunDirectory(tmp_path / "not/Fails-v0_0").is_done()
     assert "its worker died" not in capsys.readouterr().out

@@ -177,7 +177,8 @@ def refuse_experiment(arguments: dict[str, Any], made: frozenset[str]) -> None:
 
 def refuse_policies(arguments: dict[str, Any], made: frozenset[str], name: str) -> None:
     """Refuse policies that are neither a controller nor a run, and unknown environments."""
-    policies, env_ids = arguments[name], arguments["env_id"] or ()
+    options = arguments.get("options")  # of record; scores has its environments beside the others
+    policies, env_ids = arguments[name], (options.env_id if options else arguments["env_id"]) or ()
     for policy in (policies,) if isinstance(policies, str) else policies:
         if policy not in CONTROLLERS and not policy.startswith("runs/"):
             raise ValueError(f"{policy} is neither a controller nor a run")

@@ -14,6 +14,7 @@ from PIL import Image
 from benchmarks.policies.drawing import encode_gif
 from benchmarks.policies.load import load_policy
 from benchmarks.policies.record import Noisy, record
+from benchmarks.request import RecordOptions
 from envs.controllers import make_controller
 from envs.rollout import play_side_by_side, rollout
 from training.config import ConfigError, RunConfig
@@ -42,7 +43,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def test_a_recording_consists_of_an_animation_in_real_time_and_a_figure(tmp_path: Path) -> None:
-    text = record("lqr", output=tmp_path / "new" / "lqr.v1", initial_state=(1.0, 0.0))
+    text = record(
+        ["lqr"], RecordOptions(output=tmp_path / "new" / "lqr.v1", initial_state=(1.0, 0.0))
+    )
     with Image.open(tmp_path / "new" / "lqr.v1.gif") as animation:
         durations = []
         for frame in range(getattr(animation, "n_frames", 1)):
@@ -58,7 +61,7 @@ def test_a_recording_consists_of_an_animation_in_real_time_and_a_figure(tmp_path
 
 
 def test_the_return_and_regret_printed_are_those_of_the_episode(tmp_path: Path) -> None:
-    text = record("brake", output=tmp_path / "brake", initial_state=(1.0, 0.0))
+    text = record(["brake"], RecordOptions(output=tmp_path / "brake", initial_state=(1.0, 0.0)))
     # At rest at 1 m: 1/2 + 1 at each of 500 steps.
     assert "return: 750.00 in 500 steps, at the time limit" in text
     best = float(text.split("the optimum is ")[1].split(")")[0])
@@ -72,7 +75,7 @@ def test_the_return_and_regret_printed_are_those_of_the_episode(tmp_path: Path) 
 def test_a_run_directory_plays_its_own_policy_in_its_own_environment(
     algo: str, runs: dict[str, Path], tmp_path: Path
 ) -> None:
-    text = record(str(runs[algo]), output=tmp_path / "run")
+    text = record([str(runs[algo])], RecordOptions(output=tmp_path / "run"))
     env = gym.make("rocket-v0", dt=0.02)
     _, policy, gamma = load_policy(str(runs[algo]), env)
     episode = rollout(policy, env, seed=10_000)
@@ -129,13 +132,13 @@ def test_a_normalised_run_plays_behind_its_normalisation(tmp_path: Path) -> None
 
 
 def test_steps_beyond_the_time_limit_are_played_on_request(tmp_path: Path) -> None:
-    text = record("pd", output=tmp_path / "pd", extra_steps=100)
+    text = record(["pd"], RecordOptions(output=tmp_path / "pd", extra_steps=100))
     assert "in 600 steps" in text
     assert "regret" not in text
 
 
 def test_any_environment_that_draws_can_be_recorded(tmp_path: Path) -> None:
-    text = record("random", env_id="CartPole-v1", output=tmp_path / "cartpole")
+    text = record(["random"], RecordOptions(env_id="CartPole-v1", output=tmp_path / "cartpole"))
     assert "terminated" in text
     assert (tmp_path / "cartpole.gif").exists()
     assert not (tmp_path / "cartpole.png").exists()

@@ -14,6 +14,7 @@ from PIL import Image
 from benchmarks.policies import record as recording
 from benchmarks.policies.drawing import NAME_HEIGHT, encode_mp4, side_by_side
 from benchmarks.policies.record import record
+from benchmarks.request import RecordOptions
 from tests.helpers.made_up_runs import made_up_run
 from training.config import ConfigError
 from training.sb3.model_zip import policy_weights
@@ -22,8 +23,10 @@ pytestmark = pytest.mark.usefixtures("cheap_optimum")
 
 
 def test_several_policies_start_alike_and_share_a_picture_and_an_animation(tmp_path: Path) -> None:
-    alone = record("brake", output=tmp_path / "one", initial_state=(1.0, 0.0))
-    text = record(["brake", "zero", "brake"], output=tmp_path / "all", initial_state=(1.0, 0.0))
+    alone = record(["brake"], RecordOptions(output=tmp_path / "one", initial_state=(1.0, 0.0)))
+    text = record(
+        ["brake", "zero", "brake"], RecordOptions(output=tmp_path / "all", initial_state=(1.0, 0.0))
+    )
     assert text.splitlines()[0] == "brake, zero on rocket-v0 from [1. 0.]"
     (achieved,) = (line for line in alone.splitlines() if line.startswith("return: "))
     # At rest at 1 m, with no thrust and with the brake: the same for both.
@@ -50,9 +53,9 @@ def test_policies_of_different_environments_are_refused(tmp_path: Path) -> None:
     paths = [str(made_up_run(tmp_path, "td3", 0, [0.0], env_id=name))
              for name in ("Pendulum-v1", "rocket-v0")]  # fmt: skip
     with pytest.raises(ConfigError, match="trained in Pendulum-v1 and rocket-v0"):
-        record(paths, output=tmp_path / "x")
+        record(paths, RecordOptions(output=tmp_path / "x"))
     with pytest.raises(ConfigError, match="record needs a policy"):
-        record([], output=tmp_path / "x")
+        record([], RecordOptions(output=tmp_path / "x"))
 
 
 def program(path: Path, code: str) -> str:
@@ -73,7 +76,7 @@ open(sys.argv[-1], "w").write(f"{size} {len(sys.stdin.buffer.read())}")
 def test_a_film_is_written_where_ffmpeg_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program(tmp_path / "ffmpeg", STAND_IN)
     monkeypatch.setenv("PATH", str(tmp_path))
-    text = record("random", env_id="CartPole-v1", output=tmp_path / "out/cart")
+    text = record(["random"], RecordOptions(env_id="CartPole-v1", output=tmp_path / "out/cart"))
     assert f"film: {tmp_path / 'out/cart.mp4'}" in text
     with Image.open(tmp_path / "out/cart.gif") as animation:
         (width, height), frames = animation.size, getattr(animation, "n_frames", 1)
@@ -83,7 +86,9 @@ def test_a_film_is_written_where_ffmpeg_is(tmp_path: Path, monkeypatch: pytest.M
     assert rest == 0
     assert shown >= frames > 1  # a GIF holds equal frames once
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
-    assert "film: " not in record("random", env_id="CartPole-v1", output=tmp_path / "out/other")
+    assert "film: " not in record(
+        ["random"], RecordOptions(env_id="CartPole-v1", output=tmp_path / "out/other")
+    )
 
 
 def test_an_odd_edge_is_cut_and_a_failure_is_told(tmp_path: Path) -> None:
@@ -102,10 +107,12 @@ def test_the_window_shows_each_policy_and_needs_a_display(
         monkeypatch.delenv(name, raising=False)
     if sys.platform == "linux":
         with pytest.raises(ConfigError, match="a window needs a display"):
-            record("random", env_id="CartPole-v1", output=tmp_path / "x", window=True)
+            record(
+                ["random"], RecordOptions(env_id="CartPole-v1", output=tmp_path / "x", window=True)
+            )
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
-    record("random", env_id="CartPole-v1", output=tmp_path / "x", window=True)
+    record(["random"], RecordOptions(env_id="CartPole-v1", output=tmp_path / "x", window=True))
     assert capsys.readouterr().out == "in the window: random\n"
 
 

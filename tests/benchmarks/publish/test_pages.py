@@ -160,7 +160,7 @@ def test_three_findings_are_told_the_first_of_each_experiment_before_others(
         experiment("none", "too few seeds"),
         experiment("two", "a against b", "Equal.", "Not told."),
     ]
-    text = "\n".join(readme_part(tmp_path, told))
+    text = readme_part(tmp_path, told)
     lines = [line for line in text.splitlines() if line.startswith("- ")]
     assert lines == [
         "- `one`: Is it chance? No.",
@@ -178,13 +178,13 @@ def test_an_experiment_that_settled_something_comes_before_those_that_did_not(
         experiment("one", "is it chance?", "Undecided."),
         {**experiment("two", "is it the unit?", "Different.", "Undecided."), "settled": 1},
     ]
-    text = "\n".join(readme_part(tmp_path, told))
+    text = readme_part(tmp_path, told)
     assert text.index("- `two`") < text.index("- `one`")
     assert "](results/two/verdicts_forest.png)" in text
 
 
 def test_without_a_verdict_the_readme_says_so(tmp_path: Path) -> None:
-    text = "\n".join(readme_part(tmp_path, [experiment("none", "too few seeds")]))
+    text = readme_part(tmp_path, [experiment("none", "too few seeds")])
     assert "No published experiment has the seeds that a verdict needs yet" in text
     assert "Forest plot" not in text
     assert "What was found" not in text
@@ -194,7 +194,7 @@ def test_durations_stand_under_a_heading_after_how_they_were_measured(tmp_path: 
     (tmp_path / "durations.json").write_text(
         '{"how": "On a made-up machine:", "minutes": {"make test": 12.34}}'
     )
-    text = "\n".join(readme_part(tmp_path, []))
+    text = readme_part(tmp_path, [])
     heading, how, header, _, row = (line for line in text.splitlines()[2:] if line)
     assert (heading, how) == ("## How long it takes", "On a made-up machine:")
     assert [header.split(), row.split()] == [

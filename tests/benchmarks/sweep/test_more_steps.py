@@ -9,6 +9,7 @@ import pytest
 from benchmarks.analysis.load import load_results
 from benchmarks.declaration import declare, told
 from benchmarks.experiments import Experiment
+from benchmarks.sweep.options import SweepOptions
 from benchmarks.sweep.scheduler import sweep, told_of_extended
 from benchmarks.sweep.status import overview
 from tests.helpers.made_up_runs import made_up_run
@@ -36,17 +37,17 @@ def test_more_steps_give_what_so_many_at_once_give(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     grown = tmp_path / "grown"
-    assert sweep(SHORT, grown, workers=1, check=False) == []
+    assert sweep(SHORT, grown, SweepOptions(workers=1, check=False)) == []
     with pytest.raises(ConfigError, match="--extend lets it grow"):
-        sweep(LONG, grown, workers=1, check=False)
+        sweep(LONG, grown, SweepOptions(workers=1, check=False))
     capsys.readouterr()
-    assert sweep(LONG, grown, workers=1, check=False, extend=True) == []
+    assert sweep(LONG, grown, SweepOptions(workers=1, check=False), extend=True) == []
     assert "runs that get more steps: 2, of which 0 resume" in capsys.readouterr().out
-    assert sweep(LONG, tmp_path / "at_once", workers=1, check=False) == []
+    assert sweep(LONG, tmp_path / "at_once", SweepOptions(workers=1, check=False)) == []
     assert evaluations(grown) == evaluations(tmp_path / "at_once")
     results = load_results(grown)
     assert "(2 of fewer steps), 2 runs after" in told(results.experiment, len(results.finals))
-    assert sweep(LONG, grown, workers=1, check=False) == []  # nothing is left to do
+    assert sweep(LONG, grown, SweepOptions(workers=1, check=False)) == []  # nothing is left to do
 
 
 def test_runs_that_are_still_to_be_made_longer_are_left_out_and_named(tmp_path: Path) -> None:

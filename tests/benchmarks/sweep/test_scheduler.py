@@ -25,6 +25,7 @@ from benchmarks.experiments import EXPERIMENTS, Experiment
 from benchmarks.fidelity.variants import VARIANTS
 from benchmarks.sweep.cluster import DASK_SETTINGS, connect
 from benchmarks.sweep.display import Display
+from benchmarks.sweep.options import SweepOptions
 from benchmarks.sweep.scheduler import MAX_RESTARTS, Job, Sweep, exclusive, sweep
 from benchmarks.sweep.worker import SESSION, Outcome, SessionOver, obstacle, software
 from td3_reference.td3 import TD3
@@ -84,8 +85,8 @@ def is_done(root: Path, made: Experiment) -> list[bool]:
 def test_one_worker_and_two_give_the_same_bytes(tmp_path: Path) -> None:
     forwards = experiment()
     backwards = replace(forwards, implementations=dict(reversed(IMPLEMENTATIONS.items())))
-    assert sweep(forwards, tmp_path / "one", workers=1) == []
-    assert sweep(backwards, tmp_path / "two", workers=2) == []
+    assert sweep(forwards, tmp_path / "one", SweepOptions(workers=1)) == []
+    assert sweep(backwards, tmp_path / "two", SweepOptions(workers=2)) == []
     assert contents(tmp_path / "one", forwards) == contents(tmp_path / "two", forwards)
 
 
@@ -106,7 +107,7 @@ def test_a_failing_run_is_named_and_leaves_its_traceback_and_the_others_go_on(
     mixed = failing(how)
     good = {"td3": {**IMPLEMENTATIONS["td3"], "env_kwargs": {"how": "not at all"}}}
     mixed = replace(mixed, implementations={**mixed.implementations, **good}, seeds=(0,))
-    (failure,) = sweep(mixed, tmp_path, workers=1)
+    (failure,) = sweep(mixed, tmp_path, SweepOptions(workers=1))
     assert failure.startswith(f"{how}/Fails-v0_0 {state}: ")
     assert reason in failure
     assert "Traceback" in (tmp_path / how / "Fails-v0_0/log.txt").read_text()
@@ -119,7 +120,7 @@ def test_a_failing_run_is_named_and_leaves_its_traceback_and_the_others_go_on(
 def test_a_run_that_kills_its_worker_is_given_up_after_the_stated_number_of_restarts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (failure,) = sweep(replace(failing("kills"), seeds=(0,)), tmp_path, workers=1)
+    (failure,) = sweep(replace(failing("kills"), seeds=(0,)), tmp_path, SweepOptions(workers=1))
     assert failure == f"kills/Fails-v0_0 failed: its worker died {MAX_RESTARTS + 1} times"
     assert f"restart {MAX_RESTARTS} of at most {MAX_RESTARTS}" in capsys.readouterr().out
 
@@ -129,9 +130,9 @@ def test_an_experiment_that_has_grown_is_the_one_that_was_declared_so_at_once(
 ) -> None:
     full = experiment()
     small = replace(full, implementations={"td3_reference": IMPLEMENTATIONS["td3_reference"]})
-    assert sweep(replace(small, seeds=(0,)), tmp_path / "grown", workers=2) == []
-    assert sweep(full, tmp_path / "grown", workers=2, extend=True) == []
-    assert sweep(full, tmp_path / "at_once", workers=2) == []
+    assert sweep(replace(small, seeds=(0,)), tmp_path / "grown", SweepOptions(workers=2)) == []
+    assert sweep(full, tmp_path / "grown", SweepOptions(workers=2), extend=True) == []
+    assert sweep(full, tmp_path / "at_once", SweepOptions(workers=2)) == []
     assert contents(tmp_path / "grown", full) == contents(tmp_path / "at_once", full)
     history = json.loads((tmp_path / "grown/experiment.json").read_text())["declarations"]
     assert [each["runs_before"] for each in history] == [[], ["td3_reference/Pendulum-v1_0"]]
@@ -143,12 +144,12 @@ def test_only_missing_runs_are_carried_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = experiment(seeds=1)
-    sweep(made, tmp_path, workers=2)
+    sweep(made, tmp_path, SweepOptions(workers=2))
     kept, lost = made.runs()
     before = (tmp_path / kept.directory / "provenance.json").read_bytes()
     (tmp_path / lost.directory / "evaluations.npz").write_bytes(b"damaged")
     capsys.readouterr()
-    assert sweep(made, tmp_path, workers=2) == []
+    assert sweep(made, tmp_path, SweepOptions(workers=2)) == []
     assert "2 runs in" in (shown := capsys.readouterr().out)
     assert "1 complete, 1 to do" in shown
     assert (tmp_path / kept.directory / "provenance.json").read_bytes() == before
@@ -159,7 +160,7 @@ def test_another_experiment_in_the_same_folder_is_refused_with_the_difference_sh
     tmp_path: Path,
 ) -> None:
     made = experiment(seeds=1)
-    sweep(made, tmp_path, workers=1)
+    sweep(made, tmp_path, SweepOptions(workers=1))
     before = contents(tmp_path, made)
     for changed, difference in [
         (replace(made, seeds=(1, 2)), r"seeds is \[0\] there and \[1, 2\] here"),
@@ -170,10 +171,10 @@ def test_another_experiment_in_the_same_folder_is_refused_with_the_difference_sh
         ),
     ]:
         with pytest.raises(ConfigError, match=difference):
-            sweep(changed, tmp_path, workers=1)
+            sweep(changed, tmp_path, SweepOptions(workers=1))
     (tmp_path / "experiment.json").unlink()
     with pytest.raises(ConfigError, match="total_timesteps is 400 there and 500 here"):
-        sweep(experiment(seeds=1, steps=500), tmp_path, workers=1)
+        sweep(experiment(seeds=1, steps=500), tmp_path, SweepOptions(workers=1))
     assert contents(tmp_path, made) == before
 
 
@@ -289,7 +290,7 @@ def test_what_cannot_work_is_refused_before_anything_is_written(tmp_path: Path) 
         (experiment(env_ids=("CartPole-v1",)), "CartPole-v1"),
     ]:
         with pytest.raises(ConfigError, match=message):
-            sweep(made, tmp_path / "root", workers=1)
+            sweep(made, tmp_path / "root", SweepOptions(workers=1))
         assert not (tmp_path / "root").exists()
 
 
@@ -365,11 +366,13 @@ COMMAND = """
 import sys
 from pathlib import Path
 from benchmarks.sweep import cluster
+from benchmarks.sweep.options import SweepOptions
 from benchmarks.sweep.scheduler import sweep
 from tests.benchmarks.sweep.test_scheduler import LASTING
 
 cluster.DASK_SETTINGS["distributed.worker.preload"].append("tests.helpers.saves_often")
-sys.exit(len(sweep(LASTING, Path(sys.argv[1]), workers=2, scheduler=(sys.argv[2:] or [None])[0])))
+options = SweepOptions(workers=2, scheduler=(sys.argv[2:] or [None])[0])
+sys.exit(len(sweep(LASTING, Path(sys.argv[1]), options)))
 """
 
 
@@ -432,7 +435,7 @@ def wait_for_the_end_of(pids: Path) -> None:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same eight runs, undisturbed."""
     root = tmp_path_factory.mktemp("undisturbed")
-    assert sweep(LASTING, root, workers=2) == []
+    assert sweep(LASTING, root, SweepOptions(workers=2)) == []
     return root
 
 
@@ -522,7 +525,7 @@ def test_workers_of_an_external_scheduler_give_the_same_tables_though_one_is_kil
 def sweep_once_a_worker_has_come(address: str, root: Path) -> None:
     with connect(1, address) as client:
         client.wait_for_workers(1, timeout=60)
-    sweep(experiment(seeds=1), root, scheduler=address)
+    sweep(experiment(seeds=1), root, SweepOptions(scheduler=address))
 
 
 @pytest.mark.slow

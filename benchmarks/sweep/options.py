@@ -1,0 +1,25 @@
+"""How a sweep is carried out: nothing of it changes a result."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepOptions:
+    """What the command line may ask for, beside the experiment."""
+
+    workers: int | None = None
+    """worker processes on this machine; default: one for each processor"""
+    scheduler: str | None = None
+    """tcp://host:port of an existing Dask cluster to use instead"""
+    check: bool = True
+    """let SB3's checker look at each environment before the first run"""
+    allow_mixed: bool = False
+    """go on with runs that were begun with other software; provenance.json tells"""
+    step_timeout: float = 600.0
+    """seconds after which a run whose environment does not return has failed; 0 for no limit"""
+    keep_checkpoints: bool = False
+    """leave complete runs their last checkpoint, from which --extend with more --total-timesteps
+    resumes; without, such runs start over, with the same result"""
+
+
+AS_USUAL = SweepOptions()
