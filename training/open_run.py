@@ -88,21 +88,25 @@ class OpenRun(RunDirectory):
         self.log(line)
         logger.info("%s: %s", self.path, line)
 
-    def try_to_save(self, step: int, save_state: Callable[[], dict[str, bytes]]) -> bool:
+    def save_checkpoint(self, step: int, files: dict[str, bytes]) -> None:
         """Save what an exact continuation needs, with the files that have grown so far.
 
-        A failure is logged, and the run goes on without.
+        :param files: content by name
+        """
+        grown = {
+            name: (self.path / name).read_bytes() for name in (*GROWING, CONFIG) if self._has(name)
+        }
+        parts = json.dumps({"parts": self._history.parts(self.first_step, step)}).encode()
+        save_checkpoint(self.path / CHECKPOINT, step, {**files, **grown, PARTS: parts})
 
-        :param save_state: returns the learner's part, as files by name
+    def try_to_save(self, step: int, save_state: Callable[[], dict[str, bytes]]) -> bool:
+        """Save a checkpoint; a failure is logged, and the run goes on without.
+
+        :param save_state: returns what :meth:`save_checkpoint` takes
         :return: whether it is saved
         """
         try:
-            files = save_state()
-            for name in filter(self._has, (*GROWING, CONFIG)):
-                files[name] = (self.path / name).read_bytes()
-            parts = {"parts": self._history.parts(self.first_step, step)}
-            files[PARTS] = json.dumps(parts).encode()
-            save_checkpoint(self.path / CHECKPOINT, step, files)
+            self.save_checkpoint(step, save_state())
         except Exception as error:  # an environment or a disk may raise anything
             message = f"not saved: {type(error).__name__}: {one_line(error)}"
             logger.warning("step %d %s", step, message)
