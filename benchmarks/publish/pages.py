@@ -14,8 +14,11 @@ from training.config import ConfigError
 
 Json = dict[str, Any]
 # What matters most comes first: in the README, on the page.
-ORDER = ("standard", "rocket_early", "action_scale_again", "action_scale", "halfcheetah_early",
+ORDER = ("standard", "action_scale_again", "action_scale", "rocket_early", "halfcheetah_early",
          "article", "wild_differences", "algorithms", "quick")  # fmt: skip
+# Experiments on seeds that had suggested the question, and those that ask it of new ones: where
+# both are published, the README tells the second alone.
+ASKED_AGAIN = {"action_scale": "action_scale_again"}
 FILMED = ("article", "standard", "rocket_early", "quick")  # whose policy is shown, the first
 IMAGES = "images"
 MOST_FINDINGS = 3
@@ -68,7 +71,9 @@ def published(results: Path) -> list[Json]:
 
 def readme_part(results: Path, experiments: list[Json]) -> Iterator[str]:
     """Animation, forest plot with its verdict, findings, each with the command that shows it."""
-    told = [each for each in experiments if each["findings"]]
+    names = {each["name"] for each in experiments}
+    told = [each for each in experiments
+            if each["findings"] and ASKED_AGAIN.get(each["name"]) not in names]  # fmt: skip
     told.sort(key=lambda each: each["settled"] == 0)  # stable: otherwise in ORDER
     if not experiments:
         yield NOTHING
@@ -161,6 +166,11 @@ def section(each: Json) -> Iterator[str]:
     name = each["name"]
     yield f"## {name}\n"
     yield f"{sentence(str(each['description']))}\n"
+    if name in ASKED_AGAIN:
+        yield (
+            "Its seeds are among those that had suggested a difference, so that it cannot confirm"
+            f" one: `{ASKED_AGAIN[name]}` asks again, of new seeds.\n"
+        )
     yield from (f"- {verdict}" for verdict in each["verdicts"])
     if (each["findings"]) or each["has_forest"]:
         alt = f"Forest plot: {' '.join(each['findings']) or name}"

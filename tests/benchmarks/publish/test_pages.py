@@ -183,6 +183,17 @@ def test_an_experiment_that_settled_something_comes_before_those_that_did_not(
     assert "](results/two/verdicts_forest.png)" in text
 
 
+def test_of_a_question_that_was_asked_again_the_readme_tells_the_second_answer(
+    tmp_path: Path,
+) -> None:
+    first = {**experiment("action_scale", "is it the unit?", "Different."), "settled": 1}
+    again = experiment("action_scale_again", "is it, of new seeds?", "Undecided.")
+    text = "\n".join(readme_part(tmp_path, [again, first]))
+    assert "Undecided." in text
+    assert "Different." not in text
+    assert "Different." in "\n".join(readme_part(tmp_path, [first]))
+
+
 def test_without_a_verdict_the_readme_says_so(tmp_path: Path) -> None:
     text = "\n".join(readme_part(tmp_path, [experiment("none", "too few seeds")]))
     assert "No published experiment has the seeds that a verdict needs yet" in text
