@@ -126,7 +126,7 @@ def test_the_readme_s_part_alone_is_made_anew_and_names_verdict_and_command(proj
     assert "python -m benchmarks report results/mine" in text
     assert "![Forest plot of the experiment mine. Pendulum-v1, a against b:" in text
     assert "## mine\n" in made[PAGE]
-    assert "Not published, for want of runs: standard, rocket_early," in made[PAGE]
+    assert "Not published, for want of runs: standard, action_scale_again," in made[PAGE]
 
 
 def test_numbers_are_traced_and_a_wrong_digit_is_not(project: Path) -> None:
