@@ -31,7 +31,7 @@ EXAMPLE = "HalfCheetah-v4"  # its warm-up differs from preset to preset
 # What remains different from SB3's TD3 at equal settings; tests/test_residuals.py shows each.
 RESIDUALS = (
     "SB3 stores actions scaled to [-1, 1]; the published critic, and ours, sees environment units"
-    " (matters on Pendulum, not on the rocket).",
+    " (another update on Pendulum, the same on the rocket).",
     "SB3 adds exploration noise to the random actions of the warm-up too; the published code not.",
     "SB3's callbacks, and so its evaluations, come before that step's update; ours come after it.",
     "SB3's EvalCallback goes on with one generator and skips step 0; the published protocol"

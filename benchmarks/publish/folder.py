@@ -168,17 +168,11 @@ def summary(root: Path, results: Results, comparisons: Sequence[Comparison]) -> 
     starts = results.curves.drop_duplicates("env_id").set_index("env_id")
     best = (starts["mean_return"] + starts["mean_regret"]).dropna()
     seconds = [float(run["seconds"]) for run in runs.values() if run["seconds"]]
-    judged = sorted(  # the settled ones first, otherwise in the order of the declaration
-        ((each, each.verdict) for each in comparisons if each.verdict and each.is_conclusive),
-        key=lambda pair: not pair[1].is_settled,
-    )
-    number = f" One of {len(comparisons)} comparisons, with no correction for their number."
     return {
         "name": root.name,
         "description": experiment.get("description"),
         "commands": sorted(commands - {""}),
-        "findings": [short(each) + number * (len(comparisons) > 1) for each, _ in judged],
-        "settled": sum(verdict.is_settled for _, verdict in judged),
+        **findings_of(comparisons),
         "verdicts": [
             " ".join(filter(None, pair)) for pair in sentences(results, comparisons, root.name)
         ],
@@ -189,4 +183,17 @@ def summary(root: Path, results: Results, comparisons: Sequence[Comparison]) -> 
         "processor hours": round(sum(seconds) / 3600.0, 1),
         "made with": kinds,
         "runs": runs,
+    }
+
+
+def findings_of(comparisons: Sequence[Comparison]) -> dict[str, Any]:
+    """What the conclusive comparisons say, and how many of them settle their question."""
+    judged = sorted(  # the settled ones first, otherwise in the order of the declaration
+        ((each, each.verdict) for each in comparisons if each.verdict and each.is_conclusive),
+        key=lambda pair: not pair[1].is_settled,
+    )
+    number = f" One of {len(comparisons)} comparisons, with no correction for their number."
+    return {
+        "findings": [short(each) + number * (len(comparisons) > 1) for each, _ in judged],
+        "settled": sum(verdict.is_settled for _, verdict in judged),
     }

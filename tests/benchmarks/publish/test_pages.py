@@ -126,7 +126,7 @@ def test_the_readme_s_part_alone_is_made_anew_and_names_verdict_and_command(proj
     assert "python -m benchmarks report results/mine" in text
     assert "![Forest plot of the experiment mine. Pendulum-v1, a against b:" in text
     assert "## mine\n" in made[PAGE]
-    assert "Not published, for want of runs: standard, rocket_early," in made[PAGE]
+    assert "Not published, for want of runs: standard, action_scale_again," in made[PAGE]
 
 
 def test_numbers_are_traced_and_a_wrong_digit_is_not(project: Path) -> None:
@@ -181,6 +181,17 @@ def test_an_experiment_that_settled_something_comes_before_those_that_did_not(
     text = readme_part(tmp_path, told)
     assert text.index("- `two`") < text.index("- `one`")
     assert "](results/two/verdicts_forest.png)" in text
+
+
+def test_of_a_question_that_was_asked_again_the_readme_tells_the_second_answer(
+    tmp_path: Path,
+) -> None:
+    first = {**experiment("action_scale", "is it the unit?", "Different."), "settled": 1}
+    again = experiment("action_scale_again", "is it, of new seeds?", "Undecided.")
+    text = readme_part(tmp_path, [again, first])
+    assert "Undecided." in text
+    assert "Different." not in text
+    assert "Different." in readme_part(tmp_path, [first])
 
 
 def test_without_a_verdict_the_readme_says_so(tmp_path: Path) -> None:
