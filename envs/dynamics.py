@@ -55,7 +55,8 @@ class RocketParameters:
                 raise ValueError(f"{name} must be finite and not negative, got {value!r}")
             object.__setattr__(self, name, float(value))
         # Within the margin, so that no step leaves the observation space.
-        longest = math.sqrt(self.velocity_limit**2 + 2.0 * OBSERVATION_MARGIN) - self.velocity_limit
+        room = 2.0 * OBSERVATION_MARGIN
+        longest = math.hypot(self.velocity_limit, math.sqrt(room)) - self.velocity_limit
         longest = min(longest, OBSERVATION_MARGIN / THRUST_LIMIT)
         highest = min(self.position_limit, self.velocity_limit)
         low, high = self.start_low, self.start_high

@@ -34,7 +34,7 @@ CLOCK = CallClock()  # of this process
 
 
 class StepError(ValueError):
-    """What an environment returned cannot be trained on.
+    """An action, or what an environment returned, cannot be used.
 
     :param at_reset: whether ``reset`` returned it, and not ``step``
     """

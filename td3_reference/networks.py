@@ -18,7 +18,7 @@ class Linear(nn.Linear):
     """A linear layer, not yet initialised: PyTorch's would draw from the global generator."""
 
     def reset_parameters(self) -> None:
-        """Nothing. The device "meta" does as much, but loads a second's worth of modules."""
+        """Do nothing. The device "meta" would not draw either, but takes a second to load."""
 
 
 class Mlp(nn.Sequential):

@@ -52,7 +52,7 @@ class Learner(Protocol):
         ...
 
     def losses(self) -> Mapping[str, Any]:
-        """The latest losses by name; none where one that is not finite shows in the weights."""
+        """The latest losses by name; empty where one that is not finite shows in the weights."""
         return {}
 
     def save_state(self) -> dict[str, bytes]:

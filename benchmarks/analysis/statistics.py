@@ -179,12 +179,14 @@ def probability_of_improvement(first: Sequence[Values], second: Sequence[Values]
     :param first: one array (..., num_runs) for each environment, as the second
     :return: shape (...,)
     """
-    chances: Values = np.mean([_above(x, y) for x, y in zip(first, second, strict=True)], axis=0)
+    chances: Values = np.mean(
+        [_chance_above(x, y) for x, y in zip(first, second, strict=True)], axis=0
+    )
     return chances
 
 
-def _above(x: Values, y: Values) -> Values:
-    """The chance on one environment, by ranks: pairs would take time and memory as their number."""
+def _chance_above(x: Values, y: Values) -> Values:
+    """The chance on one environment, from ranks: to compare all pairs takes n * m memory."""
     n, m = x.shape[-1], y.shape[-1]
     ranks = stats.rankdata(np.concatenate([x, y], axis=-1), axis=-1)[..., :n]
     return np.asarray((ranks.sum(axis=-1) - n * (n + 1) / 2) / (n * m))

@@ -79,6 +79,7 @@ def record(sources: Sequence[str], options: RecordOptions) -> str:
     ``<output>.png``.
 
     :param sources: one or more of what :func:`benchmarks.policies.load.load_policy` takes
+    :param options: what is played, and what is made of it
     :return: what was achieved, as lines to print
     :raises ConfigError: if there is no such policy, or the environment cannot do what is asked
     """
@@ -135,7 +136,7 @@ def load_all(sources: Sequence[str], env: Env, options: RecordOptions) -> dict[s
     """
     if options.noise > 0 and not isinstance(env.action_space, gym.spaces.Box):
         raise ConfigError(f"noise needs continuous actions; {env.spec and env.spec.id} has none")
-    loaded = {source: load_policy(source, env, options.algo) for source in sources}
+    loaded = {source: load_policy(source, env, options.algo) for source in dict.fromkeys(sources)}
     names = Counter(each.name for each in loaded.values())
     return {
         each.name if names[each.name] == 1 else source: each.policy

@@ -84,6 +84,7 @@ def readme_part(results: Path, experiments: list[Json]) -> str:
         told=told,
         findings=findings(told),
         film=content(results / IMAGES / NUMBERS),
+        film_file=f"results/{IMAGES}/{FILM}",
         durations=content(results / DURATIONS),
     )
 

@@ -228,5 +228,6 @@ def _interquartile_means(results: Results, standings: Sequence[Standing]) -> Pic
         style = {**styles[each.label], "linestyle": "-", "markersize": 7}
         axes.errorbar(middle, row, xerr=[[middle - low], [high - middle]], capsize=4, **style)
     axes.set_xlabel(f"interquartile mean of the score: {SCORE_AXIS}")
-    _name_rows(figure, axes, [f"{each.label}\nn = {each.seeds}" for each in standings])
+    names = [f"{each.label}\nn = {', '.join(map(str, each.seeds))}" for each in standings]
+    _name_rows(figure, axes, names)
     return finish(figure, "interquartile_means", *caption("interquartile_means"))

@@ -75,10 +75,11 @@ def in_processes(work: Callable[[], None], n: int) -> None:
 
 def swept(algo: str) -> None:
     """The runs in a sweep."""
+    from benchmarks.sweep.options import SweepOptions
     from benchmarks.sweep.scheduler import sweep
 
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
-        failures = sweep(experiment(algo), Path(folder))
+        failures = sweep(experiment(algo), Path(folder), SweepOptions(step_timeout=0))
     if failures:
         raise RuntimeError("; ".join(failures))
 

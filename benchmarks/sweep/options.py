@@ -1,4 +1,4 @@
-"""How a sweep is carried out: nothing of it changes a result."""
+"""How a sweep is carried out, whatever its experiment."""
 
 from dataclasses import dataclass
 

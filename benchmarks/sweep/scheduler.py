@@ -55,6 +55,7 @@ def sweep(
     its last checkpoint on another one, up to MAX_RESTARTS times.
 
     :param root: folder that holds the run directories
+    :param options: how it is carried out
     :param extend: whether an experiment that has begun may grow
     :return: one line for each run that failed
     :raises ConfigError: before anything runs: if the directory belongs to an experiment with

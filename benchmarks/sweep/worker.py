@@ -38,10 +38,12 @@ def memory_given_back() -> Iterator[None]:
     Without it a worker grows by some 2 MB a run: models sit in reference cycles, and glibc keeps
     the gaps between what is still in use.
     """
-    yield
-    gc.collect()
-    with suppress(OSError, AttributeError, TypeError):  # other systems have no malloc_trim
-        ctypes.CDLL(None).malloc_trim(0)
+    try:
+        yield
+    finally:
+        gc.collect()
+        with suppress(OSError, AttributeError, TypeError):  # other systems have no malloc_trim
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 @memory_given_back()
@@ -53,6 +55,7 @@ def carry_out(
     :param root: folder that holds the run directories, the same on all machines
     :param session: of the sweep; once another stands in the folder, or none, the run is saved
         and stops
+    :param options: of the sweep; those that concern a single run are used
     """
     should_stop = SessionOver(root, session)
     deadline = time.monotonic() + BUSY_PATIENCE

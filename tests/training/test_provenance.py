@@ -18,7 +18,7 @@ def test_versions_are_of_all_that_results_depend_on_mujoco_where_it_is_installed
             raise PackageNotFoundError(name)
         return mujoco
 
-    monkeypatch.setattr(provenance, "version", installed)
+    monkeypatch.setattr("importlib.metadata.version", installed)
     versions = provenance.package_versions()
     assert versions.get("mujoco") == mujoco
     assert versions["sb3-contrib"] == version("sb3-contrib")

@@ -33,7 +33,8 @@ class SB3Learner(Learner):
     :raises ConfigError: if the algorithm cannot be built for it
     """
 
-    keeps_best = True  # and it evaluates within a step, before its update
+    keeps_best = True
+    # It cannot be saved when an evaluation is due: that is within a step, before its update.
     resolve_hyperparameters = staticmethod(resolve_hyperparameters)
 
     def __init__(self, config: RunConfig, hyperparameters: dict[str, Any], env: Env) -> None:
