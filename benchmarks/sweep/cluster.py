@@ -3,7 +3,8 @@
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import dask
 from distributed import Client, LocalCluster
 
-from benchmarks.sweep.worker import describe_worker, obstacle
+from benchmarks.sweep.worker import describe_worker, reason_unfit
 from training.config import ConfigError, one_line
 
 CONNECT_TIMEOUT = 15.0  # s
@@ -99,12 +100,12 @@ class Workers:
         self._client = client
         self._root = root
         self._session = session
-        self._obstacles: dict[str, str | None] = {}  # by address
+        self._reasons: dict[str, str | None] = {}  # by address
         self._most = 0  # workers that were there at a time
         self._complete_at = time.monotonic()  # when they were last
 
     def look(self) -> tuple[set[str], list[str]]:
-        """Addresses of the workers that can take runs now, and a line for each new one that can't.
+        """Workers that can take runs now, and a line for each reason why new ones cannot.
 
         :raises ConfigError: if the scheduler no longer answers
         """
@@ -113,7 +114,7 @@ class Workers:
         except OSError as error:
             raise ConfigError("the Dask scheduler no longer answers; start it again") from error
         self._replace_lost(len(present))
-        newcomers = present - self._obstacles.keys()
+        newcomers = present - self._reasons.keys()
         if newcomers:
             found = self._client.run(
                 describe_worker, self._root, workers=sorted(newcomers), on_error="return"
@@ -121,17 +122,17 @@ class Workers:
             for address, worker in found.items():
                 if isinstance(worker, OSError):  # it has gone again
                     continue
-                self._obstacles[address] = (
+                self._reasons[address] = (
                     f"it cannot import this project: {worker}"
                     if isinstance(worker, Exception)
-                    else obstacle(worker, self._session, self._root)
+                    else reason_unfit(worker, self._session, self._root)
                 )
-        refused = [
-            f"worker {address} cannot take runs: {self._obstacles[address]}"
-            for address in sorted(newcomers & self._obstacles.keys())
-            if self._obstacles[address] is not None
-        ]
-        able = {address for address in present if self._obstacles.get(address, "") is None}
+        alike: dict[str, list[str]] = defaultdict(list)  # addresses by reason
+        for address in sorted(newcomers & self._reasons.keys()):
+            if reason := self._reasons[address]:
+                alike[reason].append(address)
+        refused = [f"{name_some(each)} cannot take runs: {why}" for why, each in alike.items()]
+        able = {address for address in present if self._reasons.get(address, "") is None}
         return able, refused
 
     def _replace_lost(self, count: int) -> None:
@@ -148,6 +149,12 @@ class Workers:
             started = len(self._client.cluster.worker_spec)
             self._client.cluster.scale(started + self._most - count)
             self._complete_at = time.monotonic()
+
+
+def name_some(addresses: Sequence[str]) -> str:
+    """Names the first of some workers, and says how many more there are."""
+    further = len(addresses) - 1
+    return f"worker {addresses[0]}" + (f" and {further} more" if further else "")
 
 
 def available_processors() -> int:

@@ -128,7 +128,7 @@ def describe_worker(root: Path, dask_worker: Any) -> dict[str, Any]:
     return {"threads": threads, "software": software(), "session": read_session(root)}
 
 
-def obstacle(worker: dict[str, Any], session: str, root: Path) -> str | None:
+def reason_unfit(worker: dict[str, Any], session: str, root: Path) -> str | None:
     """Why a worker cannot take runs, None if it can.
 
     :param worker: from :func:`describe_worker`

@@ -27,7 +27,7 @@ from benchmarks.sweep.cluster import DASK_SETTINGS, connect
 from benchmarks.sweep.display import Display
 from benchmarks.sweep.options import SweepOptions
 from benchmarks.sweep.scheduler import MAX_RESTARTS, Job, Sweep, exclusive, sweep
-from benchmarks.sweep.worker import SESSION, Outcome, SessionOver, obstacle, software
+from benchmarks.sweep.worker import SESSION, Outcome, SessionOver, reason_unfit, software
 from td3_reference.td3 import TD3
 from tests.helpers.continuation import content
 from tests.helpers.made_up_runs import made_up_run
@@ -298,7 +298,7 @@ def test_a_worker_must_have_one_thread_the_same_software_and_the_same_folder(
     tmp_path: Path,
 ) -> None:
     fitting: dict[str, Any] = {"threads": 1, "software": software(), "session": "now"}
-    assert obstacle(fitting, "now", tmp_path) is None
+    assert reason_unfit(fitting, "now", tmp_path) is None
     other = {**software(), "torch": "1.0"}
     further = {**software(), "further": "2.0"}
     changes: list[tuple[dict[str, Any], str]] = [
@@ -308,7 +308,7 @@ def test_a_worker_must_have_one_thread_the_same_software_and_the_same_folder(
         ({"session": None}, "it does not see this machine's folder"),
     ]
     for change, message in changes:
-        assert message in str(obstacle({**fitting, **change}, "now", tmp_path))
+        assert message in str(reason_unfit({**fitting, **change}, "now", tmp_path))
 
 
 def test_a_run_stops_once_its_sweep_is_over_or_another_has_begun(tmp_path: Path) -> None:
