@@ -6,8 +6,9 @@ and ratios are what counts. One torch thread, Pendulum-v1, batches of 256, layer
 
 import time
 from collections.abc import Callable, Hashable, Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import gymnasium as gym
 import numpy as np
@@ -17,7 +18,15 @@ from rich.progress import track
 from stable_baselines3 import TD3 as SB3TD3
 from stable_baselines3.common.noise import NormalActionNoise
 
-from benchmarks.speed.parts import Work, draw_parts, parts_table, reference_parts, sb3_parts, split
+from benchmarks.speed.parts import (
+    Work,
+    draw_parts,
+    parts_table,
+    reference_parts,
+    repeated,
+    sb3_parts,
+    split,
+)
 from benchmarks.table import markdown
 from td3_reference import TD3, LoopConfig, RunLoop, TD3Config
 
@@ -55,11 +64,17 @@ def speed_table(picture: Path) -> str:
         works |= {("compiled", "update"): updates_of(loop), ("compiled", "loop"): steps_of(loop)}
     except RuntimeError as error:
         note = f"\nNot compiled: {error}\n"
+    if sbx := sbx_model():
+        works |= {
+            ("sbx", "update"): repeated(lambda: sbx.train(gradient_steps=1, batch_size=256)),
+            ("sbx", "loop"): lambda n: sbx.learn(n, reset_num_timesteps=False),
+        }
     measured = {(name, part): work for name, own in parts.items() for part, work in own.items()}
     rates = measure({**works, **measured}, clock=time.process_time)
     rows = [
         [name, *relative(rates, name, "update"), *relative(rates, name, "loop")]
-        for name in ("SB3", "eager", "compiled", BOUND)
+        for name in ("SB3", "eager", "compiled", "sbx", BOUND)
+        if (name, "update") in rates
     ]
     header = ["implementation", "updates/s", "of SB3's", "loop steps/s", "of SB3's"]
     explanation = (
@@ -114,18 +129,31 @@ def measure(
 
 def sb3_model() -> SB3TD3:
     """SB3's TD3 with the author's settings, past its warm-up."""
-    model = SB3TD3(
-        "MlpPolicy",
-        gym.make("Pendulum-v1"),
-        learning_rate=3e-4,
-        learning_starts=WARM_UP,
-        action_noise=NormalActionNoise(np.zeros(1), np.full(1, 0.1)),
-        buffer_size=100_000,
-        policy_kwargs={"net_arch": [256, 256]},
-        seed=0,
-        device="cpu",
-    )
+    model = SB3TD3("MlpPolicy", gym.make("Pendulum-v1"), **sb3_settings())
     return model.learn(WARM_UP)
+
+
+def sbx_model() -> Any | None:
+    """sbx's TD3, SB3's in JAX, with the same settings; None where sbx-rl is not installed."""
+    try:
+        sbx = import_module("sbx")
+    except ImportError:
+        return None
+    settings = {**sb3_settings(), "qf_learning_rate": 3e-4}
+    return sbx.TD3("MlpPolicy", gym.make("Pendulum-v1"), **settings).learn(WARM_UP)
+
+
+def sb3_settings() -> dict[str, Any]:
+    """The author's settings under SB3's names; what is not named has SB3's default, the same."""
+    return {
+        "learning_rate": 3e-4,
+        "learning_starts": WARM_UP,
+        "action_noise": NormalActionNoise(np.zeros(1), np.full(1, 0.1)),
+        "buffer_size": 100_000,
+        "policy_kwargs": {"net_arch": [256, 256]},
+        "seed": 0,
+        "device": "cpu",
+    }
 
 
 def reference_loop(compile: bool = False) -> RunLoop:
