@@ -25,7 +25,7 @@ def sweep(
     options: Annotated[SweepOptions, tyro.conf.arg(name="")] = AS_USUAL,
     dry_run: bool = False,
 ) -> None:
-    """Carry out an experiment's runs, side by side; those already complete are not repeated.
+    """Carry out an experiment's runs in parallel; complete runs are not repeated.
 
     EXPERIMENT is a name of the catalogue, a file of yours, or, with --algos and --envs, a new name.
 
@@ -54,15 +54,15 @@ def run(options: Annotated[RunOptions, tyro.conf.arg(name="")]) -> None:
     """Carry out a single run, of SB3 or of the reference, with the options of train_sb3.py.
 
     Args:
-        options: of the run
+        options: the run's options
     """
     run_command(options)
 
 
 def status(experiment: ExperimentName, root: Path = Path("runs")) -> None:
-    """Show what an experiment's runs have come to, and how long the missing ones will take.
+    """Show the state of an experiment's runs, and estimate the time that the missing ones take.
 
-    It only reads: how fast a run is that none was complete of, sweep --dry-run measures.
+    It only reads files. Where no run gives a speed yet, sweep --dry-run measures one.
 
     Args:
         experiment: its name, the folder below root
@@ -117,11 +117,11 @@ def report(
         half_std: shade half a standard deviation, as the TD3 paper does, not the 95% interval
         with_: learning curves from elsewhere, LABEL=PATH or PATH, to stand beside the experiment's
             own in tables, figures and verdicts
-        env: of these; as in compare
-        starts: of these; as in compare
-        eval_freq: of these; as in compare
-        trust: modules of your own, such as my_module, that the runs name: without, what needs
-            them is left out
+        env: environments on which these curves are compared; as in compare
+        starts: start states of these curves; as in compare
+        eval_freq: steps between the values of their .npy files; as in compare
+        trust: modules of your own that the runs name, such as my_module; what needs a module that
+            is not named here is left out
     """
     from benchmarks.analysis.contrast import Request
     from benchmarks.analysis.sources.frame import parse_columns
@@ -156,10 +156,10 @@ def publish(
     root: Path = Path("runs"),
     results: Path = Path("results"),
 ) -> None:
-    """Put complete experiments into results/, and make anew what README and docs show of them.
+    """Put complete experiments into results/, and rewrite what README and docs show of them.
 
     Args:
-        experiments: their names, folders below root; none: only make the pages anew
+        experiments: their names, which are folders below root; without any, only rewrite the pages
         root: the runs are read from <root>/<experiment>/
         results: each goes to <results>/<experiment>/
     """
@@ -174,7 +174,7 @@ def publish(
 def verify(
     experiment: ExperimentName, root: Path = Path("runs"), results: Path = Path("results")
 ) -> None:
-    """Hold an experiment's runs against the published ones: are they the same, or as near?
+    """Compare an experiment's runs with the published ones: identical, or as near as a new seed?
 
     Args:
         experiment: its name, the folder below root and results
@@ -206,17 +206,18 @@ def compare(
             or openrlbenchmark write; CSV exports of Weights & Biases; other CSV files; experiments
             published here, such as results/quick
         against: one more source, as in mine=my_runs --against results/quick
-        env: on which environments; default: all that two sources have. A name without its version,
-            such as HalfCheetah, compares whatever version each source has
+        env: environments to compare on; default: all that two sources have. A name without its
+            version, such as HalfCheetah, compares whichever version each source has
         at: compare at this environment step; default: the largest common one
         score: late_return, final_return (on held-out starts, of runs made here), final, last_10,
-            auc, max or max_of_mean; default: the first that all have, else last_10
+            auc, max or max_of_mean; default: the first held-out one that all runs have, if
+            they end at the same step and --at is not given, else last_10
         margin: the difference of returns too small to matter; default: the declared one
-        starts: protocol, where all used this project's ten start states, published, where they were
-            drawn after reset(seed=seed + 100); or LABEL=protocol, of one source
+        starts: start states of the evaluations: protocol if all used this project's ten, published
+            if they were drawn after reset(seed=seed + 100); or LABEL=protocol, for one source
         eval_freq: environment steps between the values of a .npy file
         columns: names in CSV files, such as seed=run_id step=global_step return=reward env=task
-            label=algo; without a seed a file is a run
+            label=algo; if these name no seed, each file is one run
         output: all goes to a folder in <output>/compare
     """
     from benchmarks.analysis.contrast import Request
@@ -275,11 +276,10 @@ def speed(
     """Measure speeds side by side, in alternation, and print their medians and ratios.
 
     Args:
-        what: td3, updates, whole loops and where their time goes, of SB3 and the reference, eager
-            and compiled; or envs,
-            steps and frames of the rocket, single and in a batch, beside Pendulum; or training,
-            whole runs of train() beside SB3's plain learn(); or sweep, whole commands of many
-            runs side by side and one after the other
+        what: td3 (updates, whole loops and where their time goes, for SB3 and the reference, eager
+            and compiled), envs (steps and frames of the rocket, single and in a batch, beside
+            Pendulum), training (whole runs of train() beside SB3's plain learn()) or sweep (whole
+            commands of many runs, in parallel and one after the other)
         output: the picture of td3 goes to <output>/speed_td3.png
     """
     speeds = importlib.import_module(f"benchmarks.speed.{what}")
@@ -323,7 +323,7 @@ def evaluate(
         env_id: the environment
         env_kwargs: its arguments
         label: what to call the policy; default: its name
-        seed: of the run directory's name, where policies of several seeds are evaluated
+        seed: number in the run directory's name, to tell policies of several seeds apart
         root: the run directory is <root>/<label>/<env-id>_<seed>
     """
     from benchmarks.policies.evaluate import evaluate as play
@@ -358,7 +358,7 @@ def scores(
 
 
 def optimum(output: Path = Path("reports")) -> None:
-    """Show how well the optimal return is known, and what a discount costs, in ten minutes.
+    """Show how well the optimal return is known, and what a discount costs; takes ten minutes.
 
     Args:
         output: the page goes to <output>/optimum.md, its figure to <output>/optimum.png
@@ -382,7 +382,7 @@ def write_page(page: str, file: Path) -> None:
 
 
 def announced(command: Callable[..., None]) -> Callable[..., None]:
-    """The command, which says at once that it has begun."""
+    """Wrap a command so that it first says, on a terminal, that it is loading."""
 
     @wraps(command)
     def run(*args: object, **options: object) -> None:

@@ -21,7 +21,7 @@ class Appearance(NamedTuple):
     """What a paper asks for.
 
     :param labels: what an implementation is called instead of its label
-    :param columns: of the LaTeX tables that have all of these; none: all columns
+    :param columns: those to keep in LaTeX tables that have all of them; empty: keep every column
     """
 
     look: Look = Look()
@@ -30,9 +30,9 @@ class Appearance(NamedTuple):
 
 
 def appearance_of(paper: Paper) -> Appearance:
-    """What a command line asks for.
+    """The appearance that the command-line options ask for.
 
-    :raises ConfigError: if a value cannot be
+    :raises ConfigError: if a value is not valid
     """
     if unknown := [each for each in paper.format if each not in FORMATS]:
         raise ConfigError(f"format must be {', '.join(FORMATS)}, got {', '.join(unknown)}")
@@ -54,7 +54,7 @@ def appearance_of(paper: Paper) -> Appearance:
 def parse_width(text: str) -> float:
     """A width in inches.
 
-    :raises ConfigError: if it is none
+    :raises ConfigError: if it is not a width in the allowed range
     """
     found = re.fullmatch(rf"([0-9]*\.?[0-9]+) ?({'|'.join(INCHES)})", text.strip())
     inches = float(found[1]) * INCHES[found[2]] if found else 0.0
@@ -69,10 +69,10 @@ def parse_width(text: str) -> float:
 def named(
     results: Results, comparisons: Sequence[Comparison], labels: Mapping[str, str]
 ) -> tuple[Results, list[Comparison]]:
-    """The same under other names of the implementations.
+    """Results and comparisons with implementations renamed.
 
-    :param labels: name by label
-    :raises ConfigError: if there is no such label, or two would have one name
+    :param labels: new name by label
+    :raises ConfigError: if a label does not exist, or two would have one name
     """
     present = {*results.finals["label"], *(label for _, label in results.failures)}
     present |= {*results.curves["label"]}
@@ -105,7 +105,7 @@ def named(
 
 
 def with_columns(tables: Sequence[Table], columns: Sequence[str]) -> list[Table]:
-    """The tables, those that have all of these columns with them alone, in this order.
+    """Reduce the tables that have all of these columns to them, in this order; keep the others.
 
     :raises ConfigError: if no table has them
     """

@@ -1,4 +1,4 @@
-"""Which experiment a command line means: a file's, a named or shortened one, or one of its own."""
+"""The experiment that a command line asks for: a named one, a file's, or one made of options."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
@@ -27,7 +27,7 @@ from training.config import REFERENCE, ConfigError, RunConfig, refuse_alike
 from training.run_directory import RunDirectory
 
 UNDECLARED = {"metrics": [FINAL], "failure_regrets": {}}  # in an older experiment.json
-# What an experiment that is declared elsewhere has declared already, or is named after.
+# Options that a named experiment or a file does not take, since it declares them itself.
 OWN = ("margin", "against", "baselines", "hyperparams", "preset", "env_kwargs", "eval_freq",
        "n_envs", "normalize", "settings")  # fmt: skip
 
@@ -35,7 +35,7 @@ OWN = ("margin", "against", "baselines", "hyperparams", "preset", "env_kwargs", 
 def choose(request: Request) -> tuple[Experiment, str]:
     """The experiment that a command line asks for, and the name of its folder.
 
-    :raises ConfigError: if that does not make an experiment
+    :raises ConfigError: if the options do not make a valid experiment
     """
     for option in ("seeds", "total_timesteps"):
         value = getattr(request, option)
@@ -68,9 +68,9 @@ def choose(request: Request) -> tuple[Experiment, str]:
 
 
 def declared(request: Request) -> tuple[Experiment, str]:
-    """A named experiment or a file's, all or with other seeds and steps, and its name then.
+    """A named experiment or a file's, with the seeds and steps asked for, and its folder's name.
 
-    :raises ConfigError: if there is none, or if it is asked to be another
+    :raises ConfigError: if there is none, or an option would change what it declares
     """
     full, name = find_experiment(request.experiment), request.name
     if given := [option for option in OWN if getattr(request, option)]:
@@ -94,15 +94,16 @@ def declared(request: Request) -> tuple[Experiment, str]:
 
 
 def more_seeds(seeds: Sequence[int], number: int) -> tuple[int, ...]:
-    """So many seeds: the first of these, or all and those that follow the largest."""
+    """The first ``number`` seeds: of these, then of those that follow the largest."""
     following = range(max(seeds, default=-1) + 1, max(seeds, default=-1) + 1 + number)
     return (*seeds, *following)[:number]
 
 
 def composed(request: Request) -> Experiment:
-    """An experiment of the command line.
+    """An experiment made of options of the command line.
 
-    :raises ConfigError: if something is missing, named twice, no margin, or the name is taken
+    :raises ConfigError: if something is missing or named twice, the margin is not valid, or the
+        name is taken
     """
     looks = (request.looks or LOOKS) if request.until_decided else ()
     seeds = looks[-1] if looks else request.seeds
@@ -132,9 +133,9 @@ def composed(request: Request) -> Experiment:
 
 
 def extended(request: Request) -> Experiment:
-    """An experiment that has begun, or what its file says now, with what else is asked for.
+    """An experiment that has begun, or what its file says now, extended as the options ask.
 
-    :raises ConfigError: if there is none, or it is asked to lose something
+    :raises ConfigError: if there is none, or it would shrink
     """
     root = request.root / request.name
     base = recorded_experiment(root)
@@ -167,9 +168,9 @@ def extended(request: Request) -> Experiment:
 
 
 def extended_steps(request: Request, steps: Mapping[str, int]) -> dict[str, int]:
-    """Steps on each environment: those that there are, or more, and those of new environments.
+    """Steps on each environment: as many as before or more, and those of new environments.
 
-    :raises ConfigError: if they are fewer than there are
+    :raises ConfigError: if an environment would get fewer steps than before
     """
     asked = request.total_timesteps
     extended = dict(steps)
@@ -185,7 +186,7 @@ def extended_steps(request: Request, steps: Mapping[str, int]) -> dict[str, int]
 def labelled(request: Request) -> dict[str, dict[str, Any]]:
     """Implementations by label: those of ``--algos`` with their ``--settings``.
 
-    :raises ConfigError: if two have one label, or a setting is of none
+    :raises ConfigError: if two have the same label, or a setting names none of the labels
     """
     labels: dict[str, dict[str, Any]] = {}
     for text in request.algos:
@@ -215,7 +216,7 @@ def shared_settings(request: Request) -> dict[str, Any]:
 def margins_of(
     request: Request, env_ids: Sequence[str], known: Mapping[str, float]
 ) -> Mapping[str, float]:
-    """Margins by environment: the one given, if one is, else those that are known."""
+    """Margins by environment: the option's for all, if it is given, else the known ones."""
     margin = request.margin
     if margin is None:
         return known
@@ -226,7 +227,7 @@ def margins_of(
 
 
 def with_env_version(experiment: Experiment, name: str, version: str) -> tuple[Experiment, str]:
-    """The experiment on another version of its environments, and what it is called then.
+    """The experiment on another version of its environments, and its name.
 
     :raises ConfigError: if its environments have no such versions
     """
@@ -263,7 +264,7 @@ def compiled(experiment: Experiment) -> Experiment:
 
 
 def with_settings(experiment: Experiment, **given: Any) -> Experiment:
-    """The experiment with settings of the command line for all its runs; None leaves them be."""
+    """The experiment with settings of the command line for all its runs; None changes nothing."""
     settings = {name: value for name, value in given.items() if value is not None}
     return replace(experiment, settings={**experiment.settings, **settings})
 
@@ -285,7 +286,7 @@ def find_experiment(name: str) -> Experiment:
 
 
 def recorded_experiment(root: Path) -> Experiment | None:
-    """The experiment whose runs a folder holds; None where no sweep has been."""
+    """The experiment whose runs a folder holds; None if no sweep has written one."""
     recorded = RunDirectory(root).read_json(EXPERIMENT_FILE)
     if recorded is None:
         return None

@@ -13,7 +13,7 @@ from training.config import ConfigError, env_name, env_stem
 from training.run_directory import RunDirectory
 
 DECLARATIONS = "declarations"  # in experiment.json: each with its date, the oldest first
-STEPS = "steps on "  # and an environment: the name of a change
+STEPS = "steps on "  # start of a change's name; an environment follows
 GROWTH, REJUDGEMENT, OTHER = "growth", "re-judgement", "other"
 Json = dict[str, Any]
 
@@ -21,8 +21,8 @@ Json = dict[str, Any]
 class Change(NamedTuple):
     """Something that two declarations say differently.
 
-    :param kind: GROWTH adds to what was there, REJUDGEMENT judges the same runs otherwise, OTHER
-        would make them another experiment's
+    :param kind: GROWTH adds to what was there, REJUDGEMENT judges the same runs by another
+        rule, OTHER would need other runs
     """
 
     name: str
@@ -77,7 +77,7 @@ def refuse_mismatch(experiment: Experiment, root: Path, extend: bool = False) ->
     Seeds may be added, as long as no looks were declared, and looks may be declared as long as
     there are too few seeds for a verdict.
 
-    :param extend: whether it may also grow otherwise, and be judged otherwise
+    :param extend: whether it may also grow in other ways, and be judged by other rules
     :raises ConfigError: saying what differs
     """
     there = RunDirectory(root).read_json(EXPERIMENT_FILE)
@@ -100,9 +100,9 @@ def refuse_mismatch(experiment: Experiment, root: Path, extend: bool = False) ->
 
 
 def declare(experiment: Experiment, root: Path) -> None:
-    """Write experiment.json: what is declared now, and all that was before, with dates.
+    """Write experiment.json: what is declared now, and all earlier declarations, with dates.
 
-    It also says whether it was there before any of the runs.
+    It also says whether the declaration was made before any of the runs.
     """
     there, ours = RunDirectory(root).read_json(EXPERIMENT_FILE), experiment.to_json()
     begun = sorted(str(file.parent.relative_to(root)) for file in root.glob("*/*/config.json"))
@@ -130,10 +130,10 @@ def _entry(content: Json, date: str | None = None, changed: Any = ()) -> Json:
 
 
 def _verdicts(root: Path) -> list[Json]:
-    """What the runs that are there say by the declaration that is there."""
+    """Verdicts on the present runs, by the declaration now in experiment.json."""
     try:
         found = compare(load_results(root))
-    except (FileNotFoundError, ConfigError):  # no complete run, or what a report will complain of
+    except (FileNotFoundError, ConfigError):  # no complete run, or runs that a report will refuse
         return []
     names = ("env_id", "first", "second", "metric", "num_runs")
     return [
@@ -173,7 +173,7 @@ def told(experiment: Mapping[str, Any] | None, num_runs: int) -> str:
 
 
 def _shorter(entry: Json) -> int:
-    """How many of the runs before a declaration are of fewer steps than it declares."""
+    """How many runs from before a declaration have fewer steps than it declares."""
     changed = [text.removeprefix(STEPS).split()[0] for _, text in entry["changes"]
                if text.startswith(STEPS)]  # fmt: skip
     stems = {env_stem(env_id) for env_id in changed}

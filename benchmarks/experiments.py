@@ -21,9 +21,9 @@ MARGINS = {"Pendulum-v1": 10.0, "rocket-v0": 20.0, "rocket-landing-v0": 20.0}
 # pendulum_verdict (15,000 steps; V* is -138 on the 100 held-out starts) 38 have a regret of 9 to 14
 # and the two that fail from some starts 185 and 214: anything from 20 to 180 tells them apart. The
 # rockets: after 20,000 steps (three seeds of each) no run has learned the task, regrets being 249
-# to 1,054, so that pilot sets no more than an upper end; what the discount costs (13), the margin
-# (20) and a controller that is merely decent (LQR: 2) set the lower end. 50 is 7 % of V* on
-# rocket-v0, to be looked at again with the first five seeds of standard.
+# to 1,054, so that pilot gives only an upper bound; what the discount costs (13), the margin
+# (20) and a controller that is merely decent (LQR: 2) give the lower bound. 50 is 7 % of V* on
+# rocket-v0, to be reviewed with the first five seeds of standard.
 FAILURE_REGRETS = {"Pendulum-v1": 30.0, "rocket-v0": 50.0, "rocket-landing-v0": 50.0}
 RATE_MARGIN = 0.2  # the difference of failure rates too small to matter
 LATE, FINAL, LAST_10, AUC = "late_return", "final_return", "last_10", "auc"
@@ -35,7 +35,7 @@ METRICS = {  # name -> what it is; each is one number for a run, in the unit of 
     AUC: "AUC: area under the learning curve divided by its steps",
 }
 STARTS = {"fixed": "reset(seed=20000 + k)", "published": "after reset(seed=seed + 100)"}
-LOOKS = (5, 10, 20, 40)  # seeds after which a sweep until decided looks
+LOOKS = (5, 10, 20, 40)  # numbers of seeds at which a sweep with --until-decided looks
 MIN_VERDICT = 5  # seeds: on fewer no verdict is given
 ENOUGH = 10  # seeds that a report advises for a verdict
 BOTH = {"td3": {"algo": "td3"}, "td3_reference": {"algo": "td3_reference"}}
@@ -46,7 +46,7 @@ KINDS: dict[str, Any] = {  # of an experiment's fields in its file; the others a
     "seeds": list, "metrics": list, "looks": list, "baselines": list,
 }  # fmt: skip
 KIND_NAMES = {str: "text", float: "number with a point", list: "list", dict: "table"}
-GIVEN = ("label", "env_id", "seed", "total_timesteps")  # what an experiment gives each run itself
+GIVEN = ("label", "env_id", "seed", "total_timesteps")  # fields that an experiment sets
 Settings = Mapping[str, Any]
 
 
@@ -58,7 +58,7 @@ class Experiment:
     :param implementations: by label, the fields of :class:`RunConfig` that make it what it is;
         one with ``seeds`` has that many of the experiment's seeds, its first ones
     :param total_timesteps: the environments, and how long to train on each
-    :param seeds: of each run
+    :param seeds: each implementation is run once with each, on each environment
     :param against: label of the implementation that all others are compared with
     :param metrics: names in METRICS of what the runs are compared by, each in its own verdict
     :param margins: for each environment, the difference of a metric too small to matter
@@ -89,8 +89,7 @@ class Experiment:
 
         The order keeps all workers busy to the end; results do not depend on it.
 
-        :raises ConfigError: if two runs would lie in one folder, or two environments be called
-            alike
+        :raises ConfigError: if two runs would share a folder, or two environments a name
         """
         refuse_alike(self.total_timesteps)
         runs = [
@@ -106,7 +105,7 @@ class Experiment:
         return sorted(runs, key=lambda run: -run.total_timesteps)
 
     def to_json(self) -> dict[str, Any]:
-        """Content of ``experiment.json``: all of the above, and what decides, with its hash."""
+        """Content of ``experiment.json``: all fields, and the declaration with its hash."""
         from benchmarks.analysis.sequential import nominal_level  # SciPy takes a second to load
 
         starts = STARTS[self.settings.get("evaluation", "fixed")]
@@ -159,7 +158,7 @@ def read_experiment(file: Path) -> Experiment:
 def experiment_of(values: Mapping[str, Any]) -> Experiment:
     """An experiment from the values of a file, or of experiment.json.
 
-    ``seeds`` may be a number; an implementation without ``algo`` is called what its algorithm is.
+    ``seeds`` may be a number; without ``algo``, an implementation's label is its algorithm.
 
     :raises ConfigError: if something is missing, unknown, or not what it should be
     """
@@ -184,9 +183,9 @@ def experiment_of(values: Mapping[str, Any]) -> Experiment:
 
 
 def checked(experiment: Experiment) -> Experiment:
-    """The experiment, once it is known that its values go together.
+    """The experiment, after a check that its values are valid together.
 
-    :raises ConfigError: if they do not
+    :raises ConfigError: if they are not
     """
     of_runs = {each.name for each in fields(RunConfig)} - {*GIVEN}
     refuse_unknown("settings", experiment.settings, of_runs)
@@ -208,9 +207,9 @@ def checked(experiment: Experiment) -> Experiment:
 
 
 def refuse_looks(looks: Sequence[int], number: int) -> None:
-    """Refuse numbers of seeds, of so many, that cannot be looked at one after another.
+    """Refuse looks that are not ascending numbers of seeds, from MIN_VERDICT up to ``number``.
 
-    :raises ConfigError: saying why
+    :raises ConfigError: saying what they must be
     """
     if list(looks) != [each for each in range(MIN_VERDICT, number + 1) if each in looks]:
         raise ConfigError(
@@ -220,10 +219,10 @@ def refuse_looks(looks: Sequence[int], number: int) -> None:
 
 
 def refuse_unknown(what: str, given: Iterable[str], known: Collection[str]) -> None:
-    """Refuse names that there are not.
+    """Refuse names that are not known.
 
-    :param what: they name
-    :raises ConfigError: naming them, and those that there are
+    :param what: what they name, for the message
+    :raises ConfigError: with the unknown names and the known ones
     """
     if unknown := [str(name) for name in given if name not in known]:
         raise ConfigError(

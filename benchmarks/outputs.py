@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def write_all(folder: Path, files: Mapping[str, str | bytes]) -> None:
-    """Write files beside their places, and move them there when all are whole.
+    """Write all files under temporary names, then move them into place.
 
     :param folder: made if need be
     :param files: content by name; text is written as UTF-8

@@ -1,4 +1,4 @@
-"""How all figures are drawn: colours, curves, axes that no outlier ruins, legends, files."""
+"""How all figures are drawn: colours, curves, axis limits, legends, files."""
 
 import io
 import os
@@ -29,10 +29,10 @@ from benchmarks.analysis.statistics import Values, student_interval
 from benchmarks.table import number
 from envs.controllers import CONTROLLERS
 
-matplotlib.rcdefaults()  # a matplotlibrc, of the working folder even, would change all figures
+matplotlib.rcdefaults()  # else a matplotlibrc, even in the working folder, changes all figures
 
-# Okabe and Ito's colours, told apart by the colour-blind; line styles and markers tell them
-# apart in grey.
+# Okabe and Ito's colours, which the colour-blind can tell apart; line styles and markers tell them
+# apart without colours.
 POSITION, VELOCITY = "#D00000", "#0040D0"  # red and blue, as in the article
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 STYLES = ("-", "--", "-.", ":")
@@ -43,13 +43,13 @@ SETTINGS: Any = {
     "axes.grid": True,
     "grid.alpha": 0.3,
     "text.parse_math": False,
-}  # a name may hold dollars
+}  # parse_math: a name may have dollar signs
 SIZE = (6.4, 3.8)  # inches, without a legend
 FONT_SIZE = 10.0  # points
 FORMATS = ("png", "svg", "pdf")
 DPI = 150
 OPTIMUM = "optimum"
-FEW_POWERS = 50.0  # ends of a logarithmic axis nearer than that: numbers between powers too
+FEW_POWERS = 50.0  # below this ratio of its ends, a logarithmic axis has numbers between powers
 MIN_BAND = 5  # runs: fewer are drawn one by one, without an interval
 # Pendulum-v1: 200 steps at an angle of pi, 8 rad/s and full torque. The rockets: 500 steps at 2 m/s
 # away from the origin, each of which costs 20, and a crash.
@@ -64,7 +64,7 @@ Style = dict[str, Any]
 class Look(NamedTuple):
     """How figures are drawn and kept.
 
-    :param formats: of the files, of FORMATS
+    :param formats: of the files, each one of FORMATS
     :param width: in inches; None for each figure's own
     :param font_size: in points; None for each figure's own
     """
@@ -75,7 +75,7 @@ class Look(NamedTuple):
 
     @property
     def size(self) -> tuple[float, float]:
-        """Of most figures, in inches, without a legend."""
+        """Size of most figures, in inches, without a legend."""
         width = self.width or SIZE[0]
         return width, SIZE[1] * width / SIZE[0]
 
@@ -92,7 +92,7 @@ LOOK: ContextVar[Look] = ContextVar("LOOK", default=USUAL)  # of the figures bei
 @contextmanager
 def drawn_as(look: Look) -> Iterator[None]:
     """Draw all figures in the ``with`` block like this."""
-    settings: Any = {"pdf.fonttype": 42}  # as fonts, which journals ask for
+    settings: Any = {"pdf.fonttype": 42}  # TrueType fonts, which journals ask for
     if look.font_size is not None:
         settings["font.size"] = look.font_size
     token = LOOK.set(look)
@@ -183,9 +183,9 @@ def draw_levels(axes: Axes, levels: Levels) -> None:
 def sane_limits(
     results: Results, env_id: str, drawn: Iterable[ArrayLike], column: str = "mean_return"
 ) -> tuple[float, float]:
-    """Ends of an axis of returns that no diverged run nor hopeless controller can ruin.
+    """Ends of an axis of returns that diverged runs and very bad controllers cannot stretch.
 
-    What is drawn decides, as far as it lies within the range that runs usually cross in learning,
+    They enclose all that is drawn within a range: the one that median curves cross in learning,
     widened by half its width on both sides.
     """
     medians = [
@@ -236,7 +236,7 @@ def about_band(results: Results, env_id: str, half_std: bool) -> str:
 
 
 def set_log_scale(axes: Axes) -> None:
-    """Make the axis of values logarithmic, with plain numbers; few powers of ten take more."""
+    """Make the axis of values logarithmic, with plain numbers; a short axis has more of them."""
 
     def between(value: float, _: int) -> str:
         low, high = axes.get_ylim()
@@ -249,7 +249,7 @@ def set_log_scale(axes: Axes) -> None:
 
 
 def set_limits(axes: Axes, low: float, high: float) -> None:
-    """End the axis of values there, and say in the legend how far curves go beyond."""
+    """Set the ends of the axis of values, and say in the legend how far curves go beyond."""
     for line in axes.get_lines():
         values, label = np.asarray(line.get_ydata()), str(line.get_label())
         if not label.startswith("_") and np.ptp(values):
@@ -262,13 +262,13 @@ def set_limits(axes: Axes, low: float, high: float) -> None:
 
 
 def finish(figure: Figure, name: str, title: str, short: str, notes: str = "") -> Picture:
-    """Add title and legend, in a room of its own below the axes, and draw the figure.
+    """Add a title, and a legend in its own space below the axes, and draw the figure.
 
     The legend names what can be seen; the notes name the lines that lie outside.
     """
     (axes,) = figure.axes
     axes.set_title(title, fontsize="medium")
-    if LOOK.get().room < 1:  # in lines, lest a label be longer than its axis
+    if LOOK.get().room < 1:  # break labels that may be longer than their axes
         axes.set_xlabel(axes.get_xlabel().replace(": ", ":\n"))
         axes.set_ylabel(axes.get_ylabel().replace(" = ", " =\n").replace(", ", ",\n"))
     handles, texts = axes.get_legend_handles_labels()
@@ -296,22 +296,22 @@ def finish(figure: Figure, name: str, title: str, short: str, notes: str = "") -
 def save_figure(figure: Figure) -> tuple[bytes, bytes, bytes]:
     """A figure as PNG, SVG and PDF, the same bytes for the same figure; it is closed.
 
-    The PDF is empty unless it is asked for. To be called with SETTINGS in force.
+    The PDF is empty unless it is asked for. Call it with SETTINGS in force.
     """
     png, svg, pdf = io.BytesIO(), io.BytesIO(), io.BytesIO()
-    # Not by savefig, which draws all twice, the first time for the layout's sake alone.
+    # Not by savefig, which draws everything twice, the first time only for the layout.
     usual = figure.dpi
     figure.set_dpi(DPI)
     canvas: Any = FigureCanvasAgg(figure)
     canvas.print_png(png, metadata={"Software": None})
     figure.set_dpi(usual)
-    figure.set_layout_engine("none")  # where the first drawing has put everything
+    figure.set_layout_engine("none")  # keeps the layout of the first drawing
     canvas = FigureCanvasSVG(figure)
     canvas.print_svg(svg, metadata={"Date": None})
     if "pdf" in LOOK.get().formats:
         from matplotlib.backends.backend_pdf import FigureCanvasPdf
 
-        figure.set_dpi(usual)  # which SVG has changed
+        figure.set_dpi(usual)  # print_svg has changed it
         canvas = FigureCanvasPdf(figure)
         canvas.print_pdf(pdf, metadata={"CreationDate": None})
     plt.close(figure)

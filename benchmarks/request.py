@@ -9,7 +9,7 @@ import tyro
 from benchmarks.experiments import SUFFIX
 from training.config import FIRST_SEED
 
-CUSTOM = "custom"  # what an experiment of the command line is called by default
+CUSTOM = "custom"  # default name of an experiment made of options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Request:
     envs: tuple[str, ...] = ()
     """environments, such as rocket-v0 my_module:My-v0"""
     seeds: int | None = None
-    """how many, from 0 on; of a named experiment: its first ones, or more than it has"""
+    """number of seeds, from 0 on; of a named experiment: its first ones, or more than it has"""
     total_timesteps: int | None = None
     """environment steps of each run, also of a named experiment"""
     margin: float | None = None
@@ -52,10 +52,10 @@ class Request:
     """settings of one label, as LABEL:NAME=VALUE, NAME being anything that a run has: slow:preset=
     sb3_default slow:hyperparams.learning_rate=1e-4 slow:n_envs=4"""
     until_decided: bool = False
-    """run seeds in stages, and no more of a comparison that is decided; standard does so anyway"""
+    """run seeds in stages, and no more for a decided comparison; standard always does so"""
     looks: tuple[int, ...] = ()
-    """with --until-decided, the numbers of seeds after which verdicts are looked at; default: 5 10
-    20 40, and a named experiment's own"""
+    """with --until-decided, the numbers of seeds after which verdicts are looked at; default: a
+    named experiment's own, else 5 10 20 40"""
     extend: bool = False
     """let an experiment that has begun grow by what else is given: more --seeds, --algos, --envs,
     --total-timesteps; a changed --margin is a re-judgement"""
@@ -69,21 +69,21 @@ class Request:
     eval_envs: int | None = None
     """evaluation episodes played side by side, 1 or more; default: all of them"""
     env_version: Literal["v4", "v5"] | None = None
-    """of MuJoCo's environments, in a folder <root>/<experiment>_<version>/; default: v4"""
+    """version of MuJoCo's environments; runs go to <root>/<experiment>_<version>/; default: v4"""
 
     @property
     def name(self) -> str:
-        """What the experiment is called: a file's name, without folder and suffix."""
+        """The experiment's name; of a file, its name without folder and suffix."""
         name = self.experiment
         return Path(name).stem if name.endswith(SUFFIX) else name
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecordOptions:
-    """What is recorded of policies, and how."""
+    """What to record of policies, and how."""
 
     env_id: str | None = None
-    """default: what the runs were trained on, rocket-v0 for controllers alone"""
+    """environment; default: what the runs were trained on, rocket-v0 for controllers alone"""
     algo: str | None = None
     """the algorithm of a model.zip that lies in no run directory"""
     seed: int = FIRST_SEED
@@ -91,11 +91,11 @@ class RecordOptions:
     initial_state: tuple[float, ...] | None = None
     """where it starts instead, such as 1 0 for a rocket's x = 1 m, v = 0"""
     extra_steps: int = 0
-    """how far the episode may go beyond the time limit"""
+    """steps to add to the time limit"""
     noise: float = 0.0
     """exploration noise, as a fraction of the action's half-width"""
     speed: float = 1.0
-    """of the animation; 1 is real time"""
+    """speed of the animation; 1 is real time"""
     window: bool = False
     """first show the policies in a window, one after another"""
     output: Path | None = None
@@ -107,14 +107,14 @@ class Paper:
     """How a report's figures and LaTeX tables are to look."""
 
     format: tuple[str, ...] = ("png", "svg")
-    """of the figures: png svg pdf"""
+    """formats of the figures: png svg pdf"""
     width: str | None = None
-    """of the figures, such as 3.3in or 84mm; those of the verdicts and of trajectories keep their
-    own"""
+    """width of the figures, such as 3.3in or 84mm; those of the verdicts and of trajectories keep
+    their own"""
     font_size: float | None = None
-    """of the figures, in points"""
+    """font size of the figures, in points"""
     labels: tuple[str, ...] = ()
     """what to call implementations, such as td3='SB3 TD3'"""
     columns: tuple[str, ...] = ()
-    """of the LaTeX tables that have all of them, such as environment implementation return;
-    default: all columns. With NAME=COLUMN, of the curves from elsewhere, as in compare"""
+    """columns to keep in LaTeX tables that have all of them, such as environment implementation
+    return; default: every column. NAME=COLUMN names one in curves from elsewhere, as in compare"""

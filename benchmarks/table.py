@@ -12,8 +12,8 @@ from benchmarks.analysis.statistics import Interval, MeanAndStd
 NONE = "-"
 FORMULA = ("=", "+", "-", "@")  # a spreadsheet runs a text that begins so
 WIDE = 100  # characters in a line beyond which a table is shrunk to the width of the text
-# Letters with a meaning in LaTeX, or without one in its standard font encoding. A row that began
-# with a bracket would be read as an argument of the line break before it.
+# Characters that are special in LaTeX, or missing in its standard font encoding. LaTeX would read
+# a bracket at the beginning of a row as an argument of the line break before it.
 ESCAPES = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "[": "{[}", "]": "{]}",
     "_": r"\_", "&": r"\&", "%": r"\%", "#": r"\#", "$": r"\$",
@@ -49,7 +49,7 @@ class Table(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """The ends of an interval whose estimate stands elsewhere."""
+    """The ends of an interval, without its estimate."""
 
     low: float
     high: float
@@ -64,7 +64,7 @@ def tabulate(
     bold: Collection[tuple[int, str]] = (),
     notes: str = "",
 ) -> Table:
-    """Make a table of its rows.
+    """Make a table from its rows.
 
     :param entries: each row's values by heading: text, numbers, MeanAndStd, Interval or Bounds;
         one that is missing, None or NaN is printed as a dash
@@ -146,7 +146,7 @@ def _columns(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def printable(text: str, kept: str = "") -> str:
-    """Text without control characters, which could command a terminal: they are spelled out.
+    """Text without control characters, which a terminal would obey: they are written as escapes.
 
     :param kept: control characters to keep, such as line ends
     """
@@ -183,7 +183,7 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """The unrounded numbers; a text that a spreadsheet would run has a quote before it."""
+    """The unrounded numbers; a text that a spreadsheet would run starts with a quote."""
     data = table.data.rename(columns=_inert).map(lambda x: _inert(x) if isinstance(x, str) else x)
     text: str = data.to_csv(index=False)
     return text
@@ -201,7 +201,7 @@ def _inert(text: str) -> str:
 def to_latex(table: Table) -> str:
     r"""A ``table`` environment, for a document with ``\usepackage{booktabs,graphicx}``.
 
-    How to read it stands in a note below the table, not in the caption.
+    Notes on how to read it are below the table, not in the caption.
     """
     columns = list(zip(table.header, *table.rows, strict=True))
     cells = pd.DataFrame(table.rows, columns=table.header).map(escape)

@@ -1,4 +1,4 @@
-"""What the runs show of each comparison, as records: numbers first, text last."""
+"""Comparisons of implementations: what the runs show of each, as a record."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from training.config import margin_of
 
 @dataclass(frozen=True)
 class Look:
-    """The verdict on the first seeds of each.
+    """The verdict on the first seeds of both implementations.
 
-    :param seeds: how many
+    :param seeds: how many of each
     """
 
     seeds: int
@@ -32,17 +32,18 @@ class Comparison:
 
     :param num_runs: complete runs of the first and the second, of declared seeds
     :param steps: the different last steps of these runs, in increasing order
-    :param failed_runs: runs that ended in an error or diverged, which forbid a verdict: those
-        left over would flatter
-    :param seeds: of each, as declared (at most, with looks); None where nothing was declared
+    :param failed_runs: runs that ended in an error or diverged, with which there is no
+        verdict: the remaining runs would look better than the implementation is
+    :param seeds: declared seeds of each (with looks, the most); None if nothing was declared
     :param failure_regret: regret above which a run has failed; None: failures are not compared
-    :param planned_looks: numbers of seeds, as declared; none for one look at all seeds
-    :param looks: those taken, until the comparison was settled
-    :param verdict: what counts: of the last look, or of all runs; None with failed runs, fewer
-        than three complete ones or before the first look
-    :param late_scores: whether the late return is of late policies; old runs have the last alone
-    :param settings: in which the two differ beside the algorithm: name, value of the first, value
-        of the second; None where a side has no complete run
+    :param planned_looks: declared numbers of seeds; empty for a single look at all seeds
+    :param looks: those taken so far; none follows once the comparison is settled
+    :param verdict: that of the last look or, without looks, of all runs; None if runs failed, if
+        a side has fewer than three complete runs, and before the first look
+    :param late_scores: whether late returns are of the late policies; False if a run has only its
+        final policy's, as old runs do
+    :param settings: those in which the two differ, apart from the algorithm: name, value of
+        the first, value of the second; None where a side has no complete run
     :param earlier: with no looks declared, numbers of runs on which verdicts had been written
         before seeds were added
     """
@@ -65,12 +66,12 @@ class Comparison:
 
     @property
     def is_conclusive(self) -> bool:
-        """Whether there are enough runs to say an outcome."""
+        """Whether there are enough runs to state an outcome."""
         return self.verdict is not None and min(self.verdict.num_runs) >= MIN_VERDICT
 
     @property
     def is_at_equal_steps(self) -> bool:
-        """Whether all runs ended at the same step, as the budget alone does not make sure."""
+        """Whether all runs ended at the same step, which equal budgets do not ensure."""
         return len({*self.steps[0], *self.steps[1]}) <= 1
 
     @property
@@ -82,12 +83,12 @@ class Comparison:
 
     @property
     def needs_seeds(self) -> bool:
-        """Whether a sweep until decided should go on with it."""
+        """Whether a sweep with --until-decided should run more seeds of it."""
         return not any(self.failed_runs) and not (self.verdict and self.verdict.is_settled)
 
 
 def declaration(results: Results) -> Mapping[str, Any]:
-    """What was declared before the runs, or this project's own where nothing was."""
+    """What was declared before the runs; this project's defaults if nothing was."""
     if results.experiment is None:
         undeclared = {"margins": MARGINS, "failure_regrets": FAILURE_REGRETS}
         return {"metrics": [LATE], "rate_margin": RATE_MARGIN, **undeclared}
@@ -106,8 +107,8 @@ def opponents(results: Results) -> list[str]:
 def pairs(results: Results) -> list[tuple[str, str, str]]:
     """(env_id, first, second) of each comparison.
 
-    Where an opponent was declared, it is the second of all, even if it has no runs yet; and who
-    has none because all failed is compared too.
+    A declared opponent is always the second, even if it has no runs yet. An implementation
+    without complete runs is included if runs of it failed.
     """
     tried = sorted({*groups(results), *results.failures})
     if results.experiment:
@@ -193,7 +194,7 @@ def _looks(
     seeds: Sequence[int],
     verdict: Callable[[Sample, Sample, int], Verdict | None],
 ) -> tuple[Look, ...]:
-    """The looks so far, each on the first seeds: none after it is settled or seeds are missing."""
+    """The looks so far, each on the first seeds, until one settles it or seeds are missing."""
     looks: list[Look] = []
     for number in planned:
         first = seeds[:number]

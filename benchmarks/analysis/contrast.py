@@ -1,4 +1,4 @@
-"""Two sides of a comparison -> a verdict: its numbers, and what to say against it."""
+"""Two sides of a comparison -> a verdict: its numbers and its caveats."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -57,7 +57,7 @@ class Request:
 class Match:
     """What is compared on one environment.
 
-    :param name: as asked for
+    :param name: the environment's name, as requested
     :param values: one score for each run, by side
     """
 
@@ -81,7 +81,10 @@ def match_on(sources: Sequence[Source], name: str, request: Request) -> Match:
 def compare_pair(
     match: Match, i: int, j: int, margin: float | None, declared: Mapping[str, str]
 ) -> tuple[list[Comparison], list[str]]:
-    """Two sides compared, a second time where start states can be allowed for; and caveats."""
+    """Compare two sides as measured and, where possible, with start states allowed for.
+
+    :return: one or two comparisons, and sentences: the margin's origin and the caveats
+    """
     sides, values = (match.sides[i], match.sides[j]), (match.values[i], match.values[j])
     margin, origin = (margin, "as given") if margin else known_margin(match, sides)
     offsets, caveats = start_offsets(match, sides, declared)
@@ -132,11 +135,12 @@ def add_sources(
 ) -> tuple[Results, list[Comparison]]:
     """Put curves from elsewhere beside an experiment's, and compare the two at matched steps.
 
-    Their rows stand last, without regrets and times, by the experiment's name of the environment:
-    another version is in the label. What differs in how they were made becomes a note.
+    The added rows come last, without regrets and times. They have the experiment's env_id; if a
+    source ran another version, its label says so. Settings that differ, and caveats, become notes.
 
     :param root: folder of the experiment's runs
-    :raises ConfigError: if a source has the name of an implementation, or no common environment
+    :raises ConfigError: if a source has the name of an implementation, or no environment in
+        common
     """
     own, declared = read_source(root, root.name), parse_starts(request.starts)
     if names := {source.name for source in sources} & {label for _, label in groups(results)}:
@@ -225,7 +229,7 @@ def known_margin(match: Match, sides: Sequence[Side]) -> tuple[float | None, str
 def start_offsets(
     match: Match, sides: Sequence[Side], declared: Mapping[str, str]
 ) -> tuple[tuple[Values, Values] | None, list[str]]:
-    """What the best policy earns from the starts of each run, where those of the sides differ."""
+    """The best policy's return from each run's starts, if the sides' starts differ; and caveats."""
     first, second = sides
     kinds = [starts_of(side, declared) for side in sides]
     if match.score in HELD_OUT or kinds == ["protocol", "protocol"]:
@@ -254,7 +258,7 @@ def settings_line(sides: Sequence[Side]) -> str:
 
 
 def caveats_of(match: Match) -> list[str]:
-    """What makes the sides of a match unlike."""
+    """Caveats on in what ways the sides of a match are unlike."""
     caveats = []
     sides = match.sides
     if len({side.env_id for side in sides if side.env_id}) > 1:

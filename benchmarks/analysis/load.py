@@ -30,7 +30,7 @@ KEYS = ["env_id", "label", "seed"]
 TIMES = ("seconds", "steps_per_second", "continued_from_step")
 SOFTWARE = ("packages", "python", "git_commit", "git_changes",
             "cpu", "device", "torch_threads", "platform")  # fmt: skip
-ROCKET_MEASURES = ("steady_state_error", "jitter")  # have a column in any case
+ROCKET_MEASURES = ("steady_state_error", "jitter")  # have a column for every environment
 NOT_MEASURES = ("timesteps", "results", "ep_lengths", "successes")  # of evaluations.npz
 
 
@@ -40,27 +40,28 @@ class Results(NamedTuple):
 
     :param curves: a row for each evaluation: timestep, mean_return, n_episodes, success_rate,
         mean_regret, score
-    :param finals: a row for each run, on the further start states: mean_return, n_episodes,
+    :param finals: a row for each run, on the held-out start states: mean_return, n_episodes,
         success_rate, mean_regret, score; of each of the environment's ``episode_measures``, such
         as a rocket's steady_state_error (m) and jitter (m/s^2), the mean over the episodes that
         have one; late_points, the evaluation points in its late return, 0 where the final policy's
-        return stands for it; and for each of :data:`benchmarks.experiments.METRICS` its value and
+        return takes its place; and for each of :data:`benchmarks.experiments.METRICS` its value and
         ``<metric>_regret``
     :param timings: a row for each run: seconds, steps_per_second, continued_from_step
     :param settings: by (env_id, label), the config.json of its lowest seed
     :param provenance: what the runs were made with: each kind once, with the number of runs
         ``num_runs`` and their ``commands``
     :param unfinished: run directories that are not complete; they are left out
-    :param notes: what must be known of the runs, such as that starts do not follow seeds
-    :param failures: by (env_id, label), how many of these failed or diverged, where any did
+    :param notes: what a reader must know about the runs, such as that starts do not follow from
+        seeds
+    :param failures: by (env_id, label), the number of runs that failed or diverged, if above 0
     :param experiment: content of experiment.json, None where there is none
-    :param mixture: what the runs were not all made with alike, None if they were
+    :param mixture: in what software or hardware the runs differ; None if in nothing
     :param elsewhere: labels of curves that come from further sources, see
         :func:`benchmarks.analysis.contrast.add_sources`
 
     A value that is not known is NaN. A score is 1 for the optimum and 0 for an untrained policy:
-    the regret's part of the mean regret at the first evaluation, taken from 1. Where V* is not
-    known, the best run's return on the further starts stands for it.
+    one minus the regret divided by the mean regret at step 0. Where V* is not known, the best
+    run's return on the held-out starts takes its place.
     """
 
     curves: pd.DataFrame
@@ -87,8 +88,8 @@ def load_results(root: Path) -> Results:
     """Read all run directories ``<root>/<label>/<env_id>_<seed>/``.
 
     :raises FileNotFoundError: if there is no complete run
-    :raises ConfigError: if runs that should differ by their seed alone differ otherwise, two
-        environments are called alike, or the experiment's declaration is not the one that was
+    :raises ConfigError: if runs that should differ in their seed only differ in more, two
+        environments have the same name, or the experiment's declaration is not the one that was
         hashed
     """
     runs, unfinished = [], []
@@ -109,7 +110,7 @@ def load_results(root: Path) -> Results:
             run.config["total_timesteps"],
             declared.get(env_name(run.config["env_id"]), 0),
         )
-        if steps < wanted:  # it is still to be made longer
+        if steps < wanted:  # it is complete, but has yet to be extended
             unfinished.append(f"{path.relative_to(root)} ({steps:,} of {wanted:,} steps)")
             continue
         _refuse_mixture(settings, run.settings, path)
@@ -143,8 +144,9 @@ def curve_matrix(
     """Evaluation steps (num_evaluations,) and a column of curves (num_runs, num_evaluations).
 
     Where runs were evaluated at different steps, the evaluation steps are their means; the column
-    "timestep" has each run's own. A run with more evaluations than another (points that are passed
-    together are one) is read at the evaluations that both have, and at its last.
+    "timestep" has each run's own. Where runs have different numbers of evaluations (points passed
+    in one step are evaluated once), each keeps its first n - 1 and its last, with n the smallest
+    number.
     """
     rows = results.curves.query("env_id == @env_id and label == @label")
     order = rows.groupby("seed").cumcount()
@@ -181,7 +183,7 @@ def unequal_steps(results: Results) -> str:
 def final_values(
     results: Results, env_id: str, label: str, column: str = "mean_return"
 ) -> NDArray[np.float64]:
-    """A column of finals, shape (num_runs,): what each run got on the further starts."""
+    """A column of finals, shape (num_runs,): what each run got on the held-out starts."""
     rows = results.finals.query("env_id == @env_id and label == @label")
     return rows[column].to_numpy()
 
@@ -202,7 +204,7 @@ def _kinds(origins: list[Json]) -> list[Json]:
 
 
 def _mixed_parts(made_with: Json) -> Json:
-    """The software and steps of each part of a run that was not all made with the same."""
+    """The software and steps of a run's parts; empty if all were made with the same software."""
     parts = [{**part, "seconds": None} for part in made_with.get("parts", ())]
     alike = all(part["software"] == parts[0]["software"] for part in parts)
     return {} if alike else {"parts": parts}
@@ -227,7 +229,7 @@ def _frames(runs: Iterable[Run]) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _scored(run: Run, prefix: str, first_seed: int) -> Json:
-    """What a run's returns of one kind say, by evaluation if there are many."""
+    """Mean return, success rate and regret of one kind of evaluation, one value for each."""
     returns, successes = run.arrays[f"{prefix}results"], run.arrays.get(f"{prefix}successes")
     known = has_optimum(run.config["env_id"]) and RunConfig.from_json(run.config).is_as_registered
     optimum = np.nan
@@ -263,9 +265,11 @@ def _evaluations(run: Run) -> tuple[Json, Json]:
 
 
 def _refuse_mixture(settings: dict[tuple[str, str], Json], config: Json, path: Path) -> None:
-    """Runs of one label and environment must be the same experiment, seeds apart.
+    """Refuse a run whose settings differ from those of its label and environment's other seeds.
 
     Keeps the settings of the lowest seed.
+
+    :raises ConfigError: naming the run
     """
     values = config["config"]
     name = env_name(values["env_id"]), values["label"]
@@ -302,7 +306,10 @@ def _drop_partial_late_returns(finals: pd.DataFrame) -> None:
 
 
 def declared_experiment(root: Path) -> Json | None:
-    """Content of experiment.json, once its declaration is known to be the one that was hashed."""
+    """Content of experiment.json; None without one.
+
+    :raises ConfigError: if its declaration does not match its hash
+    """
     experiment = RunDirectory(root).read_json(EXPERIMENT_FILE)
     if experiment and declaration_hash(experiment["declaration"]) != experiment["sha256"]:
         raise ConfigError(

@@ -1,7 +1,7 @@
-"""Looking at a comparison several times without being wrong more often than once.
+"""Repeated looks at a comparison, without more false differences than a single look gives.
 
-Whoever tests at 5 % after 5, 10, 20 and 40 seeds and stops at the first difference finds one that
-is not there in 15 % of experiments. Testing at a lower level each time, the same at every look
+Testing at 5 % after 5, 10, 20 and 40 seeds, and stopping at the first difference, finds one that
+does not exist in 15 % of experiments. Testing at a lower level each time, the same at every look
 (Pocock 1977, "Group sequential methods in the design and analysis of clinical trials"), keeps the
 error over all looks at 5 %.
 """
@@ -13,14 +13,14 @@ import numpy as np
 from scipy import stats
 
 ALPHA = 0.05  # the error over all looks
-TRIALS = 200_000  # a level is then known to about 1 % of itself
+TRIALS = 200_000  # gives a level to within about 1 % of its value
 
 
 def nominal_level(looks: Sequence[int]) -> float:
     """The level of each test, the same at every look, that keeps the error over all at 5 %.
 
-    From simulated differences of means, which over seeds are a random walk, for known variances:
-    calibration shows what that comes to for the test that is used, on scores of several kinds.
+    It comes from simulated differences of means (a random walk over seeds) of known variance.
+    docs/calibration.md shows the error of the test that is used, on scores of several kinds.
 
     :param looks: numbers of seeds, ascending; none or one means a single look
     :return: rounded down to four digits after the point
@@ -29,7 +29,7 @@ def nominal_level(looks: Sequence[int]) -> float:
 
 
 def overall_error(looks: Sequence[int], level: float) -> float:
-    """Chance that at least one of the looks finds a difference that is not there.
+    """Chance that at least one of the looks finds a difference that does not exist.
 
     :param level: of each test
     """

@@ -8,7 +8,7 @@ from training.config import REFERENCE, RunConfig
 Json = dict[str, Any]
 Difference = tuple[str, Any, Any]  # name, value of the first, value of the second
 DEFAULT = "default"
-# What a run is, not how it is set; hyperparameters are compared as resolved, whatever they are of.
+# Not compared: what names a run, or changes no result. Hyperparameters are compared as resolved.
 NOT_COMPARED = ("label", "algo", "env_id", "seed", "preset", "hyperparams", "eval_envs")
 LAYERS = "policy_kwargs.net_arch"
 SB3_NAMES = {
@@ -18,7 +18,7 @@ SB3_NAMES = {
     "hidden_sizes": LAYERS,
 }
 SB3_LAYERS = {"td3": [400, 300], "ddpg": [400, 300], "sac": [256, 256]}  # where none are given
-# What either has no name for, since it never does anything else.
+# Fixed behaviour, for which the implementation has no setting.
 REFERENCE_DOES: Json = {"train_freq": 1, "gradient_steps": 1, "n_steps": 1}
 REFERENCE_DOES_AFTER_EPISODES: Json = {**REFERENCE_DOES, "train_freq": [1, "episode"],
                                  "gradient_steps": -1}  # fmt: skip
@@ -66,7 +66,7 @@ def _of_run(settings: Mapping[str, Any]) -> Json:
 
 
 def _hyperparameters(settings: Mapping[str, Any]) -> Json:
-    """Hyperparameters by SB3's names, with what the implementation does without a name for it."""
+    """Hyperparameters by SB3's names, with fixed behaviour that has no setting."""
     algo = settings["config"]["algo"]
     given: Json = dict(settings["hyperparameters"])
     policy = given.pop("policy_kwargs", None) or {}
@@ -77,13 +77,13 @@ def _hyperparameters(settings: Mapping[str, Any]) -> Json:
         values |= REFERENCE_DOES_AFTER_EPISODES if late else REFERENCE_DOES
     else:
         values = {LAYERS: SB3_LAYERS.get(algo, f"{DEFAULT} of {algo}"), **SB3_DOES, **values}
-    if "gae_lambda" in values:  # another thing of the same name: the length of a rollout
+    if "gae_lambda" in values:  # on-policy: n_steps is the length of a rollout
         values["n_steps of a rollout"] = values.pop("n_steps", DEFAULT)
     return {name: _plain(value) for name, value in values.items()}
 
 
 def _plain(value: Any) -> Any:
-    """A value such that what means the same is equal."""
+    """A value in one form, so that settings with the same meaning are equal."""
     if (
         isinstance(value, dict)
         and value

@@ -31,16 +31,16 @@ SCORES = {  # name -> what it is; each is one number for a run
     "max": "each run's highest evaluation, biased upwards",
     "max_of_mean": "the evaluation at the step where the mean over runs is highest, biased upwards",
 }
-EPISODE_POINTS = 100  # of a grid where nobody evaluated
-NEAR = 0.9  # of the way that a common step must have come to be the end of a comparison
+EPISODE_POINTS = 100  # steps compared where all sources log training episodes
+NEAR = 0.9  # fraction of the last step that a common step must reach to end a comparison
 
 
 @dataclass(frozen=True)
 class Side:
     """Runs of one implementation on one environment.
 
-    :param env_id: as the files call it, empty where they do not
-    :param rows: of :attr:`Source.curves`
+    :param env_id: the name in the files; empty if they name none
+    :param rows: its rows of :attr:`Source.curves`
     """
 
     name: str
@@ -71,7 +71,7 @@ class Side:
 
     @cached_property
     def made_here(self) -> list[RunDirectory]:
-        """Where this project made the runs; none unless it made them all."""
+        """Run directories of the runs; empty unless this project made all of them."""
         folders = dict.fromkeys((self.source.root / file).parent for file in self.rows["file"])
         runs = [RunDirectory(folder) for folder in folders]
         return runs if all(run.read_json("status.json") and run.settings() for run in runs) else []
@@ -82,10 +82,10 @@ class Side:
         return self.made_here[0].settings() if self.made_here else None
 
     def on(self, grid: Values) -> Values:
-        """The curves, shape (num_runs, num_points): evaluations at, or else last before, a step.
+        """The curves at the steps of a grid, shape (num_runs, num_points).
 
-        Of training episodes, the mean of those that ended since the step before; where none did,
-        the value there.
+        A value is the last evaluation at or before the step. For training episodes it is the mean
+        of those that ended since the previous step of the grid or, if none did, the value there.
         """
         return np.array([self._on(rows, grid) for rows in self.runs])
 
@@ -101,7 +101,7 @@ class Side:
 def environments(sources: Sequence[Source], names: Sequence[str]) -> list[str]:
     """The environments to compare on, as named or, without names, all that two sources have.
 
-    :return: one empty name where no file tells any
+    :return: one empty name if no file names an environment
     :raises ConfigError: if there is none, or it is not clear which
     """
     if names:
@@ -121,9 +121,9 @@ def environments(sources: Sequence[Source], names: Sequence[str]) -> list[str]:
 
 
 def sides_on(sources: Sequence[Source], name: str) -> list[Side]:
-    """The runs of each source on an environment, or on one that its files do not tell.
+    """The runs of each source on an environment, or in files that name none.
 
-    A source of several implementations is split in as many sides.
+    A source of several implementations is split into as many sides.
 
     :param name: with or without version
     :raises ConfigError: if fewer than two have it, or a source has several versions of it
@@ -163,7 +163,7 @@ def without_version(env_id: str) -> str:
 def common_step(sides: Sequence[Side], at: int | None) -> float:
     """Where the comparison ends: at a given step, else the largest that all have in common.
 
-    Where evaluations have no step in common, or only early ones, it is where the first run ends.
+    If evaluations have no step in common, or only early ones, it is where the shortest run ends.
 
     :raises ConfigError: if a run does not reach the given step, or begins after it
     """
@@ -181,9 +181,10 @@ def common_step(sides: Sequence[Side], at: int | None) -> float:
 
 
 def common_grid(sides: Sequence[Side], at: float) -> Values:
-    """The steps of all curves, up to a last one: those of all runs, else of the coarsest run.
+    """The steps to compare at, up to a last one.
 
-    Where all log training episodes, hundredths of the last step.
+    These are the steps common to all runs or, if they end too early, those of the run with the
+    fewest evaluations. If all sources log training episodes, they are hundredths of the last step.
 
     :raises ConfigError: if a run was not evaluated near the last step
     """

@@ -1,7 +1,7 @@
 """What different start states add to a difference of returns, where the optimum is known.
 
-Starts differ far more than policies do. What the best policy earns from the starts that a run was
-scored on, subtracted from its score, leaves what is the policy's own.
+Returns differ far more between starts than between policies. Subtracting the best policy's return
+from the same starts from a run's score leaves the part that is due to the run's policy.
 """
 
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ from benchmarks.optimum.tasks import optimal_value, protocol_starts, solution, s
 from training.config import FIRST_SEED, ConfigError, env_name
 
 PUBLISHED_SEED_OFFSET = 100  # added to a run's seed by the TD3 author's code
-MANY_STARTS = 10_000  # stand for all that an environment may start from
-N_EPISODES = 10  # of an evaluation, where a file does not tell
+MANY_STARTS = 10_000  # a sample that stands for all starts of an environment
+N_EPISODES = 10  # of an evaluation, if the file does not say
 UNKNOWN = "unknown"
 STARTS = {  # name -> what it is
     "protocol": "the same starts for all runs, reset(seed=10000 + k)",
@@ -28,7 +28,7 @@ STARTS = {  # name -> what it is
 
 
 def parse_starts(words: tuple[str, ...]) -> dict[str, str]:
-    """``protocol``, or ``label=protocol`` for some sources alone -> by label, empty for all.
+    """Starts by label, from ``protocol`` (label "", for all) or ``label=protocol`` (one source).
 
     :raises ConfigError: if there are no such starts
     """
@@ -44,16 +44,16 @@ def parse_starts(words: tuple[str, ...]) -> dict[str, str]:
 
 
 def starts_of(side: Side, declared: Mapping[str, str]) -> str:
-    """Which of STARTS a side's curves were evaluated on: our own runs tell, of others users do."""
+    """Which of STARTS a side's curves were evaluated on: as our run records, or as declared."""
     if side.rows["fixed_starts"].notna().all():
         return "protocol"
     return declared.get(side.source.name, declared.get("", UNKNOWN))
 
 
 def best_returns(side: Side, kind: str) -> Values:
-    """What the best policy earns from the starts of each run, shape (num_runs,).
+    """The best policy's mean return from the starts of each run, shape (num_runs,).
 
-    :param kind: one of STARTS; from unknown ones, its mean over all starts
+    :param kind: one of STARTS; for unknown ones it is the mean over all starts
     :raises ConfigError: if starts depend on the seed, and a run is not named by it
     """
     runs = side.names

@@ -1,4 +1,4 @@
-"""Scores of learning curves, and how sure we are of them.
+"""Scores of learning curves, and their confidence intervals.
 
 Arrays of curves have the axes (num_runs, num_evaluations).
 """
@@ -13,7 +13,7 @@ from scipy import stats
 Values = NDArray[np.float64]
 Curves = Values
 MIN_RUNS = 3  # with fewer there is no interval
-BATCH = 50  # resamples at a time, for the memory's sake
+BATCH = 50  # resamples at a time, to limit memory
 
 
 class MeanAndStd(NamedTuple):
@@ -45,7 +45,7 @@ def student_interval(values: Values, confidence: float = 0.95) -> Interval:
     if len(values) < MIN_RUNS:
         return Interval(float(np.mean(values)), np.nan, np.nan)
     least = values.min()
-    above = values - least  # so that equal values have no spread, not even rounding
+    above = values - least  # so that the spread of equal values is exactly zero
     low, high = stats.ttest_1samp(above, 0.0).confidence_interval(confidence)
     return Interval(*(float(least + part) for part in (above.mean(), low, high)))
 
@@ -70,13 +70,13 @@ def welch_intervals(
 
     Untrimmed, by Welch (1947), "The generalization of 'Student's' problem when several different
     population variances are involved"; trimmed, by Yuen (1974), "The two-sample trimmed t for
-    unequal population variances". Without spread there is no width.
+    unequal population variances". Without spread the width is zero.
 
-    :param first: shape (..., num_runs), as the second, whose number of runs may be another
+    :param first: shape (..., num_runs), like the second, which may have another number of runs
     :param trim: fraction of the runs, rounded down, to leave out at each end
     """
     least, other = (values.min(axis=-1, keepdims=True) for values in (first, second))
-    x, y = first - least, second - other  # so that equal values have no spread, not even rounding
+    x, y = first - least, second - other  # so that the spread of equal values is exactly zero
     test = stats.ttest_ind(x, y, axis=-1, equal_var=False, trim=trim)
     low, high = test.confidence_interval(confidence)
     shift = (least - other)[..., 0]
@@ -85,7 +85,10 @@ def welch_intervals(
 
 
 def standard_error(values: Values, trim: float = 0.0) -> float:
-    """Of a trimmed mean, as in Yuen's interval, whose part of two alike is the root of two."""
+    """Standard error of a trimmed mean, as in Yuen's interval.
+
+    The interval of a sample against itself has sqrt(2) times this standard error.
+    """
     test = stats.ttest_ind(values, values, equal_var=False, trim=trim)
     low, high = test.confidence_interval(0.5)
     return float((high - low) / 2.0 / stats.t.ppf(0.75, test.df) / 2.0**0.5)
@@ -94,12 +97,12 @@ def standard_error(values: Values, trim: float = 0.0) -> float:
 def wilson_interval(count: Values, n: int, confidence: float = 0.95) -> tuple[Values, Values]:
     """Ends of Wilson's interval of a rate (1927), of the same shape as the count.
 
-    :param count: how many of n
+    :param count: number of events in n trials
     """
     z = stats.norm.ppf((1.0 + confidence) / 2.0)
     middle = (count + z**2 / 2.0) / (n + z**2)
     half = z / (n + z**2) * np.sqrt(count * (n - count) / n + z**2 / 4.0)
-    # Of none and of all, the ends are 0 and 1, not 0 and 1 but for rounding.
+    # For counts of 0 and n, the ends are exactly 0 and 1; the formula gives them up to rounding.
     return np.where(count == 0, 0.0, middle - half), np.where(count == n, 1.0, middle + half)
 
 
@@ -109,10 +112,11 @@ def newcombe_intervals(
     """Differences of two rates, low and high ends, of the same shape as the counts.
 
     Method 10 of Newcombe (1998), "Interval estimation for the difference between independent
-    proportions": how far Wilson's intervals reach from the rates, at right angles.
+    proportions": the distances of Wilson's limits from the rates, combined as the
+    root of the sum of squares.
 
-    :param first: how many of n_first
-    :param second: how many of n_second
+    :param first: number of events in n_first trials
+    :param second: number of events in n_second trials
     """
     p, q = first / n_first, second / n_second
     low_p, high_p = wilson_interval(first, n_first, confidence)
@@ -138,7 +142,8 @@ def stratified_bootstrap(
 ) -> Interval:
     """Percentile bootstrap interval that resamples the runs within each environment.
 
-    :param samples: one array (num_runs,) for each environment; NaN ends if one has under three
+    :param samples: one array (num_runs,) for each environment; if one has fewer than three
+        runs, the ends are NaN
     :param statistic: called as ``statistic(*samples)``, with arrays (num_resamples, num_runs)
     """
     estimate = float(statistic(*samples))
@@ -186,7 +191,7 @@ def probability_of_improvement(first: Sequence[Values], second: Sequence[Values]
 
 
 def _chance_above(x: Values, y: Values) -> Values:
-    """The chance on one environment, from ranks: to compare all pairs takes n * m memory."""
+    """The chance on one environment, from ranks: comparing all pairs would take n * m memory."""
     n, m = x.shape[-1], y.shape[-1]
     ranks = stats.rankdata(np.concatenate([x, y], axis=-1), axis=-1)[..., :n]
     return np.asarray((ranks.sum(axis=-1) - n * (n + 1) / 2) / (n * m))
@@ -228,7 +233,7 @@ def max_of_mean(curves: Curves) -> MeanAndStd:
 
 
 def area_under_curve(curves: Curves, timesteps: NDArray[Any]) -> NDArray[np.float64]:
-    """Trapezoid over environment steps divided by their number, shape (num_runs,).
+    """Area by the trapezoidal rule, divided by the number of steps, shape (num_runs,).
 
     :param timesteps: shape (num_evaluations,), or each run's own, as the curves
     """

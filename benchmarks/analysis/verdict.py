@@ -1,13 +1,13 @@
 """Do two implementations perform alike? Two questions, two answers, and an outcome in words.
 
 The typical run: the difference of 20 % trimmed means with Yuen's interval (Welch's, untrimmed,
-below five runs). A mean would hang on whether one run in twenty fails. Failures: the difference of
-the rates at which runs fall below a declared level, with Newcombe's interval. Finding no difference
-is not yet evidence of likeness (Patterson et al. 2024, "Empirical Design in Reinforcement
-Learning", JMLR); that takes two one-sided tests (Schuirmann 1987), which both reject at a level
-just where the interval of confidence 1 - 2 levels lies within the margin. The difference of means
-(Welch; Colas et al. 2019, "A Hitchhiker's Guide to Statistical Comparisons of Reinforcement
-Learning Algorithms") stands beside the two and decides nothing.
+below five runs). A mean would depend on whether one run in twenty fails. Failures: the difference
+of the rates at which runs fall below a declared level, with Newcombe's interval. Finding no
+difference is not yet evidence of equivalence (Patterson et al. 2024, "Empirical Design in
+Reinforcement Learning", JMLR); that takes two one-sided tests (Schuirmann 1987), which both reject
+at a level exactly when the interval of confidence 1 - 2 * level lies within the margin. The
+difference of means (Welch; Colas et al. 2019, "A Hitchhiker's Guide to Statistical Comparisons of
+Reinforcement Learning Algorithms") is reported beside the two and decides nothing.
 """
 
 from bisect import bisect_left
@@ -74,7 +74,7 @@ class Part:
 
     :param estimates: of the first and the second: trimmed means, means, or rates of failure
     :param difference: first minus second
-    :param within: interval of confidence 1 - 2 levels, which decides whether they are equivalent
+    :param within: interval of confidence 1 - 2 * level, which decides whether they are equivalent
     :param apart: interval of confidence 1 - level, which decides whether they differ
     :param margin: the difference too small to matter; None if there is none
     :param seeds_needed: of each, to show equivalence if there is no difference; None unless
@@ -124,7 +124,7 @@ class Verdict:
 
     @property
     def is_settled(self) -> bool:
-        """Whether more seeds are not needed."""
+        """Whether no more seeds are needed."""
         return self.outcome in SETTLED
 
 
@@ -236,7 +236,7 @@ def seeds_for_equivalence(
 ) -> int:
     """Fewest seeds per side for which two one-sided tests show equivalence with this power.
 
-    Supposes normal scores without a true difference. With an estimated standard error s, both
+    Assumes normal scores without a true difference. With an estimated standard error s, both
     tests reject where the difference is within margin - t s of zero; the probability of that is
     averaged over quantiles of both sides' variances, which are chi-squared distributed.
 
@@ -284,5 +284,5 @@ def seeds_for_equal_rates(
 
 
 def _first(is_enough: Callable[[int], bool]) -> int:
-    """The least number of runs that is enough, where all larger ones are too."""
+    """The smallest number of runs that is enough; all larger numbers must be enough too."""
     return MIN_RUNS + bisect_left(range(MIN_RUNS, MOST_SEEDS + 1), True, key=is_enough)

@@ -40,7 +40,7 @@ def examine_all(environments: Path, output: Path, only: list[str]) -> list[dict[
 
     :param environments: a folder below it for each library, made where it is missing
     :param output: a folder below it for each library's page and fidelity.json
-    :return: of each library its entry in libraries.toml, and either ``record``, the content of
+    :return: for each library its entry in libraries.toml, and either ``record``, the content of
         its fidelity.json, or ``skipped``, the reason
     """
     libraries = tomllib.loads(LIBRARIES.read_text(encoding="utf-8"))
@@ -84,14 +84,14 @@ def examine_one(
 def build(settings: dict[str, Any], environment: Path) -> tuple[str, str]:
     """Make an environment with the pinned versions, unless it is there.
 
-    :return: its interpreter, and the last line of an error
+    :return: its interpreter, and the last line of an error, empty if there was none
     """
     python, stamp = environment / "bin/python", environment / "requirements.txt"
     bare = settings.get("bare", [])
     wanted = "\n".join([*settings["requirements"], *bare])
     if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
         return str(python), ""
-    # Compiling all of PyTorch and the like takes longer than installing it, and little is imported.
+    # Byte-compiling PyTorch takes longer than installing it, and little of it is imported.
     install = [str(python), "-m", "pip", "install", "--quiet", "--no-compile"]
     commands = [[sys.executable, "-m", "venv", "--clear", str(environment)],
                 [*install, *settings["requirements"]],

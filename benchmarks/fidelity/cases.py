@@ -97,13 +97,14 @@ class Problem:
 class Case(NamedTuple):
     """A problem with its data.
 
-    :param low: bounds of the actions in each dimension, as ``high``
+    :param low: lower bound of the actions in each dimension; ``high`` is the upper one
     :param seed: all inputs are drawn from it
     :param gain: the actor's last weight matrix is multiplied by it, so that actions saturate
     :param bands: largest deviation by rounding after 0, 1, 2, 3, 10 and 50 updates: ten times the
         largest change of any value when each weight at the start is shifted by one unit in the
-        last place, up or down at random; of nine such trials the median up to 3 updates, where one
-        may meet a kink, and the largest later; never below an earlier one; rounded up to one digit
+        last place, up or down at random. Of nine such trials it is the median up to 3 updates,
+        where a single trial may meet a kink, and the largest later. A band is never below an
+        earlier one, and is rounded up to one digit
     """
 
     observation_dim: int
@@ -126,7 +127,7 @@ class Case(NamedTuple):
         return set(self.low) == {-1.0} and set(self.high) == {1.0}
 
     def band(self, updates: int) -> float:
-        """The allowed deviation after so many updates; infinite beyond 50."""
+        """The allowed deviation after this many updates; infinite if ``bands`` has none."""
         return dict(zip(RECORDED, self.bands, strict=False)).get(updates, float("inf"))
 
 
@@ -157,7 +158,7 @@ class Inputs:
 
     def __init__(self, case: Case) -> None:
         self.case, self._rng = case, np.random.default_rng(case.seed)
-        # A stream of its own: the golden numbers know nothing of truncation.
+        # A separate generator: the recorded values were made without truncations.
         self._truncations = np.random.default_rng(case.seed + 1000)
         inputs = case.observation_dim + len(case.low)
         self.weights: list[Array] = []

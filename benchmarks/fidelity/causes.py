@@ -18,7 +18,7 @@ from benchmarks.fidelity.cases import (
 from benchmarks.fidelity.kit import follow
 from benchmarks.fidelity.published import Published, Switches
 
-Option = tuple[str, Any]  # a switch, and what it is turned to
+Option = tuple[str, Any]  # a switch and its setting
 Found = Mapping[str, dict[int, Values]]  # an implementation's values by case and updates
 
 CAUSES: dict[Option, str] = {
@@ -53,9 +53,9 @@ CAUSES: dict[Option, str] = {
     ("actor_loss", "minimum"): "the actor climbs the minimum of both critics",
     ("actor_loss", "mean"): "the actor climbs the mean of both critics",
 }
-# The differences that public TD3s have; variants.py has them as subclasses that can be trained.
-VARIANT = "td3_reference:benchmarks.fidelity.variants:"  # algo of a run of one, before the class
-WILD: dict[str, Option] = {  # by class there
+# Differences found in public TD3s; variants.py has them as subclasses that can be trained.
+VARIANT = "td3_reference:benchmarks.fidelity.variants:"  # in algo, before a class
+WILD: dict[str, Option] = {  # by class in variants.py
     "Offset": ("offset", 1),
     "NoFinalClip": ("clip", "none"),
     "TargetsAtEveryUpdate": ("targets", "every"),
@@ -64,8 +64,9 @@ WILD: dict[str, Option] = {  # by class there
     "ScaledCritic": ("critic_actions", "unit"),
     "NoSmoothing": ("noise", "none"),
 }
-# Bands within which a simulation agrees: it and the implementation round independently, and other
-# compilers (XLA) differ more than a shift of weights does. A cause is worth more than this.
+# A simulation agrees if it is within this many bands. It and the implementation round
+# independently, and other compilers (XLA) differ by more than a shift of weights. A cause should
+# exceed this.
 AGREEMENT = 4.0
 AT_START = ("critic_actions", "actor_output")
 OF_TARGET = ("noise", "noise_clip", "clip", "critics", "stops_at", "huber", "loss_factor",
@@ -89,7 +90,7 @@ class Explanation:
 
     :param residual: largest deviation of the implementation from the published update with these
         switches, in any case up to update 3
-    :param unexplained: where the search ended without success; empty when all is explained
+    :param unexplained: the values that no known causes reproduce; empty if all is explained
     :param alternatives: other sets of the same size which these cases cannot tell apart
     """
 
@@ -100,11 +101,11 @@ class Explanation:
 
 
 def explain(found: Found) -> Explanation:
-    """Find the causes stage by stage, each from what its signature shows.
+    """Find the causes in stages, each from the values that it shows in.
 
-    At 0 updates: units and the actor's output. Which networks moved at which update: delay and
-    targets. The critics at 1: how the target is computed. All values up to 3: the actor's loss,
-    and the order.
+    The values at 0 updates show units and the actor's output. The critics at update 1 show how the
+    target is computed. Which networks moved at which update shows delay and targets. All values up
+    to update 3 show the actor's loss and the order.
     """
     start = Stage(found, JUDGED[:1], WHAT)
     target = Stage(found, JUDGED[:2], WHAT[1:3])
@@ -188,7 +189,7 @@ def schedules(found: Found) -> list[dict[str, Any]]:
 
 
 def changes(switches: Switches) -> dict[str, Any]:
-    """The switches that are not at rest."""
+    """The switches that differ from their defaults."""
     rest = asdict(Switches())
     return {name: value for name, value in asdict(switches).items() if value != rest[name]}
 
@@ -243,7 +244,7 @@ def simulated(name: str, value: Any, case: str = "pendulum_like") -> float | Non
 
 
 def wild_difference(algo: str) -> Option | None:
-    """The difference of what a run trained; None if that is none of these variants.
+    """The difference that a run's variant has; None if its algorithm is none of these variants.
 
     :param algo: as in the run's configuration
     """

@@ -19,7 +19,7 @@ with suppress(ImportError):  # only TorchAdapter and what it calls need it
 
 @contextmanager
 def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Within this context a function returns a value of ours, such as the noise.
+    """Make a function return a given value, such as the noise, within this context.
 
     :param owner: module, class or object that the function is an attribute of
     :param value: what is returned, or a function that is called in its place
@@ -61,8 +61,8 @@ def fill(modules: Iterable[nn.Module], arrays: Sequence[Array]) -> None:
 def signature_defaults(function: Any, *same: str, **renamed: str) -> dict[str, Any]:
     """Default settings, for an adapter's ``defaults``, read from a signature or a dataclass.
 
-    :param same: settings that the function calls as published
-    :param renamed: what it calls others, by their published names
+    :param same: settings whose parameters have the published names
+    :param renamed: the parameters of other settings, by published name
     """
     parameters = inspect.signature(function).parameters
     names = {**{name: name for name in same}, **renamed}
@@ -182,7 +182,7 @@ class TorchAdapter:
 
 
 def normal_in_place(noise: Array) -> Callable[..., Tensor]:
-    """To replace ``torch.Tensor.normal_`` with: fills the tensor with std * noise."""
+    """A replacement of ``torch.Tensor.normal_`` that fills in mean + std * noise."""
 
     def fill_in(tensor: Tensor, mean: float = 0.0, std: Any = 1.0, **_: Any) -> Tensor:
         return tensor.copy_(mean + std * torch.from_numpy(noise))

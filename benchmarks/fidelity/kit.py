@@ -49,7 +49,7 @@ class Adapter(Protocol):
     """
 
     def load(self, weights: list[Array]) -> None:
-        """Set 18 arrays, copy them to the targets, make optimisers anew, counter at 0."""
+        """Set the 18 arrays, copy them to the targets; new optimisers, update counter at 0."""
 
     def update(self, batch: Batch, noise: Array) -> None:
         """Make one update, with standard normal noise in place of the drawn one."""
@@ -72,7 +72,7 @@ Make = Callable[[Problem], Adapter]
 
 @dataclass
 class CaseResult:
-    """What became of a case.
+    """The result of a case.
 
     :param verdict: bit-equal, equal up to rounding, differs or declined
     :param deviations: the largest deviation of any value, by number of updates
@@ -114,7 +114,7 @@ class Examination:
 
 
 def silent(line: str) -> None:
-    """Say nothing."""
+    """Ignore a message."""
 
 
 def examine(
@@ -127,7 +127,7 @@ def examine(
 
     :param make: the adapter's class
     :param updates: how far to follow each case; 3 at least
-    :param say: is told what is being done
+    :param say: called with a line for each step of the work
     """
     result = Examination([], [], {})
     for name in cases:
@@ -149,7 +149,7 @@ def examine(
 
 
 def place_in(make: Make, error: Exception) -> str:
-    """The line of the adapter's file that an error came from; empty if from none."""
+    """Where in the adapter's file an error arose, in words; empty if it arose elsewhere."""
     file = getattr(sys.modules.get(make.__module__), "__file__", None) or ""
     calls = [call for call in traceback.extract_tb(error.__traceback__) if call.filename == file]
     return f" ({calls[-1].name}(), line {calls[-1].lineno} of {Path(file).name})" if calls else ""
@@ -160,7 +160,7 @@ def follow(
 ) -> dict[int, Values]:
     """The adapter's values in a case, by number of updates.
 
-    :param change: of the noise
+    :param change: applied to the noise
     :raises AdapterError: if they have a wrong shape
     """
     inputs = inputs_of(name)
@@ -226,14 +226,14 @@ def adapter_faults(adapter: Adapter, make: Make, name: str, values: dict[int, Va
 
 
 def same(these: dict[int, Values], others: dict[int, Values], what: tuple[str, ...]) -> bool:
-    """Whether two runs are bit-equal for as long as the first of them goes."""
+    """Whether two runs are bit-equal at all updates of the first."""
     return all(
         np.array_equal(these[n][key], others[n][key], equal_nan=True) for n in these for key in what
     )
 
 
 def explained_at_start(name: str, start: Values) -> bool:
-    """Whether units or the actor's output, as far as known, explain the values before updates."""
+    """Whether known units and a known form of the actor's output give the values before updates."""
     outputs = ("centred", "no offset", "maximum", "unscaled", "first")
     return any(
         deviation(start, follow(Published(CASES[name].problem, switches), name, 0)[0])

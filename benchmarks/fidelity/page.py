@@ -1,4 +1,4 @@
-"""The reference's own page: the kit, as for any TD3, and whether it would notice a wrong one."""
+"""The reference's page: the checks of any TD3, and whether they would notice a wrong one."""
 
 import time
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ from training.sb3.algorithms import resolve_hyperparameters as resolve_sb3
 LOOP_STEPS = 50
 EXAMPLE = "HalfCheetah-v4"  # its warm-up differs from preset to preset
 
-# What remains different from SB3's TD3 at equal settings; tests/test_residuals.py shows each.
+# What remains different from SB3's TD3 at equal settings; test_residuals.py shows each.
 RESIDUALS = (
     "SB3 stores actions scaled to [-1, 1]; the published critic, and ours, sees environment units"
     " (another update on Pendulum, the same on the rocket).",
@@ -45,7 +45,7 @@ RESIDUALS = (
 
 @dataclass(frozen=True)
 class Detection:
-    """What noticed a TD3 with one thing wrong.
+    """How the checks noticed a TD3 with one known error.
 
     :param expected: the cause that the checks must name
     :param cause: what they named; empty if it went unnoticed
@@ -145,7 +145,7 @@ def own_page(record: dict[str, Any]) -> str:
 def write_own(output: Path, full: bool = False) -> tuple[str, int]:
     """Run all checks; write the page and fidelity.json.
 
-    :return: the page, and the exit status: 0 if everything is as it must be, else 1
+    :return: the page, and the exit status: 0 if all checks pass, else 1
     """
     began = time.monotonic()
     record = own_record(full)

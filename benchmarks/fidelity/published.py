@@ -1,7 +1,7 @@
 """The published update in NumPy, with a switch for each way to get it wrong.
 
-With all switches at rest it is the published TD3 up to rounding, and it has an adapter's methods.
-Turned, it says which cause a deviation has: see causes.py.
+With the default switches it is the published TD3 up to rounding, and it has an adapter's methods.
+With other switches it reproduces a known difference, by which causes.py finds causes.
 """
 
 from dataclasses import dataclass
@@ -25,8 +25,9 @@ class Switches:
     :param clip: of the target action: bounds; unit, to [-1, 1]; wrong unit, the bounds applied to
         actions in [-1, 1]; first, the first dimension's bounds; none
     :param delay: critic updates for each update of the actor
-    :param offset: how many updates before the due one the actor moves
-    :param targets: delayed, with the actor; every, at each update; critics, only theirs at each
+    :param offset: how many updates earlier than published the actor moves
+    :param targets: delayed, with the actor; every, at each update; critics, only the critics'
+        at each update
     :param order: published; targets first, before the actor; actor first, before the critics
     :param actor_loss: first critic; minimum; mean
     :param critics: minimum of both targets, or first
@@ -96,7 +97,7 @@ class Published:
         self.problem, self.switches = problem, switches or Switches()
 
     def load(self, weights: list[Array]) -> None:
-        """Set all weights, copy them to the targets, forget everything else."""
+        """Set all weights, copy them to the targets, reset everything else."""
         parts = (weights[:6], weights[6:12], weights[12:])
         self.actor, self.q1, self.q2 = map(Network.start, parts)
         self.updates = self.actor_steps = 0
@@ -156,7 +157,7 @@ class Published:
         return clipped
 
     def update_actor(self, observations: Array) -> None:
-        """The policy climbs a critic's value, or both."""
+        """The actor ascends the value of one critic, or of both."""
         outputs = forward(self.actor.layers, observations)
         actions = self._policy(self.actor.layers, observations)
         one = np.full((len(observations), 1), -1 / len(observations), np.float32)

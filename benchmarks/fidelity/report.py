@@ -40,7 +40,7 @@ MEANING = {
 }
 COLOURS = {BIT_EQUAL: "brightgreen", ROUNDING: "brightgreen", UNIT_ONLY: "yellow", BROKEN: "grey"}
 DEFAULT_UPDATES, FULL_UPDATES = 10, 200
-FIDELITY_PAGE, FIDELITY_NUMBERS = "fidelity.md", "fidelity.json"  # reports take the page in
+FIDELITY_PAGE, FIDELITY_NUMBERS = "fidelity.md", "fidelity.json"  # reports include the page
 
 
 def load_adapter(name: str) -> type[Any]:
@@ -69,7 +69,7 @@ def findings(
 ) -> dict[str, Any]:
     """Examine an adapter and look for causes: the content of fidelity.json.
 
-    :param say: is told what is being done
+    :param say: called with a line for each step of the work
     """
     outcome = examine(adapter, updates, say=say)
     record: dict[str, Any] = {
@@ -99,7 +99,7 @@ def findings(
 
 
 def versions(adapter: type[Any]) -> dict[str, str]:
-    """The environment in which it was examined."""
+    """Versions of Python and of the packages with which it was examined."""
     found = {"python": platform.python_version(), "numpy": np.__version__}
     for package in filter(None, (getattr(adapter, "package", ""), "torch", "jax")):
         if any(metadata.distributions(name=package)):
@@ -136,7 +136,7 @@ def page(record: dict[str, Any]) -> str:
 
 
 def told_of_declined(cases: Sequence[dict[str, Any]]) -> str:
-    """A sentence on the cases that were not tried; empty where all were."""
+    """A sentence on the cases that the adapter declines; empty if it declines none."""
     declined = [case["name"] for case in cases if case["verdict"] == DECLINED]
     if not declined:
         return ""
@@ -176,7 +176,7 @@ def bounds_of(name: str) -> str:
 
 
 def causes_text(explanation: dict[str, Any]) -> str:
-    """The causes by name, each with what remains without it."""
+    """The causes by name, each with the deviation that remains without it."""
     causes = [
         f"{cause['text']} (without this: {cause['needed']:.2g} times the band)"
         for cause in explanation["causes"]
@@ -213,7 +213,7 @@ def badge(record: dict[str, Any]) -> str:
 
 
 def bullets(lines: Sequence[str]) -> str:
-    """A list."""
+    """A Markdown list."""
     return "\n".join(f"- {line}" for line in lines)
 
 

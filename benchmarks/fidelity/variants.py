@@ -2,7 +2,7 @@
 
 Those that occur in public implementations are subclasses, which can be trained:
 ``--algos td3_reference:benchmarks.fidelity.variants:NoFinalClip``. Others are patches of the
-reference's source. All show that the fidelity checks would notice, and name the cause.
+reference's source. The fidelity checks must notice each, and name its cause.
 """
 
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ from td3_reference.td3 import TD3
 
 
 class Offset(TD3):
-    """The actor moves at updates 1, 3, 5: the counter starts one later."""
+    """The actor moves at updates 1, 3, 5: the counter starts at 1, not 0."""
 
     def load_weights(self, arrays: Iterable[Array]) -> None:
         """As the reference, with the counter at 1."""
@@ -122,7 +122,7 @@ VARIANTS: dict[str, tuple[type[TD3], str]] = {
 class Bug(NamedTuple):
     """A mistake, as a patch of the reference's source.
 
-    :param cause: what the checks must call it
+    :param cause: what the checks must name
     :param patch: pairs of a text that occurs once, and what stands there instead
     """
 

@@ -1,8 +1,8 @@
 """Dynamic programming on two-dimensional grids: values, greedy policies, episodes.
 
 A state is (position, velocity) in m and m/s, or (angle, angular velocity) in rad and rad/s.
-Reflecting a state in the origin changes nothing in the tasks at hand, so grids hold velocities from
-0 upwards. Arrays of values are flat, with shape (nodes,).
+The tasks are symmetric under reflection in the origin, so grids hold only velocities from 0
+upwards. Arrays of values are flat, with shape (nodes,).
 """
 
 import itertools
@@ -23,13 +23,13 @@ Index = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 Operators = list[tuple["csr_array[Any, Any]", Array]]
 
-STRIDE = 20  # of the values over a finite horizon, one in so many is kept for the policy
+STRIDE = 20  # steps between the values over a finite horizon that are kept for the policy
 CANDIDATES = 81  # thrusts that the greedy policy compares
-TOLERANCE = 0.1  # of a discounted value
+TOLERANCE = 0.1  # largest error of a discounted value
 
 
 class Transition(NamedTuple):
-    """A step of states (..., 2): next states (..., 2), rewards (...), whether it goes on (...)."""
+    """A step: next states (..., 2), rewards (...), and whether the episode goes on (...)."""
 
     states: Array
     rewards: Array
@@ -53,7 +53,7 @@ class Grid(ABC):
     @property
     @abstractmethod
     def highest_reward(self) -> float:
-        """What each step at rest in the target pays."""
+        """The reward of a step at rest in the target."""
 
     @abstractmethod
     def contains(self, states: Array) -> Flags:
@@ -79,7 +79,7 @@ class Grid(ABC):
 
     @abstractmethod
     def _ends(self, column: Array) -> tuple[Index, Index, Array]:
-        """The nodes left and right of a column that is no whole number, and the way between."""
+        """The nodes left and right of a fractional column, and its distance from the left."""
 
     def step(self, states: Array, thrusts: Array) -> Transition:
         """One step of the task itself, from states (..., 2) under thrusts (...)."""
@@ -162,7 +162,7 @@ class Solution:
     def thrusts(self, states: Array, steps_left: int) -> NDArray[np.float32]:
         """Greedy thrusts (n,) in states (n, 2).
 
-        Of the kept values the latest serves that looks ahead no further than the steps left.
+        It uses the kept values with the most steps to go, up to those left after this step.
         """
         values = self.values[min((steps_left - 1) // STRIDE, len(self.values) - 1)]
         limit = self.grid.thrust_limit
@@ -185,12 +185,12 @@ class Solution:
 
 
 def solve(grid: Grid, discount: float = 1.0) -> Solution:
-    """Optimal values: over the horizon where nothing is discounted, else without end.
+    """Optimal values: over the horizon if nothing is discounted, else over an infinite one.
 
-    A learning agent bootstraps where an episode is truncated, so it optimises the endless sum.
-    Value iteration for that starts from what staying at the target pays, which takes less than a
-    thousand sweeps however near gamma is to 1, and ends when gamma / (1 - gamma) times the largest
-    change, the bound on what is missing, is at most TOLERANCE.
+    A learning agent bootstraps where an episode is truncated, so it optimises the infinite sum.
+    Value iteration for that starts from the value of staying at the target. This takes fewer than a
+    thousand sweeps, however near gamma is to 1. It ends when gamma / (1 - gamma) times the largest
+    change, a bound on the remaining error, is at most TOLERANCE.
 
     :param discount: gamma, in [0, 1]
     """
@@ -212,7 +212,7 @@ def solve(grid: Grid, discount: float = 1.0) -> Solution:
 
 
 def _progress(steps: Iterable[int], description: str) -> Iterable[int]:
-    """The steps, with a bar on the standard error stream where a person watches it."""
+    """The steps, with a progress bar on the standard error stream if that is a terminal."""
     console = Console(stderr=True)
     silent = not console.is_terminal
     return track(steps, description, console=console, transient=True, disable=silent)

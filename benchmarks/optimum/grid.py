@@ -13,10 +13,10 @@ from envs.dynamics import THRUST_LIMIT, RocketParameters
 
 @dataclass(frozen=True)
 class RocketGrid(Grid):
-    """The rocket. A step under a thrust of the grid leads from row to row of velocities.
+    """The rocket. Under a thrust of the grid, a step leads from one row of velocities to another.
 
-    So values are interpolated along the position alone, and never from beyond the limits or, for a
-    successor at the goal, at all: no interpolation meets a jump of the reward.
+    So values are interpolated along the position only. A step beyond the limits or to the goal ends
+    the episode and needs no value, so that no interpolation crosses a jump of the reward.
 
     :param parameters: a goal without a reward does not end an episode
     """
@@ -56,8 +56,9 @@ class RocketGrid(Grid):
         return goes_on
 
     def _low_row(self, row: Array) -> Index:
-        # Moving away, a multiple of dt is the highest velocity that a number of steps brakes to 0:
-        # the value jumps above it, and a state there is extrapolated from its own side.
+        # When moving away, a multiple of dt * THRUST_LIMIT is the highest velocity that a number of
+        # steps brakes to 0. The value jumps above it, so a state just above is extrapolated from
+        # the rows above.
         low = np.ceil(row).astype(np.int64) - 1
         return np.where(low % self.thrusts == 0, low + 1, low)
 

@@ -31,7 +31,7 @@ LANDING = "rocket-landing-v0"
 
 
 def real_episodes(env_id: str, policy: Policy, n: int = 100) -> Evaluation:
-    """Play the protocol's further starts in the environment itself."""
+    """Play the protocol's held-out starts in the environment itself."""
     seeds = range(FIRST_SEED, FIRST_SEED + n)
     return evaluate(play_side_by_side(policy, [gym.make(env_id) for _ in seeds], seeds))
 
@@ -64,7 +64,7 @@ def convergence_table(env_id: str, fineness: tuple[float, ...] = FINENESS) -> pd
 
 
 def gamma_table(env_id: str, gammas: tuple[float, ...] = GAMMAS, starts: int = 100) -> pd.DataFrame:
-    """The best policy for each discount, judged without one; 1 is the optimum.
+    """The best policy for each discount, by its undiscounted return; gamma 1 is the optimum.
 
     Columns: gamma; mean return and objective gap; steady-state distance, the mean |x| (m or rad)
     of the last STEADY_STEPS steps; landed, the fraction of episodes that ended at the goal.
@@ -153,7 +153,7 @@ def optimum_page(figure: Path, fineness: tuple[float, ...] = FINENESS) -> str:
 
 
 def _goal_of_1e_8() -> str:
-    """How often rocket-v0's own goal is met, by the optimum and by construction."""
+    """How often the optimum, and a policy made for it, reach rocket-v0's own goal."""
     optimum = real_episodes("rocket-v0", OptimalPolicy(solution("rocket-v0")))
     constructed = real_episodes("rocket-v0", EndsOnTheGoal(solution("rocket-v0")))
     assert optimum.successes is not None

@@ -2,8 +2,8 @@
 
     python -m benchmarks.optimum.shipped     # computes it anew, in some five minutes
 
-The data belongs to the grids that it was computed on: after a change of them it is not used until
-it is made anew, and every value is computed at first use.
+The data is valid for the grids that it was computed on. After a change of these it is not used, and
+every value is computed at first use, until the data is made anew.
 """
 
 from functools import lru_cache
@@ -26,7 +26,7 @@ def known_returns(
     """The returns (n,) from these start states, None where one of them is not in the data.
 
     :param table: name of the returns, from :func:`benchmarks.optimum.tasks.table_name`
-    :param starts: name of their start states, the environment's
+    :param starts: name of their start states, which is the environment's
     :param states: shape (n, 2)
     """
     arrays = read()
@@ -49,7 +49,7 @@ def read() -> Arrays:
 
 
 def computed(env_id: str, gammas: tuple[float, ...] = GAMMAS) -> Arrays:
-    """All that is shipped for a task, by dynamic programming."""
+    """Compute all that is shipped for a task, by dynamic programming."""
     import gymnasium as gym
 
     from benchmarks.optimum import tasks

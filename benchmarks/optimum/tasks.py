@@ -67,7 +67,7 @@ TASKS: dict[str, Callable[[float], Grid]] = {
 def has_optimum(env_id: str) -> bool:
     """Whether V* is known for this environment with its registered settings.
 
-    Not where a user's own module registers it: that may be another of the same name.
+    False if a user's own module registers it, which may be another task of the same name.
     """
     return env_name(env_id) in TASKS and not env_origin(env_id)
 
@@ -115,7 +115,7 @@ def optimal_value(env_id: str, states: ArrayLike) -> Array:
 def gamma_optimal_return(env_id: str, states: ArrayLike, gamma: float) -> Array:
     """The undiscounted return of the policy that is best for the discounted objective.
 
-    Of the protocol's start states it is data, of others it is computed.
+    For the protocol's start states it is in the data; for others it is computed.
 
     :param states: start states (n, 2)
     :param gamma: the discount, 1 for V* itself
@@ -135,7 +135,7 @@ def computed_return(env_id: str, states: Array, gamma: float) -> Array:
 
 
 def table_name(env_id: str, gamma: float) -> str:
-    """Name of a task's optimal values; another for each grid and way of computing them.
+    """Name of a task's optimal values, which depends on the grid and on how they are computed.
 
     :raises ValueError: where no optimum is known, or for a gamma outside [0, 1]
     """
@@ -153,7 +153,7 @@ def solution(env_id: str, gamma: float = 1.0) -> Solution:
     :raises ValueError: where no optimum is known, or for a gamma outside [0, 1]
     """
     file, grid = cache_folder() / f"{table_name(env_id, gamma)}.npz", task_grid(env_id)
-    with suppress(Exception):  # whatever NumPy and zipfile make of a damaged file
+    with suppress(Exception):  # whatever NumPy and zipfile raise for a damaged file
         values = _kept(file)
         if values is not None and values.shape[1:] == (len(grid.nodes),):
             return Solution(grid, gamma, values)
@@ -170,7 +170,8 @@ def solution(env_id: str, gamma: float = 1.0) -> Solution:
 def cache_folder() -> Path:
     """Where tables are kept: below ``$XDG_CACHE_HOME``, or below ``~/.cache``.
 
-    As its specification has it, a relative one does not count. Nowhere, without a home directory.
+    A relative ``$XDG_CACHE_HOME`` is ignored, as its specification says. Without a home directory
+    it is a path below the null device, where nothing can be kept.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if not cache.is_absolute():
@@ -182,7 +183,7 @@ def cache_folder() -> Path:
 
 
 def _kept(file: Path) -> NDArray[Any] | None:
-    """The values in a file of the cache; None where they are not those that were written."""
+    """The values in a file of the cache; None if they are not what was written."""
     with np.load(file) as kept:
         values: NDArray[Any] = kept["values"]
         return values if str(kept["sha256"]) == _digest(values) else None
@@ -196,7 +197,7 @@ def _digest(values: NDArray[Any]) -> str:
 
 
 def _save(file: Path, values: NDArray[Any]) -> None:
-    """Write to a temporary name and move, so that no reader meets half a file."""
+    """Write to a temporary name and move, so that no reader finds half a file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".tmp", delete=False) as temporary:
         np.savez(temporary, values=values, sha256=_digest(values))

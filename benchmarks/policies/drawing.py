@@ -41,20 +41,19 @@ PANELS = ("|x| in m", "u in m/s²", "v against x")
 
 
 def stride_of(fps: float) -> int:
-    """Of so many frames a second every how many-th is shown in an animation."""
+    """The stride at which frames of this rate are shown, for about GIF_FPS frames per second."""
     return max(1, round(fps / GIF_FPS))
 
 
 def thinned(frames: Any, fps: float) -> list[Frame]:
-    """The frames that an animation shows."""
+    """Every stride_of(fps)-th frame: those that an animation shows."""
     return list(frames)[:: stride_of(fps)]
 
 
 def encode_gif(frames: Sequence[Frame], fps: float) -> bytes:
-    """Frames of shape (height, width, 3) as an animation; some are left out where they come too
-    fast.
+    """Frames of shape (height, width, 3) as an animation at no more than about GIF_FPS.
 
-    :param fps: frames per second at which they would be shown in full
+    :param fps: rate of the given frames, per second
     """
     stride = stride_of(fps)
     # From rounded points in time, so that rounding errors do not add up.
@@ -79,7 +78,7 @@ def encode_mp4(frames: Sequence[Frame], fps: float, ffmpeg: str) -> bytes:
     :raises ConfigError: if it fails
     """
     height, width, _ = frames[0].shape
-    even = height // 2 * 2, width // 2 * 2  # as its usual encoding wants them
+    even = height // 2 * 2, width // 2 * 2  # yuv420p needs even sizes
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "film.mp4"
         command = [
@@ -97,7 +96,7 @@ def encode_mp4(frames: Sequence[Frame], fps: float, ffmpeg: str) -> bytes:
 def side_by_side(films: Mapping[str, Sequence[Frame]]) -> list[Frame]:
     """The frames of several policies in one picture, each below its name.
 
-    One that ends before the others keeps its last frame; a single one stays as it is.
+    A film that ends before the others keeps its last frame; a single film stays as it is.
 
     :param films: frames of equal shape by the policy's name
     """

@@ -1,4 +1,4 @@
-"""Any policy, on the starts of the evaluation protocol, as a run directory."""
+"""Evaluate any policy from the protocol's starts, and write a run directory."""
 
 import importlib
 from contextlib import closing
@@ -16,7 +16,7 @@ from training.open_run import open_run
 
 
 class OneByOne:
-    """A function of one observation as a policy of many."""
+    """A policy that calls a function for one observation after another."""
 
     def __init__(self, act: Any) -> None:
         self._act = act
@@ -38,7 +38,7 @@ def evaluate(source: str, config: RunConfig, root: Path) -> str:
         constructor takes the environment, or a function of an observation; or what
         :func:`benchmarks.policies.load.load_policy` takes
     :param config: its label, environment, seed and evaluation
-    :return: what came of it, in a line
+    :return: the mean returns and the run directory, as lines to print
     :raises ConfigError: if there is no such policy, or it cannot act there
     """
     with closing(make_env(config)) as env:
@@ -68,7 +68,7 @@ def find_policy(source: str, env: Env) -> Policy:
     try:
         found: Any = getattr(importlib.import_module(module), name)
         found = found(env) if isinstance(found, type) else found
-    except Exception as error:  # whatever a stranger's module may raise
+    except Exception as error:  # whatever a user's module may raise
         raise ConfigError(f"cannot import policy {source!r}: {one_line(error)}") from error
     if not (hasattr(found, "predict") or callable(found)):
         raise ConfigError(f"{source!r} is no policy: it must have predict, or be a function")

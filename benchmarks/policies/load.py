@@ -52,7 +52,7 @@ def load_policy(source: str, env: Env, algo: str | None = None) -> LoadedPolicy:
 def refuse_unable(source: str, policy: Policy, env: Env) -> None:
     """Refuse a policy that cannot act in an environment.
 
-    :param source: what a user calls it
+    :param source: the user's name for it, for the message
     :raises ConfigError: saying why
     """
     observation, _ = env.reset()
@@ -61,7 +61,7 @@ def refuse_unable(source: str, policy: Policy, env: Env) -> None:
     batch: Any = concatenate(space, [observation], empty)
     try:
         action, _ = policy.predict(batch, deterministic=True)
-    except Exception as error:  # whatever a stranger's policy may raise
+    except Exception as error:  # whatever a user's policy may raise
         message = one_line(error)
         raise ConfigError(
             f"{source} cannot act in {env.spec and env.spec.id}: {message}"
@@ -77,7 +77,7 @@ def recorded_run(path: Path) -> RunConfig | None:
 
 
 def _settings(path: Path) -> dict[str, Any] | None:
-    """Content of a run's config.json; None where there is none, or it is somebody else's file."""
+    """Content of a run's config.json; None without one, or if another program wrote it."""
     try:
         return RunDirectory(path).settings() if path.is_dir() else None
     except ConfigError:
@@ -119,7 +119,7 @@ def _reference(file: Path, config: RunConfig, hyperparameters: dict[str, Any], e
         agent.actor.load_state_dict(load(content))
     except ConfigError:
         raise
-    except Exception as error:  # whatever torch and safetensors make of a file of any content
+    except Exception as error:  # whatever torch and safetensors raise for any content
         raise ConfigError(
             f"{file.parent} was not trained on {env.spec and env.spec.id}: {one_line(error)}"
         ) from error
@@ -147,9 +147,9 @@ def _from_model_file(path: Path, algo: str | None, env: Env) -> LoadedPolicy:
 
 
 def _content(file: Path) -> bytes:
-    """Content of a policy's file; of a run's, as the run left it.
+    """Content of a policy's file; in a run directory it is checked against the run's digest.
 
-    :raises ConfigError: if there is none, or it was changed since
+    :raises ConfigError: if it cannot be read, or has changed since the run
     """
     run = RunDirectory(file.parent)
     try:
@@ -164,7 +164,7 @@ def _normalization(file: Path) -> Normalization:
     content = _content(file)
     try:
         return Normalization.load(io.BytesIO(content))
-    except Exception as error:  # whatever NumPy makes of a file of any content
+    except Exception as error:  # whatever NumPy raises for any content
         raise ConfigError(f"{file} is damaged: {one_line(error)}") from error
 
 
@@ -173,7 +173,7 @@ def _sb3_model(
 ) -> Any:
     """The model of a file: rebuilt, without unpickling anything unless the file is trusted.
 
-    :param hyperparameters: as resolved; None where only the file tells them
+    :param hyperparameters: as resolved; None if only the file has them
     """
     from training.sb3.algorithms import ALGORITHMS, find_algorithm
     from training.sb3.model_zip import plain_settings, rebuilt
@@ -183,7 +183,7 @@ def _sb3_model(
         if is_trusted(str(path)) and (hyperparameters is None or config.algo not in ALGORITHMS):
             return find_algorithm(config.algo).load().load(io.BytesIO(content), device="cpu")
         return rebuilt(content, config, hyperparameters or plain_settings(content), env)
-    except Exception as error:  # whatever torch, SB3 or zipfile make of a file of any content
+    except Exception as error:  # whatever torch, SB3 or zipfile raise for any content
         hint = f"; if you trust the file, add --trust {path}" if "pickled" in str(error) else ""
         raise ConfigError(
             f"{path} is not a saved {config.algo} model for {env.spec and env.spec.id}:"

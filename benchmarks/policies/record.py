@@ -32,7 +32,7 @@ from envs.rollout import Env, Episode, Policy, rollout
 from training.config import ConfigError, RunConfig, env_name, reading
 from training.environments import make_env
 
-DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")  # variables that name one, on Linux
+DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")  # variables that name a display, on Linux
 LONGEST_NAME = 150  # characters of a file's default name
 
 
@@ -75,7 +75,7 @@ class Played(NamedTuple):
 def record(sources: Sequence[str], options: RecordOptions) -> str:
     """Play an episode of each policy from one start, and write pictures of them.
 
-    These are ``<output>.gif``, with ffmpeg on the path ``<output>.mp4`` and, for a rocket,
+    These are ``<output>.gif``, ``<output>.mp4`` if ffmpeg is on the path and, for a rocket,
     ``<output>.png``.
 
     :param sources: one or more of what :func:`benchmarks.policies.load.load_policy` takes
@@ -111,9 +111,9 @@ def record(sources: Sequence[str], options: RecordOptions) -> str:
 
 
 def refuse_values(options: RecordOptions) -> None:
-    """Refuse what no recording can have.
+    """Refuse values that are out of range.
 
-    :raises ConfigError: naming it
+    :raises ConfigError: naming the option
     """
     for name, least in (("extra_steps", 0), ("noise", 0.0)):
         value = getattr(options, name)
@@ -130,9 +130,9 @@ def reset_options(options: RecordOptions) -> dict[str, Any] | None:
 
 
 def load_all(sources: Sequence[str], env: Env, options: RecordOptions) -> dict[str, Policy]:
-    """Each policy by its name, or by its path where two have one name.
+    """Each policy by its name, or by its path if two have the same name.
 
-    :raises ConfigError: if there is no such policy, or none that can have noise
+    :raises ConfigError: if there is no such policy, or actions that noise cannot be added to
     """
     if options.noise > 0 and not isinstance(env.action_space, gym.spaces.Box):
         raise ConfigError(f"noise needs continuous actions; {env.spec and env.spec.id} has none")
@@ -208,10 +208,11 @@ def run_of(sources: Sequence[str], env_id: str | None) -> tuple[RunConfig, Path]
 
 
 def drawing_env(run: RunConfig, extra_steps: int, mode: str = "rgb_array") -> Env:
-    """The run's environment, drawing, with its time limit put off.
+    """The run's environment with rendering, and with a later time limit.
 
-    :param mode: how it draws: rgb_array, or human in a window
-    :raises ConfigError: if it does not draw, or has no time limit
+    :param extra_steps: added to the time limit
+    :param mode: render mode: rgb_array, or human for a window
+    :raises ConfigError: if it does not have this mode, or has no time limit
     """
     env = make_env(run)
     limit = env.spec.max_episode_steps if env.spec else None

@@ -46,7 +46,7 @@ def scores_page(sources: Sequence[str], env_ids: Sequence[str], n_episodes: int)
     :param sources: what :func:`benchmarks.policies.load.load_policy` takes;
         none for all controllers
     :param n_episodes: episode k starts from ``reset(seed=20_000 + k)``
-    :raises ConfigError: if a policy is not one for an environment
+    :raises ConfigError: if a policy cannot act in an environment
     """
     if n_episodes < 2:
         raise ConfigError(f"episodes must be 2 or more, got {n_episodes}")
@@ -81,7 +81,7 @@ def scores_page(sources: Sequence[str], env_ids: Sequence[str], n_episodes: int)
 
 
 def _reachable(env_id: str, n: int, gammas: set[float | None]) -> Reachable:
-    """The optimal returns (n,), under None, and those that each gamma's best policy earns."""
+    """Returns (n,) of the optimal policy, under None, and of the best policy for each gamma."""
     if not has_optimum(env_id):
         return {}
     starts = protocol_starts(env_id, n)
@@ -95,7 +95,7 @@ def _reachable(env_id: str, n: int, gammas: set[float | None]) -> Reachable:
 def _entry(
     loaded: LoadedPolicy, env: Env, episodes: list[Episode], reachable: Reachable
 ) -> dict[str, Any]:
-    """A policy's row: what it earned, and what is missing to the optimum."""
+    """A policy's row: what it earned, and its gaps to the optimum."""
     returns = np.array([episode.episode_return for episode in episodes])
     entry: dict[str, Any] = {"policy": loaded.name, "return": over_runs(returns)}
     if reachable:
@@ -109,7 +109,7 @@ def _entry(
     if isinstance(_parameters(env), RocketParameters):
         for heading, measure in MEASURES.items():
             values = np.array([measure(episode) for episode in episodes])
-            resting = values[np.isfinite(values)]  # of the episodes that came to the time limit
+            resting = values[np.isfinite(values)]  # NaN: it ended early
             entry[heading] = float(resting.mean()) if len(resting) else None
     return entry
 

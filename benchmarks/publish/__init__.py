@@ -1,1 +1,1 @@
-"""From runs to results/, the pages that show it, and whether another's runs are the same."""
+"""Publish runs in results/, make the pages that show them, verify other runs against them."""

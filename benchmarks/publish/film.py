@@ -69,7 +69,7 @@ def make_film(published: Path, folder: Path) -> dict[str, Any] | None:
 
 
 def achieved(episode: Episode) -> dict[str, float]:
-    """Return, residual error (m) and jitter (m/s^2) of an episode."""
+    """Return, steady-state error (m) and jitter (m/s^2) of an episode."""
     return {
         "return": round(episode.episode_return, 1),
         "steady-state error in m": round(float(trajectories.steady_state_error(episode)), 4),

@@ -28,14 +28,14 @@ STATUS = "status.json"
 POLICY = "policy.safetensors"  # the reference's, a quarter of a megabyte
 ENDED = ("done", "failed", "diverged")
 COPIED = ("*.csv", "*.md", "*.svg", VERDICTS)
-LEFT_OUT = ("showcase", "trajectories", "fidelity")  # made by policies, or of no experiment
+LEFT_OUT = ("showcase", "trajectories", "fidelity")  # from policies, or not of an experiment
 PNG_WIDTH = 800
 PNG_COLOURS = 64
 EPOCH = (1980, 1, 1, 0, 0, 0)  # of all files in the archive: the same runs give the same bytes
 
 
 def publish(root: Path, folder: Path) -> str:
-    """Write what a sweep has found to a folder that is made anew.
+    """Write the results of a sweep to a folder, in place of what was there.
 
     :param root: holds the run directories and experiment.json
     :param folder: receives tables (CSV, Markdown), figures (SVG, small PNG), verdicts.json,
@@ -97,8 +97,8 @@ def refuse_incomplete(root: Path, results: Results, comparisons: Sequence[Compar
 def pack(root: Path, archive: Path) -> None:
     """Write all run directories to one file: evaluations, settings, status, provenance.
 
-    Of the reference's policies, the first on each environment. The status names the digests of
-    these files alone, so that the runs count as whole.
+    Of the reference's policies, only that of the lowest seed is kept, for each label and
+    environment. The status keeps the digests of the packed files only, so that runs count as whole.
     """
     chosen = {str(file) for file in first_policies(root)}
     with ZipFile(archive, "w", ZIP_DEFLATED, compresslevel=9) as packed:
@@ -118,7 +118,7 @@ def pack(root: Path, archive: Path) -> None:
 
 
 def first_policies(root: Path) -> Iterator[Path]:
-    """The policy of the lowest seed of the reference on each environment."""
+    """The reference's policy of the lowest seed, for each label and environment."""
     by_env: dict[tuple[str, str], tuple[int, Path]] = {}
     for file in root.glob(f"*/*/{POLICY}"):
         config = (RunDirectory(file.parent).settings() or {})["config"]

@@ -1,4 +1,4 @@
-"""results/ -> what README.md and docs/results.md show of it: nothing else gives them a number."""
+"""results/ -> what README.md and docs/results.md show of it: all their numbers come from there."""
 
 import json
 from pathlib import Path
@@ -17,15 +17,15 @@ Json = dict[str, Any]
 # What matters most comes first: in the README, on the page.
 ORDER = ("standard", "action_scale_again", "action_scale", "rocket_early", "halfcheetah_early",
          "article", "wild_differences", "algorithms", "quick")  # fmt: skip
-# Experiments on seeds that had suggested the question, and those that ask it of new ones: where
-# both are published, the README tells the second alone.
+# An experiment on the seeds that suggested its question -> the one that asks it on new seeds. If
+# both are published, the README shows the second only.
 ASKED_AGAIN = {"action_scale": "action_scale_again"}
-FILMED = ("article", "standard", "rocket_early", "quick")  # whose policy is shown, the first
+FILMED = ("article", "standard", "rocket_early", "quick")  # the first that has a policy
 IMAGES = "images"
 MOST_FINDINGS = 3
 BEGIN, END = "<!-- begin: made by make results -->", "<!-- end -->"
 PAGE = "docs/results.md"
-DURATIONS = "durations.json"  # measured by hand: nothing else here is
+DURATIONS = "durations.json"  # measured by hand, unlike everything else
 
 
 def write_pages(results: Path) -> list[str]:
@@ -47,7 +47,10 @@ def write_pages(results: Path) -> list[str]:
 
 
 def pages(results: Path) -> dict[str, str]:
-    """The pages' texts by name, as results/ has them."""
+    """The text of each page, by file name, made from results/.
+
+    :raises ConfigError: if the README has no place for it
+    """
     readme = results.resolve().parent / "README.md"
     text = readme.read_text(encoding="utf-8") if readme.exists() else ""
     if BEGIN not in text or END not in text:
@@ -90,18 +93,18 @@ def readme_part(results: Path, experiments: list[Json]) -> str:
 
 
 def content(file: Path) -> Json:
-    """What a JSON file holds; nothing where there is none."""
+    """Content of a JSON file; empty without one."""
     found: Json = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     return found
 
 
 def rendered(template: str, **values: Any) -> str:
-    """A page of its template, which ends with one end of line."""
+    """A rendered template, which ends with one line break."""
     return TEMPLATES.get_template(template).render(values).rstrip() + "\n"
 
 
 def findings(told: list[Json]) -> list[tuple[str, str]]:
-    """Name and finding: the first of each experiment, after its question, then further ones.
+    """Name and finding: the first of each experiment, after its description, then further ones.
 
     :param told: experiments with findings
     """
@@ -120,7 +123,7 @@ def sentence(text: str) -> str:
 
 
 def duration_table(measured: Json) -> str:
-    """What commands take.
+    """A table of the minutes that commands take.
 
     :param measured: content of durations.json
     """

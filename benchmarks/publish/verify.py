@@ -18,11 +18,11 @@ from training.provenance import differences, software_of
 from training.run_directory import CONFIG, EVALUATIONS, RunDirectory
 
 CONFIDENCE = 0.95
-MOST_NAMED = 3  # runs that are not identical, beside their number
+MOST_NAMED = 3  # runs that are not identical are named if they are no more than this
 
 
 def verify(root: Path, published: Path) -> str:
-    """Hold runs against the published ones.
+    """Compare a user's runs with the published ones.
 
     :param root: folder of the user's run directories
     :param published: folder of the published experiment
@@ -80,7 +80,7 @@ def settings(folder: Path) -> dict[str, object] | None:
 
 
 def compared(root: Path, theirs: Path, others: list[Path]) -> list[str]:
-    """How many of the runs that are not identical lie where a further seed would, and which not."""
+    """How many of the runs that are not identical are as near as a new seed, and which are not."""
     published = load_results(theirs)
     metric = declaration(published)["metrics"]
     name = next(iter(metric))
@@ -132,7 +132,7 @@ def run_keys(config: dict[str, object] | None) -> tuple[str, str, int]:
 
 
 def prediction_interval(values: Values) -> Interval:
-    """Where one further value of the same normal distribution would lie, with the mean.
+    """Mean, and prediction interval of one further value of the same normal distribution.
 
     :param values: shape (n,), two or more
     """
@@ -143,7 +143,7 @@ def prediction_interval(values: Values) -> Interval:
 
 
 def other_software(root: Path, theirs: Path, others: list[Path]) -> list[str]:
-    """In what the first runs that are not identical were made otherwise."""
+    """In what the software of the first run that is not identical differs; a line, or none."""
     for folder in others:
         made_with = RunDirectory(root / folder).read_json("provenance.json")
         if made_with:

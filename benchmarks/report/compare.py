@@ -65,7 +65,7 @@ def write_comparison(
     :param output: the folder goes below it
     :param command: to name on the page
     :return: the page, as Markdown
-    :raises ConfigError: if a source is missing, damaged or ambiguous, or an option makes no sense
+    :raises ConfigError: if a source is missing, damaged or ambiguous, or an option is not valid
     """
     if len(words) < 2:
         raise ConfigError(
@@ -94,9 +94,9 @@ def write_comparison(
 
 
 def parse_sources(words: Sequence[str], options: Options, request: Request) -> list[Source]:
-    """Read ``LABEL=PATH`` or ``PATH``, which is called by its last name.
+    """Read sources, ``LABEL=PATH`` or ``PATH``; without a label, the path's last part is the name.
 
-    :raises ConfigError: if two are called alike or are the same, or what is asked makes no sense
+    :raises ConfigError: if two have the same name or path, or an option is not valid
     """
     if request.margin is not None and not 0.0 < request.margin < np.inf:
         raise ConfigError(f"margin must be a number above 0, got {request.margin}")
@@ -121,7 +121,7 @@ def parse_sources(words: Sequence[str], options: Options, request: Request) -> l
 
 
 def folder_name(sources: Sequence[Source], request: Request) -> str:
-    """Of the folder of a comparison: what it compares, and what was asked for."""
+    """Name of a comparison's folder, from its sources and options."""
     parts = ["_vs_".join(source.name for source in sources), *request.env_ids]
     parts += [f"at_{request.at}"] * (request.at is not None) + [request.score or ""]
     return "-".join(part.replace("/", "-").replace(":", "-") for part in parts if part)
@@ -212,7 +212,7 @@ def curve_table(match: Match) -> Table:
 
 
 def sentence(comparisons: Sequence[Comparison]) -> str:
-    """What is shown of two sides: one, or one without and one with start states allowed for."""
+    """The verdict on two sides as a sentence, or both if start states make a difference."""
     texts = []
     for each in comparisons:
         found = outcome(each)
@@ -228,7 +228,7 @@ def sentence(comparisons: Sequence[Comparison]) -> str:
 
 
 def draw(matches: Sequence[Match], comparisons: Sequence[Comparison]) -> list[Picture]:
-    """All verdicts at one glance, then the learning curves on each environment."""
+    """A forest plot of all verdicts, then the learning curves on each environment."""
     forest = forest_plot(comparisons)
     pictures = [forest._replace(title="All differences")] if forest else []
     for match in matches:

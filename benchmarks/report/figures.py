@@ -60,7 +60,7 @@ def plot_all(
             pictures.append(learning_curves(results, env_id, levels, half_std))
             if OPTIMUM in levels:
                 pictures.append(_regret(own, env_id, levels, half_std))
-        pictures += [_final_returns(own, env_id) for env_id in env_ids]  # low: side by side
+        pictures += [_final_returns(own, env_id) for env_id in env_ids]  # low, for side by side
         if own.finals["score"].notna().all():
             pictures.append(_performance_profile(own))
         if standings:
@@ -71,8 +71,8 @@ def plot_all(
 def known_levels(results: Results, env_id: str) -> Levels:
     """Mean returns of the optimum and of the experiment's controllers, best first.
 
-    They are those from the start states of the learning curves; empty where implementations were
-    evaluated from different ones.
+    They are from the start states of the learning curves; empty if implementations were evaluated
+    differently.
     """
     configs = [
         RunConfig.from_json(settings["config"])
@@ -133,7 +133,7 @@ def _regret(results: Results, env_id: str, levels: Levels, half_std: bool) -> Pi
     _, top = sane_limits(results, env_id, [curves, levels_drawn], "mean_regret")
     if (curves > 0).any() and top > 0:
         lowest = curves[curves > 0].min()
-        near = levels_drawn[levels_drawn > lowest / 10]  # a far better controller flattens curves
+        near = levels_drawn[levels_drawn > lowest / 10]  # a far better one would flatten curves
         set_limits(axes, min(lowest, top, *near) / 2, 1.5 * top)
     axes.set_ylabel("regret = optimum - return, mean of episodes")
     band = about_band(results, env_id, half_std)
@@ -178,12 +178,12 @@ def _final_returns(results: Results, env_id: str) -> Picture:
 
 
 def typical_part(returns: Values, mean: Interval) -> Values:
-    """What decides where an axis of final returns ends, so that a failed run flattens no others.
+    """The values that an axis of final returns must show, so that failed runs do not flatten it.
 
     :param returns: shape (n,)
     :param mean: with its interval
-    :return: the returns within FAR interquartile ranges of their quartiles, with the mean; all of
-        them with the whole interval where none is further out
+    :return: the returns within FAR interquartile ranges of their quartiles, with the mean; if none
+        is further out, the ends of the mean's interval as well
     """
     first, third = np.quantile(returns, [0.25, 0.75])
     room = FAR * (third - first)

@@ -91,7 +91,7 @@ def _knows_optimum(config: RunConfig) -> bool:
 def _play(
     loaders: Iterator[tuple[str, Callable[[], Policy]]], env: Env, env_id: str, shown: Showcase
 ) -> dict[str, Episode]:
-    """An episode of each policy that can act; animations and gaps are added to what is shown."""
+    """An episode of each policy that can act; animations and failures are added to ``shown``."""
     episodes = {}
     for name, load in loaders:
         film = Film(env)
@@ -110,7 +110,7 @@ def _play(
 def policies(
     results: Results, root: Path, configs: Mapping[str, RunConfig], env: Env
 ) -> Iterator[tuple[str, Callable[[], Policy]]]:
-    """Name and loader: trained policies, then those that the experiment names, then the optimal.
+    """Name and loader: trained policies, then the experiment's controllers, then the optimum.
 
     :param configs: of the first run of each implementation on this environment, by its name
     """
@@ -118,7 +118,7 @@ def policies(
     for name, run in configs.items():
         yield name, partial(_load, str(root / run.directory), env)
     for name in (results.experiment or {}).get("baselines", ()):
-        with suppress(ValueError):  # a controller that is not for this environment is no loss
+        with suppress(ValueError):  # leaves out a controller that is not for this environment
             controller = make_controller(name, env)
             yield name, partial(_given, controller)
     if _knows_optimum(first):
@@ -134,7 +134,7 @@ def _load(source: str, env: Env) -> Policy:
 
 
 class Film(gym.Wrapper[Any, Any, Any, Any]):
-    """Draws an environment that can be drawn, about FRAMES times in an episode."""
+    """Renders an environment about FRAMES times in an episode, if it can be rendered."""
 
     def __init__(self, env: Env) -> None:
         super().__init__(env)
@@ -160,7 +160,7 @@ class Film(gym.Wrapper[Any, Any, Any, Any]):
 
 
 def drawing_env(config: RunConfig) -> Env:
-    """The environment, drawing if it can.
+    """The environment, with rendering if it supports it.
 
     :raises ConfigError: if it cannot be made here
     """

@@ -61,7 +61,7 @@ def write_report(
     :param output: folder for the report, made if need be
     :param paper: whether to put Table 1 of the TD3 paper beside the results
     :param half_std: whether learning curves are shaded by half a standard deviation
-    :param say: is told what is being done
+    :param say: called with a line for each step of the work
     :param others: learning curves to put beside the experiment's own
     :param request: how these are compared
     :param appearance: of figures, names and LaTeX tables
@@ -81,7 +81,7 @@ def write_report(
     head = heading(results, comparisons, root.name)
     found = standings(results.own)
     made = tables.all_tables(results, paper, comparisons, found)
-    with_columns(made, appearance.columns)  # refused before the figures take their time
+    with_columns(made, appearance.columns)  # refuse before figures are drawn, which takes long
     say("Drawing figures ...")
     with drawn_as(appearance.look):
         forest, pictures = forest_plot(comparisons), plot_all(results, found, half_std)
@@ -105,7 +105,7 @@ def write_report(
 def heading(
     results: Results, comparisons: Sequence[Comparison], name: str
 ) -> list[tuple[str, str]]:
-    """The verdicts, after how the experiment was declared where that was in steps."""
+    """The verdicts; if the experiment was declared in several steps, these come first."""
     line = told(results.experiment, len(results.finals))
     return [*([(line, "")] if line else []), *sentences(results, comparisons, name)]
 
@@ -123,7 +123,7 @@ def picture_files(
 def table_files(made: Sequence[Table], columns: Sequence[str]) -> dict[str, str]:
     """Each table as CSV, Markdown and LaTeX.
 
-    :param columns: of the LaTeX tables that have all of them; none for all columns
+    :param columns: those to keep in LaTeX tables that have all of them; empty: every column
     """
     files = {}
     for table, printed in zip(made, with_columns(made, columns), strict=True):
@@ -180,7 +180,7 @@ def fidelity_files(results: Results, folder: Path) -> dict[str, str | bytes]:
 
 
 def publish(output: Path, files: dict[str, str | bytes]) -> None:
-    """Put a report in place of the last one, whose other files go."""
+    """Write a report in place of the last one, and delete that one's other files."""
     manifest = output / MANIFEST
     old = manifest.read_text(encoding="utf-8").splitlines() if manifest.exists() else []
     write_all(output, files | {MANIFEST: "".join(f"{name}\n" for name in files)})
@@ -189,9 +189,9 @@ def publish(output: Path, files: dict[str, str | bytes]) -> None:
 
 
 def with_history(comparisons: Sequence[Comparison], file: Path) -> list[Comparison]:
-    """Note on how many seeds verdicts were written before, from the last report's records.
+    """Add on how many seeds earlier verdicts were written, from the last report's records.
 
-    :param file: verdicts.json, which need not be there
+    :param file: verdicts.json, which may be missing
     """
     if not file.exists():
         return list(comparisons)

@@ -1,4 +1,4 @@
-"""Scores over all environments, on the way there, and beside Table 1 of the TD3 paper."""
+"""Scores over all environments, steps to thresholds, and scores beside the TD3 paper's Table 1."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -114,7 +114,10 @@ def aggregate(results: Results, found: Sequence[Standing] | None = None) -> Tabl
 
 
 def _coverage(found: Sequence[Standing]) -> str:
-    """How often such intervals cover the truth, at the simulated number of runs next below."""
+    """How often such intervals cover the truth, as simulated for so many runs or fewer.
+
+    Of the simulated numbers of runs, it takes the largest that is not above the smallest one here.
+    """
     fewest = min(number for each in found for number in each.seeds)
     if fewest < MIN_RUNS:
         return ""
@@ -144,7 +147,7 @@ def thresholds(results: Results) -> Table | None:
 
 
 def paper_table(results: Results) -> Table:
-    """The paper's score of each environment, with ours computed alike.
+    """The paper's score of each environment, with ours computed in the same way.
 
     :raises ConfigError: if none of the paper's environments is among the results
     """

@@ -26,7 +26,7 @@ from benchmarks.report.verdicts import describe, verdict_table, wild_table
 from benchmarks.report.wording import captioned, words
 from benchmarks.table import Bounds, Table
 
-# Columns of finals that are no environment's own measures.
+# Columns of finals that are not an environment's own measures.
 STANDARD = {*KEYS, "mean_return", "n_episodes", "mean_regret", "success_rate", "score",
             "late_points", *METRICS, *(f"{name}_regret" for name in METRICS)}  # fmt: skip
 HEADINGS = {  # column of finals -> heading, decimals
@@ -48,7 +48,8 @@ def all_tables(
     """The tables that these results allow, in the order of a report.
 
     :param paper: also Table 1 of the TD3 paper beside ours
-    :param comparisons: by default those of the results, as the standings
+    :param comparisons: by default those of the results
+    :param found: the standings, by default those of the results
     :raises ConfigError: if none of the paper's environments is among the results
     """
     own = results.own
@@ -105,14 +106,14 @@ def summary(results: Results) -> Table:
 
 
 def _heading(name: str) -> str:
-    """Of a column of finals in the summary."""
+    """Heading of a column of finals in the summary."""
     return HEADINGS[name][0] if name in HEADINGS else name.replace("_", " ")
 
 
 def _of_final_policies(
     results: Results, env_id: str, label: str, measures: Sequence[str]
 ) -> dict[str, Any]:
-    """What the final policies got on the held-out starts."""
+    """What the final policies scored on the held-out starts."""
     finals = final_values(results, env_id, label)
     entry: dict[str, Any] = {
         "return": over_runs(finals),
@@ -142,7 +143,7 @@ def _of_curves(results: Results, env_id: str, label: str) -> dict[str, Any]:
 def _more_notes(results: Results, fewest: int, partial: Sequence[str]) -> str:
     """What the summary's notes add for these results.
 
-    :param fewest: seeds of an implementation on an environment
+    :param fewest: smallest number of seeds of an implementation on an environment
     :param partial: measures that not all runs have
     """
     late = describe(results, LATE)[1:]
@@ -154,7 +155,7 @@ def _more_notes(results: Results, fewest: int, partial: Sequence[str]) -> str:
 
 
 def _is_among_best(results: Results, env_id: str, label: str) -> bool:
-    """Whether an implementation's mean return is the best, or cannot be told from it."""
+    """Whether an implementation's mean return is the best, or not significantly below the best."""
     labels = [name for env, name in groups(results.own)
               if env == env_id and (env, name) not in results.failures]  # fmt: skip
     if label not in labels:
@@ -227,7 +228,7 @@ def hyperparameters(results: Results) -> Table:
 
 
 def _values(by_env: dict[str, dict[str, str]], label: str) -> str | None:
-    """An implementation's values of a setting; where, if they are not the same everywhere."""
+    """An implementation's value of a setting; if it differs, each with its environments."""
     env_ids: dict[str, list[str]] = {}  # value -> where
     for env_id, values in by_env.items():
         if label in values:
@@ -238,7 +239,7 @@ def _values(by_env: dict[str, dict[str, str]], label: str) -> str | None:
 
 
 def timings(results: Results) -> Table:
-    """How long the runs took: the one table that is another each time."""
+    """How long the runs took: the only table that changes if runs are repeated."""
     entries = []
     for (env_id, label), runs in results.timings.groupby(["env_id", "label"]):
         entries.append(

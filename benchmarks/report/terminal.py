@@ -14,14 +14,14 @@ from benchmarks.report.wording import command_for_more, short
 from benchmarks.table import Table, tabulate
 
 WIDTH = 80
-MOST_IN_FULL = 3  # comparisons that are told with their intervals
+MOST_IN_FULL = 3  # comparisons; if there are more, intervals are left out
 MOST_TOLD = 10
 
 
 def terminal_text(
     results: Results, comparisons: Sequence[Comparison], name: str, made: Iterable[Table] = ()
 ) -> str:
-    """What qualifies the verdicts, the verdicts, what each implementation scored, what is missing.
+    """Notes on the runs, the verdicts, runs that were left out, and a table of scores.
 
     :param name: of the experiment
     :param made: further tables
@@ -62,7 +62,7 @@ def scores(results: Results) -> Table:
 
 
 def plain(table: Table) -> str:
-    """A table in aligned columns, the first of them that fit."""
+    """A table in aligned columns, as many of the first ones as fit."""
     rows = [table.header, *table.rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     ends = list(accumulate(width + 2 for width in widths))

@@ -30,7 +30,8 @@ from benchmarks.report.wording import (
 from benchmarks.table import Bounds, Table
 from training.config import REFERENCE
 
-NEAREST, FARTHEST = 2.5, 12.0  # margins from zero between which the axis ends
+# Reach of the axis, in margins: at least the first; whole intervals extend it up to the second.
+NEAREST, FARTHEST = 2.5, 12.0
 SHOWN = ("rocket_like", "pendulum_like", "saturated")  # cases: each difference shows in one
 MARKS = {  # of an answer: colour, and whether the mark is filled
     Answer.EQUIVALENT: (COLOURS[0], True),
@@ -100,7 +101,7 @@ def _declared(results: Results, comparisons: Sequence[Comparison]) -> str:
 
 
 def describe(results: Results, metric: str) -> str:
-    """What a metric is."""
+    """A metric in words."""
     configs = (settings["config"] for settings in results.settings.values())
     protocols = {config.get("evaluation", "fixed") for config in configs}
     if metric == LATE and (results.finals["late_points"] == 0).all():
@@ -151,7 +152,7 @@ def _forest_caption(comparisons: Sequence[Comparison], verdict: Verdict) -> tupl
 
 
 def _row_name(each: Comparison, verdict: Verdict, part: str) -> str:
-    """A row's label: the comparison in the first of its rows, then the part alone."""
+    """A row's label: the comparison and the part in its first row, only the part in others."""
     if part == "failures" and verdict.failures:
         counts = zip(verdict.failures.counts, verdict.num_runs, strict=True)
         return f"failures, {' and '.join(f'{count} of {n}' for count, n in counts)}"
@@ -164,12 +165,12 @@ def _row_name(each: Comparison, verdict: Verdict, part: str) -> str:
 
 
 def _unit(part: Part) -> float:
-    """What a row is drawn in: its margin, or half of what its interval reaches to."""
+    """The unit that a row is drawn in: its margin or, without one, half its interval's reach."""
     return part.margin or max(map(abs, (*part.apart, part.difference))) / 2.0 or 1.0
 
 
 def axis_reach(parts: Sequence[Part]) -> float:
-    """Where the axis ends: it shows each difference, and whole intervals unless one goes far."""
+    """Where the axis ends: it shows each difference, and whole intervals up to FARTHEST."""
     differences = max(abs(part.difference) / _unit(part) for part in parts)
     ends = max(abs(end) / _unit(part) for part in parts for end in part.apart)
     return max(NEAREST, 1.1 * differences, min(1.1 * ends, FARTHEST))
@@ -212,13 +213,13 @@ def wild_table(results: Results, comparisons: Sequence[Comparison]) -> Table | N
 
 
 def _algo(results: Results, each: Comparison, label: str) -> str:
-    """What a side trained; empty where it has no complete run."""
+    """The algorithm of a side; empty if it has no complete run."""
     settings = results.settings.get((each.env_id, label))
     return str(settings["config"]["algo"]) if settings else ""
 
 
 def _of_returns(each: Comparison) -> dict[str, Any]:
-    """The two differences that a verdict rests on, with the intervals that tell sides apart."""
+    """The two differences that a verdict rests on, with the intervals that may exclude zero."""
     parts = {"return": None, "failures, points": None}
     if each.verdict is None:
         return parts

@@ -17,7 +17,7 @@ from benchmarks.table import Table, bounds, digits_for, number, tabulate
 CAPTIONS = tomllib.loads(
     (Path(__file__).parent / "templates/captions.toml").read_text(encoding="utf-8")
 )
-MOST_SENTENCES = 6  # so many comparisons are told in full at the head of a report
+MOST_SENTENCES = 6  # more comparisons than this are told in short at the head of a report
 NUMBERS = ("no", "one", "two", "three", "four")
 
 
@@ -58,7 +58,7 @@ def sentences(
 ) -> list[tuple[str, str]]:
     """The head of a report: a paragraph for each comparison, or environment if there are many.
 
-    With each goes the line that says in which settings the sides differ, empty without sides.
+    Each comes with a line on the settings in which the sides differ, which may be empty.
 
     :param name: of the experiment
     """
@@ -84,7 +84,7 @@ def sentences(
 
 
 def by_environment(comparisons: Sequence[Comparison]) -> list[tuple[str, list[Comparison]]]:
-    """Comparisons, sorted by environment, with the name of each environment."""
+    """Successive comparisons on one environment as a group, with the environment's name."""
     grouped = groupby(comparisons, key=lambda each: each.env_id)
     return [(env_id, list(group)) for env_id, group in grouped]
 
@@ -167,7 +167,7 @@ def in_short(env_id: str, comparisons: Sequence[Comparison]) -> str:
 
 
 def by(each: Comparison) -> str:
-    """By which metric, where it is not the usual one."""
+    """The metric, after ``by``; empty for a mean return on held-out starts."""
     if each.metric.endswith("_return"):
         return ""
     return f" by {METRICS.get(each.metric, each.metric).split(':')[0]}"
@@ -191,13 +191,13 @@ def outcome(each: Comparison) -> str:
 
 
 def typical(verdict: Verdict) -> str:
-    """The typical run's part."""
+    """A sentence on the typical run."""
     name = "trimmed means" if verdict.trimmed else "means (too few runs to trim)"
     return f"Typical run: the difference of {name} is {numbers(verdict, verdict.typical)}."
 
 
 def failures(each: Comparison, verdict: Verdict) -> str:
-    """The failures' part."""
+    """A sentence on failures."""
     part = verdict.failures
     if part is None:
         return "Failures are not compared: there is no threshold for this environment or metric."
@@ -209,7 +209,7 @@ def failures(each: Comparison, verdict: Verdict) -> str:
 
 
 def on_average(verdict: Verdict) -> str:
-    """The means, which decide nothing."""
+    """A sentence on the means, which decide nothing."""
     part = verdict.mean
     digits = digits_of(part)
     first, second = (number(estimate, digits) for estimate in part.estimates)
@@ -220,7 +220,7 @@ def on_average(verdict: Verdict) -> str:
 
 
 def numbers(verdict: Verdict, part: Part) -> str:
-    """A part's difference, the interval that answers, and its margin."""
+    """A part's difference, the interval that its answer rests on, its margin and the answer."""
     differs = part.answer in (Answer.DIFFERENT, Answer.NEGLIGIBLE)
     ends, level = (part.apart, 1.0) if differs or part.margin is None else (part.within, 2.0)
     between = f", {confidence(1 - level * verdict.level)} interval"
@@ -234,7 +234,7 @@ def interval_of(part: Part, ends: Sequence[float], unit: str, between: str = "")
     """A part's difference and an interval of it, rates as percentages.
 
     :param unit: of rates
-    :param between: the two
+    :param between: text between the two
     """
     factor, digits = factor_of(part), digits_of(part)
     scaled = bounds([factor * end for end in ends], digits)
@@ -243,17 +243,17 @@ def interval_of(part: Part, ends: Sequence[float], unit: str, between: str = "")
 
 
 def signed(value: float, digits: int) -> str:
-    """A number with its sign, of zero too."""
+    """A number with its sign; that of zero is +."""
     return ("" if value < 0 else "+") + number(value, digits)
 
 
 def factor_of(part: Part) -> float:
-    """Rates are shown as percentages."""
+    """What a part's numbers are multiplied by: rates are shown as percentages."""
     return 100.0 if isinstance(part, Failures) else 1.0
 
 
 def digits_of(part: Part) -> int:
-    """After the point: none of percentages."""
+    """Digits after the decimal point: none for percentages."""
     return 0 if isinstance(part, Failures) else digits_for(*part.estimates, *part.apart)
 
 
@@ -269,7 +269,7 @@ def number_of_runs(verdict: Verdict) -> str:
 
 
 def seeds_text(seeds: int) -> str:
-    """A number of seeds, not taken at its word where it is large."""
+    """A number of seeds; of a large one, only that it is above MOST_SEEDS."""
     return f"{seeds:,}" if seeds <= MOST_SEEDS else f"more than {MOST_SEEDS:,}"
 
 
@@ -282,7 +282,7 @@ def parts_of(verdict: Verdict) -> Iterator[tuple[str, Part]]:
 
 
 def caveats(each: Comparison, verdict: Verdict) -> list[str]:
-    """What a reader must know to trust a verdict no more than it deserves."""
+    """Sentences on what limits the trust in a verdict: its scores, and repeated looks."""
     lines = warnings(verdict)
     if each.planned_looks:
         seen = "; ".join(f"{look.seeds} seeds: {look.verdict.outcome}" for look in each.looks)
@@ -297,7 +297,7 @@ def caveats(each: Comparison, verdict: Verdict) -> list[str]:
 
 
 def warnings(verdict: Verdict) -> list[str]:
-    """Where calibration (docs/calibration.md) finds errors of more than 5%."""
+    """Warnings on cases in which docs/calibration.md finds errors of more than 5%."""
     part, found = verdict.failures, {"tied": verdict.tied}
     if part:
         equal = part.answer is Answer.EQUIVALENT and 0 in part.counts

@@ -1,7 +1,7 @@
-"""How fast the rocket is beside Gymnasium's Pendulum, in a batch, and in drawing.
+"""Speed of the rocket beside Gymnasium's Pendulum, in a batch, and with rendering.
 
-A machine's speed drifts, so everything is measured in alternation within one run, and medians
-and ratios are what counts. Actions are random and drawn beforehand; resets are included.
+A machine's speed drifts, so everything is measured in alternation within one run; compare the
+medians and ratios only. Actions are random and drawn beforehand; resets are included.
 """
 
 import os
@@ -59,9 +59,10 @@ def ratio(rates: Rates, one: str, other: str) -> list[str]:
 
 
 def steps_of(env_id: str, n_steps: int, render_mode: str | None = None) -> tuple[int, Work]:
-    """So many steps of one environment, with a frame after each where it draws.
+    """Work of steps of one environment, with a frame after each if there is a render mode.
 
-    :return: how many steps a unit of work is, and that work
+    :param n_steps: steps in a unit of work
+    :return: n_steps, and the work
     """
     env = gym.make(env_id, render_mode=render_mode)
     env.reset(seed=0)
@@ -79,7 +80,11 @@ def steps_of(env_id: str, n_steps: int, render_mode: str | None = None) -> tuple
 
 
 def batches_of(num_envs: int, n_calls: int, mode: str) -> tuple[int, Work]:
-    """So many steps of a vector environment, each of which is one of all environments."""
+    """Work of steps of a vector environment, each of which steps all environments.
+
+    :param n_calls: steps of the vector environment in a unit of work
+    :return: steps of single environments in a unit of work, and the work
+    """
     env = gym.make_vec("rocket-v0", num_envs=num_envs, vectorization_mode=mode)
     env.reset(seed=0)
     actions = prepared(env.action_space)
@@ -92,7 +97,7 @@ def batches_of(num_envs: int, n_calls: int, mode: str) -> tuple[int, Work]:
 
 
 def prepared(space: gym.Space[Any]) -> Iterator[Any]:
-    """Random actions, over and over."""
+    """N_ACTIONS random actions, repeated without end."""
     space.seed(0)
     sample: Callable[[], Any] = space.sample
     return cycle([sample() for _ in range(N_ACTIONS)])

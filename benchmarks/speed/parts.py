@@ -1,4 +1,4 @@
-"""Where the time of one training step goes: its parts, measured on their own in alternation."""
+"""Where the time of one training step goes: its parts, each measured alone, in alternation."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,7 +26,7 @@ Times = dict[str, dict[str, float]]  # implementation -> part -> microseconds in
 
 
 def repeated(function: Callable[[], Any], every: int = 1) -> Work:
-    """The work of n steps in which a function is called at every so many."""
+    """Work that calls a function n // every times: that of n steps."""
 
     def work(n: int) -> None:
         for _ in range(n // every):
@@ -36,7 +36,7 @@ def repeated(function: Callable[[], Any], every: int = 1) -> Work:
 
 
 def both(critics: Callable[[], Any], actor: Callable[[], Any]) -> Work:
-    """Work of the critics at every step, and of the actor at every second."""
+    """Work of the critics at every step, and of the actor at every second step."""
     each, delayed = repeated(critics), repeated(actor, 2)
 
     def work(n: int) -> None:
@@ -79,7 +79,7 @@ def reference_parts(loop: RunLoop) -> dict[str, Work]:
 
 
 def sb3_parts(model: SB3TD3) -> dict[str, Work]:
-    """The parts of SB3's step, gradients apart, which its ``train`` does not do alone."""
+    """The parts of SB3's step, except gradients, which SB3 does not compute separately."""
     assert model.replay_buffer is not None
     assert model.env is not None
     buffer, batch = model.replay_buffer, model.replay_buffer.sample(BATCH)
@@ -130,8 +130,10 @@ def forward(agent: TD3 | SB3TD3, tensors: tuple[torch.Tensor, ...]) -> Work:
 def split(parts: Mapping[str, float], step: float, update: float | None) -> dict[str, float]:
     """Microseconds of each of PARTS, which add up to those of a step.
 
-    :param parts: measured ones
-    :param update: of whole updates, sampling included, where gradients were not measured
+    :param parts: microseconds of the measured ones
+    :param step: microseconds of a whole step
+    :param update: microseconds of a whole update, sampling included; needed if gradients were not
+        measured
     """
     gradients = parts.get(GRADIENTS)
     if gradients is None:

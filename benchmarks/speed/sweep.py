@@ -3,8 +3,8 @@
 Environment steps per second of whole commands, from the start of the process to its end. Without
 the sweep, SB3 does the same runs as a plain script would: in one process, with torch's default
 threads, EvalCallback for the learning curve and evaluate_policy for the final policy. That plays
-its 100 episodes one by one, some 10 s in each run; not counting them, the gain would be a fifth
-less. The reference, which is ours alone, is compared with itself.
+its 100 episodes one by one, about 10 s in each run; without them the gain would be a fifth less.
+The reference has no plain script to compare with, so it is compared with itself.
 """
 
 import io
@@ -26,7 +26,7 @@ STEPS = 6_000
 
 def speed_table() -> str:
     """Steps per second of a sweep and of the same runs in sequence, as a Markdown table."""
-    # Not above: the processes that are measured load this module, but not what these need.
+    # Imported here, since the measured processes load this module but do not need these.
     from benchmarks.speed.td3 import measure
     from benchmarks.table import markdown
 
@@ -64,7 +64,7 @@ def experiment(algo: str) -> Experiment:
 
 
 def in_processes(work: Callable[[], None], n: int) -> None:
-    """Do it n times, each in a fresh process, so that imports and threads are as a command's."""
+    """Do it n times, each in a new process, with the imports and threads of a command."""
     for _ in range(n):
         process = multiprocessing.get_context("spawn").Process(target=work)
         process.start()
@@ -74,7 +74,7 @@ def in_processes(work: Callable[[], None], n: int) -> None:
 
 
 def swept(algo: str) -> None:
-    """The runs in a sweep."""
+    """Carry out the runs in a sweep."""
     from benchmarks.sweep.options import SweepOptions
     from benchmarks.sweep.scheduler import sweep
 

@@ -1,7 +1,7 @@
-"""How fast the reference TD3 is beside SB3's, and beside what the arithmetic allows.
+"""Speed of the reference TD3 beside SB3's, and beside the matrix products alone.
 
-A machine's speed drifts, so everything is measured in alternation within one run, and medians
-and ratios are what counts. One torch thread, Pendulum-v1, batches of 256, layers of 256 and 256.
+A machine's speed drifts, so everything is measured in alternation within one run; compare the
+medians and ratios only. One torch thread, Pendulum-v1, batches of 256, layers of 256 and 256.
 """
 
 import time
@@ -110,10 +110,10 @@ def measure(
     warm_up: int = 10,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[Key, NDArray[np.float64]]:
-    """Units of work per second of each, shape (rounds,), in alternating rounds.
+    """Measure each work in alternation; return units of work per second, shape (rounds,).
 
-    :param units: of work in each round
-    :param warm_up: units of each before that: compiles, fills caches
+    :param units: units of work in each round
+    :param warm_up: units of each before the first round, at most ``units``: to compile, fill caches
     :param clock: in seconds; on a busy machine processor time drifts less
     """
     rates: dict[Key, list[float]] = {name: [] for name in works}
@@ -134,7 +134,7 @@ def sb3_model() -> SB3TD3:
 
 
 def sbx_model() -> Any | None:
-    """sbx's TD3, SB3's in JAX, with the same settings; None where sbx-rl is not installed."""
+    """The TD3 of sbx (SB3 in JAX) with the same settings; None where sbx-rl is not installed."""
     try:
         sbx = import_module("sbx")
     except ImportError:
@@ -144,7 +144,7 @@ def sbx_model() -> Any | None:
 
 
 def sb3_settings() -> dict[str, Any]:
-    """The author's settings under SB3's names; what is not named has SB3's default, the same."""
+    """The author's settings by SB3's names, but a shorter warm-up and a smaller buffer."""
     return {
         "learning_rate": 3e-4,
         "learning_starts": WARM_UP,
@@ -167,7 +167,7 @@ def reference_loop(compile: bool = False) -> RunLoop:
 
 
 def updates_of(loop: RunLoop) -> Work:
-    """The reference's gradient steps, the drawing of batches included, as in SB3's."""
+    """The reference's gradient steps, with the sampling of batches, as in SB3's."""
 
     def work(n: int) -> None:
         for _ in range(n):

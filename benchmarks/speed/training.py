@@ -1,8 +1,7 @@
-"""What train() costs beside SB3's plain learn(): checks, callbacks, progress, checkpoints.
+"""The overhead of train() over SB3's plain learn(): checks, callbacks, progress, checkpoints.
 
-Whole runs are measured in alternation, the setting-up included. Checkpoints are written far more
-often than by default; the evaluations at the start and the end of a run are part of what is
-measured, those in between, which a user asks for, are left out.
+Whole runs are measured in alternation, setup included. Checkpoints are written far more often than
+by default. The evaluations at the start and the end of a run are measured; there are none between.
 """
 
 import io
@@ -49,7 +48,7 @@ def plain_run(n: int) -> None:
 
 
 def our_run(n: int) -> None:
-    """A run directory with all that belongs to it, n times."""
+    """A run of this project with all its files, n times."""
     for _ in range(n):
         with (
             tempfile.TemporaryDirectory() as folder,

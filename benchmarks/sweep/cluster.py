@@ -1,4 +1,4 @@
-"""The Dask cluster that a sweep runs on: started here for the time being, or somebody's own."""
+"""The Dask cluster that a sweep runs on: started here for its duration, or an existing one."""
 
 import logging
 import os
@@ -31,7 +31,7 @@ DASK_SETTINGS: dict[str, Any] = {
     "distributed.worker.daemon": False,
     # Dask's own environment for workers has malloc return memory to the system after every
     # update: 2,500 page faults in each, and training at half the speed. Only its thread limits
-    # are kept here. A worker that is stopped need not complain of it.
+    # are kept here. Workers log errors only, so that stopped ones print no warnings.
     "distributed.nanny.pre-spawn-environ": {
         "DASK_LOGGING__DISTRIBUTED": "error",
         "OMP_NUM_THREADS": 1,
@@ -70,9 +70,9 @@ def connect(workers: int, scheduler: str | None) -> Iterator[Client]:
 
 
 def start_workers(workers: int) -> LocalCluster:
-    """Worker processes on this machine; where one is killed while they start, all start again.
+    """Worker processes on this machine; if one is killed while they start, all are started again.
 
-    :raises ConfigError: if they did not come up STARTS times
+    :raises ConfigError: if STARTS attempts fail
     """
     for left in reversed(range(STARTS)):
         try:
@@ -82,7 +82,7 @@ def start_workers(workers: int) -> LocalCluster:
                 memory_limit=0,
                 dashboard_address="127.0.0.1:0",
             )
-        except Exception as error:  # Dask names no one kind
+        except Exception as error:  # Dask documents no type
             if not left:
                 message = one_line(error)
                 raise ConfigError(f"the workers could not be started: {message}") from error
@@ -101,8 +101,8 @@ class Workers:
         self._root = root
         self._session = session
         self._reasons: dict[str, str | None] = {}  # by address
-        self._most = 0  # workers that were there at a time
-        self._complete_at = time.monotonic()  # when they were last
+        self._most = 0  # largest number of workers present at once
+        self._complete_at = time.monotonic()  # when that many were last present
 
     def look(self) -> tuple[set[str], list[str]]:
         """Workers that can take runs now, and a line for each reason why new ones cannot.
@@ -120,7 +120,7 @@ class Workers:
                 describe_worker, self._root, workers=sorted(newcomers), on_error="return"
             )
             for address, worker in found.items():
-                if isinstance(worker, OSError):  # it has gone again
+                if isinstance(worker, OSError):  # it is gone already
                     continue
                 self._reasons[address] = (
                     f"it cannot import this project: {worker}"
@@ -138,9 +138,9 @@ class Workers:
     def _replace_lost(self, count: int) -> None:
         """Start new workers for those of this machine that Dask did not manage to restart.
 
-        It does not where the new process is killed, too, before it has come up.
+        Dask gives up if the new process is also killed before it is up.
 
-        :param count: workers that are there
+        :param count: workers that are present
         """
         self._most = max(self._most, count)
         if count == self._most:

@@ -16,7 +16,7 @@ LINE_INTERVAL = 60.0  # s between two plain lines about one run
 class Speed:
     """Environment steps per second since something was first seen.
 
-    :param step: that it had taken by then
+    :param step: steps taken by then
     """
 
     def __init__(self, step: int) -> None:
@@ -68,7 +68,7 @@ class Display:
         self._console.print(line, markup=False, soft_wrap=True)
 
     def waiting_for_workers(self, is_waiting: bool) -> None:
-        """Say so when there is no worker, once."""
+        """Print, once, that no worker can take runs."""
         if is_waiting and not self._is_waiting and self._speed is not None:
             self.note("no worker can take runs at present; waiting for one")
         self._is_waiting = is_waiting

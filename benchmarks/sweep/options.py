@@ -14,12 +14,12 @@ class SweepOptions:
     check: bool = True
     """let SB3's checker look at each environment before the first run"""
     allow_mixed: bool = False
-    """go on with runs that were begun with other software; provenance.json tells"""
+    """go on with runs that were begun with other software; provenance.json records it"""
     step_timeout: float = 600.0
-    """seconds after which a run whose environment does not return has failed; 0 for no limit"""
+    """seconds without a return from the environment after which a run has failed; 0: no limit"""
     keep_checkpoints: bool = False
-    """leave complete runs their last checkpoint, from which --extend with more --total-timesteps
-    resumes; without, such runs start over, with the same result"""
+    """keep the last checkpoint of complete runs, from which --extend with more --total-timesteps
+    resumes; without it such runs start over, with the same result"""
 
 
 AS_USUAL = SweepOptions()

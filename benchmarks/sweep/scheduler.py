@@ -34,7 +34,7 @@ STOP_PATIENCE = 60.0  # s for the runs to save their state once they are asked t
 
 
 class Job(NamedTuple):
-    """A run on its way: its configuration, the worker that it is on, and Dask's handle."""
+    """A run under way: its configuration, the worker that it is on, and Dask's handle."""
 
     config: RunConfig
     worker: str
@@ -47,12 +47,12 @@ def sweep(
     options: SweepOptions = AS_USUAL,
     extend: bool = False,
 ) -> list[str]:
-    """Carry out an experiment's runs that are not there yet; a failing one does not stop others.
+    """Carry out an experiment's runs that are not complete; a failing one does not stop others.
 
     An experiment with looks runs its seeds in stages: after each, comparisons that are decided get
-    no more. Each worker is a process with one thread, since SB3 draws from the process's global
-    generators. The runs report through their directories. A run whose worker dies goes on from
-    its last checkpoint on another one, up to MAX_RESTARTS times.
+    no more seeds. Each worker is a process with one thread, since SB3 draws from the process's
+    global generators. The runs report through their directories. A run whose worker dies goes on
+    from its last checkpoint on another one, up to MAX_RESTARTS times.
 
     :param root: folder that holds the run directories
     :param options: how it is carried out
@@ -71,7 +71,7 @@ def sweep(
         declare(experiment, root)
         if told := told_of_extended(configs, root):
             print(told)
-        if options.scheduler is None:  # elsewhere the workers see themselves
+        if options.scheduler is None:  # on a cluster, each worker checks it
             refuse_other_software(unfinished(configs, root), root, options.allow_mixed)
         failures: list[str] = []
         wanted = {(env_name(run.env_id), run.label) for run in configs}
@@ -135,12 +135,12 @@ def carry_out_missing(configs: Sequence[RunConfig], root: Path, options: SweepOp
 def undecided(root: Path, number: int) -> set[tuple[str, str]]:
     """(env_id, label) of the implementations that need more seeds; prints each verdict.
 
-    :param number: of seeds of each that there are, or should be
+    :param number: of seeds of each so far, for the printed lines
     """
     wanted: set[tuple[str, str]] = set()
     try:
         results = load_results(root)
-    except FileNotFoundError:  # all have failed, which more seeds would not mend
+    except FileNotFoundError:  # all have failed; more seeds would not help
         return wanted
     for each in compare(results):
         print(f"after {number} seeds: {sentence(each)}", flush=True)
@@ -153,7 +153,7 @@ class Sweep:
     """The runs under way, one on each worker, and those that wait.
 
     :param root: folder that holds the run directories
-    :param session: the sweep's name, which stands in the folder while it goes on
+    :param session: the sweep's name, which a file in the folder holds while it is under way
     """
 
     def __init__(
@@ -197,7 +197,7 @@ class Sweep:
         return self._failures
 
     def _start_runs(self, able: set[str]) -> None:
-        """One run on each worker that has none."""
+        """Start a run on each worker that has none."""
         for worker in sorted(able - {job.worker for job in self._jobs}):
             if self._waiting:
                 config = self._waiting.popleft()
@@ -206,7 +206,7 @@ class Sweep:
                 self._jobs.append(Job(config, worker, future))
 
     def _follow(self, job: Job, able: set[str]) -> None:
-        """Show how far a run has come, or what has become of it."""
+        """Show a run's progress or, if it has ended, its outcome."""
         status = RunDirectory(self._root / job.config.directory).status()
         if job.future.status == "finished":
             try:  # the outcome lies on the worker, which may die before it is fetched
@@ -257,9 +257,9 @@ class Sweep:
 
 
 def refuse_unworkable(configs: Sequence[RunConfig], root: Path, check: bool = True) -> None:
-    """Refuse runs of which it can be seen now that they would fail.
+    """Refuse runs that are known to fail before they begin.
 
-    In the folder of an experiment, which says what may change, a run may have fewer steps.
+    In a folder with a declared experiment, an existing run may have fewer steps.
 
     :param check: whether SB3's checker is to look at each environment
     :raises ConfigError: if a directory holds a run with other settings, or a run cannot work
@@ -275,7 +275,7 @@ def refuse_unworkable(configs: Sequence[RunConfig], root: Path, check: bool = Tr
 
 
 def refuse_other_software(configs: Sequence[RunConfig], root: Path, allow_mixed: bool) -> None:
-    """Refuse to go on with a run that was begun with other software than is here.
+    """Refuse to go on with a run that was begun with other software than is installed here.
 
     :raises ConfigError: naming what differs
     """
@@ -305,9 +305,9 @@ def exclusive(root: Path) -> Iterator[None]:
 
 @contextmanager
 def session_in(root: Path) -> Iterator[str]:
-    """Write the name of a new sweep into its folder: runs of an earlier one stop.
+    """Write the name of a new sweep into its folder, so that runs of an earlier one stop.
 
-    The name is removed at the end: runs that are still under way stop too.
+    The name is removed at the end, so that runs that are still under way stop too.
     """
     name = uuid.uuid4().hex
     RunDirectory(root).write_bytes(SESSION, name.encode())

@@ -1,4 +1,4 @@
-"""What a sweep would do: what is there, what failed, what is missing, and how long it will take."""
+"""Overview of a sweep: which runs are complete, failed or missing, and the time still needed."""
 
 import tempfile
 import time
@@ -22,7 +22,7 @@ from training.run import hyperparameters_of, run
 from training.run_directory import RunDirectory, settings_of
 
 MEASURING_TIME = 3.0  # s for each implementation on each environment
-PATIENCE = 60.0  # s until the first of its steps must have come
+PATIENCE = 60.0  # s to wait for the first timed steps
 DAMAGED = "damaged"  # a run whose state is not known
 SHORTER = "shorter"  # a complete run that is to have more steps
 WARM_UP = 100  # random steps before the first update when only the speed matters
@@ -33,13 +33,14 @@ def overview(
 ) -> str:
     """The state of an experiment's runs, and an estimate of the time that the missing ones take.
 
-    Speeds are those of complete runs of the same implementation and environment; where there is
-    none, of a few seconds of training on this machine, one run at a time. A run that fails in them,
-    or is too short to be timed, has no estimate.
+    Speeds are those of complete runs of the same implementation and environment. Without one, a few
+    seconds of training are measured on this machine, one run at a time. A run that fails then, or
+    is too short to be timed, has no estimate.
 
     :param root: folder that holds the run directories
-    :param workers: that are to share the work; by default one for each processor
-    :param measured: whether to measure speeds that no run tells, which carries out what runs name
+    :param workers: number of workers that share the work; by default one for each processor
+    :param measured: whether to measure speeds that no complete run gives; this runs code that the
+        runs name
     """
     groups: dict[tuple[str, str], list[RunConfig]] = {}
     for config in configs:
@@ -63,14 +64,14 @@ def overview(
 
 
 class Group(NamedTuple):
-    """What the runs of an implementation on an environment have come to.
+    """State of the runs of an implementation on an environment.
 
-    :param row: of the table
-    :param failures: a line for each
+    :param row: its row of the table
+    :param failures: a line for each failed, diverged or damaged run
     :param unknown: why there is no speed, empty if there is one
     :param missing: runs that are not complete
-    :param seconds: that they take, one after another
-    :param longest: that the longest of them takes
+    :param seconds: estimate for the missing runs, one after another
+    :param longest: estimate for the longest of them
     """
 
     row: list[str]
@@ -158,7 +159,7 @@ def _recorded_speed(runs: Sequence[RunConfig], root: Path) -> float | None:
     """Median steps per second of the complete runs; None without any."""
     speeds = []
     for config in runs:
-        with suppress(ConfigError):  # a damaged one, whose run is not complete
+        with suppress(ConfigError):  # a damaged file; its run is not complete
             speed = RunDirectory(root / config.directory).provenance().get("steps_per_second")
             speeds += [speed] if speed and 0 < speed < np.inf else []
     return float(np.median(speeds)) if speeds else None

@@ -20,12 +20,12 @@ from training.provenance import git_changes, git_commit, package_versions
 from training.run import run
 
 SESSION = ".session"  # in the sweep's folder: the name of the sweep that is going on there
-STOP_INTERVAL = 0.5  # s between two looks at it
-BUSY_PATIENCE = 60.0  # s until a run of an earlier sweep must have noticed that it is over
+STOP_INTERVAL = 0.5  # s between two looks at that file
+BUSY_PATIENCE = 60.0  # s for a run of an earlier sweep to notice that its sweep is over
 
 
 class Outcome(NamedTuple):
-    """How a run ended: done, failed, diverged, interrupted or busy; and what there is to say."""
+    """How a run ended: done, failed, diverged, interrupted or busy; and a message."""
 
     state: str
     message: str = ""
@@ -53,7 +53,7 @@ def carry_out(
     """Carry out a run; whatever happens to it is returned, never raised.
 
     :param root: folder that holds the run directories, the same on all machines
-    :param session: of the sweep; once another stands in the folder, or none, the run is saved
+    :param session: the sweep's name; once the folder holds another, or none, the run is saved
         and stops
     :param options: of the sweep; those that concern a single run are used
     """
@@ -105,7 +105,7 @@ class SessionOver:
 
 
 def read_session(root: Path) -> str | None:
-    """The name of the sweep that is going on in a folder; None for none."""
+    """The name of the sweep that is going on in a folder; None if there is none."""
     try:
         return (root / SESSION).read_text()
     except OSError:
@@ -145,7 +145,7 @@ def reason_unfit(worker: dict[str, Any], session: str, root: Path) -> str | None
 
 
 def dask_setup(worker: object) -> None:
-    """Leave Ctrl-C to the sweep, which asks the runs to stop, and remarks, which it has made.
+    """Ignore Ctrl-C, on which the sweep stops its runs, and log no remarks: the sweep has done so.
 
     Dask calls this in new workers.
     """

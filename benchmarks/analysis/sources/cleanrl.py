@@ -19,8 +19,8 @@ NAMES = {"env_id": "env_id", "exp_name": "label", "seed": "run"}  # there -> her
 def read(files: list[Path], options: Options) -> pd.DataFrame | None:
     """A folder's episodes, in the order in which its files were begun; None without any.
 
-    KEYS come from the table of hyperparameters, else from the name of the folder: an environment
-    with a namespace has a slash in its name, and so a folder more.
+    KEYS come from the logged table of hyperparameters, else from the folder's name. That name lacks
+    the namespace of an environment that has one: its slash makes one more folder.
     """
     logs = [(file, load(file)) for file in files]
     logs.sort(key=lambda log: log[1].FirstEventTimestamp())
@@ -43,7 +43,7 @@ def read(files: list[Path], options: Options) -> pd.DataFrame | None:
 def load(file: Path) -> Any:
     """A file's events, all of them.
 
-    TensorBoard itself stops at a broken record without a word, so that they are read twice.
+    TensorBoard stops silently at a broken record, so the records are checked first.
 
     :raises Exception: TensorBoard's own, if a record is broken or there is none
     """

@@ -1,4 +1,4 @@
-"""What SB3's EvalCallback writes: its own, rl-baselines3-zoo's folders and this project's runs."""
+"""Files of SB3's EvalCallback: alone, in rl-baselines3-zoo's folders, in this project's runs."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,7 +40,7 @@ class Run(NamedTuple):
 
     @property
     def has_fixed_starts(self) -> bool:
-        """Whether all runs were evaluated from the same starts as this one."""
+        """Whether it was evaluated from the fixed starts, which are the same for all runs."""
         return bool(self.config.get("evaluation", "fixed") == "fixed")
 
 
@@ -58,8 +58,8 @@ class FailedRunError(ConfigError):
 def read_run(path: Path) -> Run:
     """Read a complete run.
 
-    Whether a file is still the one that the run left is checked of what is read, not of models:
-    hashing those takes longer than all the rest.
+    The files that are read are checked against the run's digests. Models are not: hashing them
+    takes longer than everything else.
 
     :raises FailedRunError: if it failed or diverged
     :raises ConfigError: if it is not complete for another reason, or a file of it is damaged
@@ -92,7 +92,7 @@ def _content(file: Path) -> bytes:
 
 
 def _contents(run: RunDirectory) -> dict[str, bytes] | None:
-    """The files of a complete run, as it left them; None where it is not, or they are not."""
+    """The files of a complete run; None if it is not complete, or one is missing or has changed."""
     status = run.read_json("status.json") or {"state": "pending"}
     if status["state"] != "done":
         return None
@@ -122,7 +122,7 @@ def _curve(arrays: Any) -> pd.DataFrame:
 
 
 def _rows(run: Run) -> pd.DataFrame:
-    """A run of this project: what it was scored on is known."""
+    """Rows of a run of this project, which also tell its starts and held-out returns."""
     rows = _curve(run.arrays)
     if run.has_fixed_starts:
         held_out = {

@@ -1,4 +1,4 @@
-"""What all readers share: their options, the names that paths tell, CSV files as they come."""
+"""Shared by all readers: options, names taken from paths, and CSV files of any layout."""
 
 import io
 import re
@@ -11,7 +11,7 @@ import pandas as pd
 from training.config import ConfigError
 
 KEYS = ["env_id", "label", "run"]  # what tells runs apart
-COLUMNS = {  # of any CSV file: what a user calls it -> here
+COLUMNS = {  # of CSV files: name on the command line -> column here
     "step": "step", "return": "mean_return", "seed": "run", "env": "env_id", "label": "label"
 }  # fmt: skip
 EVAL_FREQ = 5_000  # of the TD3 author's script
@@ -21,7 +21,7 @@ RUN_NAME = re.compile(r"(?P<env_id>.+?)__(?P<label>.+)__(?P<run>\d+)__\d+")  # C
 
 @dataclass(frozen=True)
 class Options:
-    """What a user says of files that do not say it themselves.
+    """What the user says about files that do not say it themselves.
 
     :param eval_freq: environment steps between the evaluations of a ``.npy`` file
     :param columns: of a CSV file: seed, step, return, env or label -> the name it has there
@@ -35,7 +35,7 @@ def parse_columns(eval_freq: int, words: tuple[str, ...]) -> Options:
     """Options as given on a command line.
 
     :param words: ``seed=run_id`` and the like
-    :raises ConfigError: if a word is something else, or eval_freq is no number of steps
+    :raises ConfigError: if a word has another form, or eval_freq is below 1
     """
     if eval_freq < 1:
         raise ConfigError(f"eval-freq must be 1 or more, got {eval_freq}")
@@ -47,13 +47,13 @@ def parse_columns(eval_freq: int, words: tuple[str, ...]) -> Options:
 
 
 def from_folder(folder: Path) -> dict[str, str]:
-    """The KEYS that ``<algo>/<env>_<n>/`` tells; nothing where a folder is called otherwise."""
+    """KEYS from a folder called ``<algo>/<env>_<n>/``; empty for any other name."""
     match = RUN_FOLDER.fullmatch(folder.name)
     return {**match.groupdict(), "label": folder.parent.name} if match else {}
 
 
 def from_run_name(name: str) -> dict[str, str]:
-    """The KEYS that ``<env>__<experiment>__<seed>__<time>`` tells; else the name as the run's."""
+    """KEYS from a name ``<env>__<experiment>__<seed>__<time>``; any other name is the run's."""
     match = RUN_NAME.fullmatch(name)
     return match.groupdict() if match else {"run": name}
 
@@ -61,7 +61,7 @@ def from_run_name(name: str) -> dict[str, str]:
 class CsvFile:
     """A CSV file with commas, semicolons or tabs, maybe a byte order mark or an index column.
 
-    :param columns: names as they stand in the file, without those that have none
+    :param columns: the file's column names; columns without a name are left out
     """
 
     def __init__(self, file: Path) -> None:
@@ -72,7 +72,7 @@ class CsvFile:
         self.columns = [name for name in map(str, names) if not name.startswith("Unnamed: ")]
 
     def rows(self) -> pd.DataFrame:
-        """All cells as text, missing ones as NaN; a NaN that was written is text too.
+        """All cells as text, missing ones as NaN; a cell that says NaN stays text.
 
         :raises ValueError: if rows are longer than the header
         """
@@ -88,7 +88,7 @@ class CsvFile:
         return rows[self.columns]
 
     def numbers(self, cells: pd.Series) -> pd.Series:
-        """Cells as numbers; between semicolons, a comma is a decimal point."""
+        """Cells as numbers; if semicolons separate cells, a comma is a decimal point."""
         if self.separator == ";":
             cells = cells.str.replace(",", ".")
         return cells.astype(float)

@@ -12,7 +12,7 @@ ACCEPTED = "*.monitor.csv of SB3's Monitor"
 
 
 def read(files: list[Path], options: Options) -> pd.DataFrame | None:
-    """A folder's episodes: files called by numbers are the environments of one run, as in SB3.
+    """A folder's episodes: numbered files are the environments of one run, as in SB3.
 
     Runs of this project have evaluations instead.
     """

@@ -1,6 +1,6 @@
 """What ``publish`` leaves in results/: run directories without models, in one file.
 
-Unpacked, they are read like any others, digests and all.
+Once unpacked, they are read like any other run directories, and their digests are checked.
 """
 
 import atexit
@@ -24,7 +24,7 @@ def is_published(path: Path) -> bool:
 def unpacked(path: Path) -> Path:
     """The folder of a published experiment's run directories; any other path as it is.
 
-    The folder has the same name, and goes when the process ends.
+    The folder has the same name, and is deleted when the process ends.
 
     :raises ConfigError: if the file is damaged
     """

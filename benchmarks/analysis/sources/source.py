@@ -27,14 +27,14 @@ from training.config import ConfigError, one_line
 
 UNKNOWN = {"fixed_starts": np.nan, "final_return": np.nan, "late_return": np.nan}
 DATABASES = ("*.sqlite", "*.sqlite3", "*.db")
-MOST_DESCRIBED = 3  # files, where none is recognised
+MOST_DESCRIBED = 3  # files that an error describes, if none is recognised
 MOST_NAMES = 12  # columns, arrays or tags of each
 
 
 class Format(NamedTuple):
     """A kind of file.
 
-    :param patterns: of its name
+    :param patterns: of the file's name
     :param accepted: the format in words
     :param read: rows of some files, None where they hold no curve: the columns step, mean_return,
         KEYS where known and, for runs of this project, fixed_starts, the number of start states
@@ -50,7 +50,7 @@ class Format(NamedTuple):
     whole_folder: bool = False
 
 
-FORMATS = [  # of CSV files, the first that knows the columns counts
+FORMATS = [  # a CSV file is read by the first that knows its columns
     Format(evaluations.PATTERNS, evaluations.ACCEPTED, evaluations.read),
     Format(author.PATTERNS, author.ACCEPTED, author.read),
     Format(tianshou.PATTERNS, tianshou.ACCEPTED, tianshou.read),
@@ -83,15 +83,15 @@ class Source:
 
 
 def read_source(path: Path, name: str = "", options: Options | None = None) -> Source:
-    """Find out which of FORMATS there is, and read it.
+    """Find out which of FORMATS a path holds, and read it.
 
-    Evaluations count more than training episodes beside them. A damaged file of another format
-    than the one that is found is left out, like an unfinished run.
+    Training episodes are ignored if there are evaluations too. A damaged file of a format other
+    than the one read is left out, like an unfinished run.
 
     :param path: a directory, with everything below it, or a file
     :param name: what to call the source; default: its path
-    :raises ConfigError: if it holds none or several, a file of the format is damaged, or its steps
-        repeat or go back
+    :raises ConfigError: if it holds no format or several, a file of the format is damaged, or
+        its steps repeat or go back
     """
     if not path.exists():
         raise ConfigError(f"{path} must be a file or directory with results; there is none")
@@ -100,7 +100,7 @@ def read_source(path: Path, name: str = "", options: Options | None = None) -> S
     found: dict[Format, list[pd.DataFrame]] = {}
     damaged: dict[str, tuple[Format, ConfigError]] = {}
     read: set[Path] = set()
-    named = bool(options and options.columns)  # then they decide first what a CSV file is
+    named = bool(options and options.columns)  # then CSV files with these columns come first
     for kind in sorted(FORMATS, key=lambda kind: kind.read is not table.read or not named):
         for unit in _units(kind, [file for file in files if file not in read]):
             try:
@@ -155,7 +155,7 @@ def _rows(kind: Format, files: list[Path], root: Path, options: Options) -> pd.D
     """
     try:
         rows = kind.read(files, options)
-    except Exception as error:  # whatever NumPy, pandas and TensorBoard make of a damaged file
+    except Exception as error:  # whatever NumPy, pandas and TensorBoard raise
         raise ConfigError(f"cannot read {files[0]}: {one_line(error)}") from error
     if rows is None:
         return None
@@ -168,7 +168,7 @@ def _rows(kind: Format, files: list[Path], root: Path, options: Options) -> pd.D
 
 
 def refuse_gaps(rows: pd.DataFrame, file: Path, is_episodes: bool) -> None:
-    """Refuse what makes no curve.
+    """Refuse rows that do not make a curve.
 
     :raises ConfigError: if a value is missing or not finite, or steps repeat or go back
     """
@@ -196,7 +196,7 @@ def refuse_gaps(rows: pd.DataFrame, file: Path, is_episodes: bool) -> None:
 
 
 def _refuse_doubles(curves: pd.DataFrame, path: Path) -> None:
-    """A run comes from one file, or from those of one folder that are read together."""
+    """Refuse a run that is in several files, unless these are read together as one folder."""
     for _, rows in curves.groupby(KEYS):
         if rows["unit"].nunique() > 1:
             first, second = rows.drop_duplicates("unit")["file"].iloc[:2]
@@ -215,7 +215,7 @@ def _holds(kinds: list[Format], files: list[Path]) -> str:
 
 
 def _describe(file: Path) -> str:
-    """What a file has inside, as far as its kind tells."""
+    """The content of a file in words, as far as its format is known."""
     try:
         if any(map(file.match, DATABASES)):
             return "a database: openrlbenchmark's has no curves, they are in its run_df.csv files"

@@ -12,7 +12,7 @@ ACCEPTED = "CSV files with the columns seed, step, return (or others, named by -
 
 
 def read(files: list[Path], options: Options) -> pd.DataFrame | None:
-    """A file's runs; None if it has not all columns. Without a seed's column it is one run."""
+    """A file's runs; None if a column is missing. Without a seed column it is one run."""
     (file,) = files
     table = CsvFile(file)
     columns = {name: options.columns.get(name, name) for name in COLUMNS}

@@ -1,8 +1,8 @@
 """CSV exports of Weights & Biases, and what openrlbenchmark caches of it.
 
-Wide, as a chart exports: a column for each run, ``<run> - <metric>``, with its ``__MIN`` and
-``__MAX``. Long, as ``run.history()`` gives: a row for each step, one run or, with a column for
-their names, many.
+Wide files, exported from a chart, have a column for each run, ``<run> - <metric>``, with its
+``__MIN`` and ``__MAX``. Long files, from ``run.history()``, have a row for each step of one run
+or, with a column of run names, of many.
 """
 
 import json
@@ -15,7 +15,7 @@ from benchmarks.analysis.sources.frame import CsvFile, Options, from_run_name
 
 PATTERNS = ("*.csv",)
 ACCEPTED = "CSV exports of Weights & Biases, or run_df.csv and run.json of openrlbenchmark's cache"
-STEPS = ("global_step", "_step", "Step")  # the first that is there counts
+STEPS = ("global_step", "_step", "Step")  # the first one present is used
 RETURNS = ("charts/episodic_return", "eval/mean_reward", "rollout/ep_rew_mean")
 RUNS = ("run_name", "run_id", "Name", "name")
 CONFIG = {"env_id": "env_id", "exp_name": "label", "seed": "run"}  # there -> here
@@ -63,7 +63,7 @@ def _column(table: CsvFile, step: str, name: str) -> pd.DataFrame:
 
 
 def _config(file: Path) -> dict[str, str]:
-    """KEYS from openrlbenchmark's ``run.json``, older or newer; nothing where there is none."""
+    """KEYS from openrlbenchmark's ``run.json``, older or newer; empty without that file."""
     if not file.exists():
         return {}
     run = json.loads(file.read_text(encoding="utf-8"))
