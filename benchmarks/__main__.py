@@ -232,7 +232,7 @@ def compare(
 
 
 def command_line() -> str:
-    """The command that is being carried out, as it would be typed."""
+    """The command that is being carried out, as typed in a shell."""
     return shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
 
 
@@ -370,12 +370,12 @@ def optimum(output: Path = Path("reports")) -> None:
 
 
 def named(trust: tuple[str, ...], *names: str | None) -> list[str]:
-    """What is trusted: ``--trust``, and whatever module the command itself names."""
+    """Modules that are trusted: those of ``--trust``, and those that the command itself names."""
     return [*trust, *(module_of(name) for name in names if name and ":" in name)]
 
 
 def write_page(page: str, file: Path) -> None:
-    """Print a page, and keep it."""
+    """Print a page, and write it to a file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(page, encoding="utf-8")
     print(f"{page}\nThis page: {file}")

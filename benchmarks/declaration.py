@@ -123,7 +123,7 @@ def declare(experiment: Experiment, root: Path) -> None:
 def _entry(content: Json, date: str | None = None, changed: Any = ()) -> Json:
     """A declaration as the list keeps it.
 
-    :param date: None where it was made before dates were kept
+    :param date: None if it was made before dates were recorded
     """
     kept = {name: content[name] for name in ("sha256", "declaration")}
     return {"date": date, "changes": changed, "runs_before": [], "verdicts_before": [], **kept}

@@ -81,7 +81,7 @@ class Look(NamedTuple):
 
     @property
     def room(self) -> float:
-        """How many letters a line holds, as a fraction of those at the usual size."""
+        """Letters that a line holds, as a fraction of those at the usual width and font size."""
         return self.size[0] / SIZE[0] * FONT_SIZE / (self.font_size or FONT_SIZE)
 
 

@@ -57,8 +57,8 @@ class Request:
     """with --until-decided, the numbers of seeds after which verdicts are looked at; default: a
     named experiment's own, else 5 10 20 40"""
     extend: bool = False
-    """let an experiment that has begun grow by what else is given: more --seeds, --algos, --envs,
-    --total-timesteps; a changed --margin is a re-judgement"""
+    """let an experiment that has begun grow by the options given: more --seeds, --algos, --envs,
+    --total-timesteps; a changed --margin judges its runs anew"""
     root: Path = Path("runs")
     """the runs go to <root>/<experiment>/, shortened ones of a named experiment to
     <root>/<experiment>_<seeds>x<steps>/, compiled ones to <root>/<experiment>_compiled/"""

@@ -10,7 +10,7 @@ import pandas as pd
 from benchmarks.analysis.statistics import Interval, MeanAndStd
 
 NONE = "-"
-FORMULA = ("=", "+", "-", "@")  # a spreadsheet runs a text that begins so
+FORMULA = ("=", "+", "-", "@")  # a spreadsheet runs a text that begins with one of these
 WIDE = 100  # characters in a line beyond which a table is shrunk to the width of the text
 # Characters that are special in LaTeX, or missing in its standard font encoding. LaTeX would read
 # a bracket at the beginning of a row as an argument of the line break before it.
@@ -90,7 +90,7 @@ def tabulate(
 
 
 def digits_for(*values: float) -> int:
-    """Decimals of numbers that stand together: three if all are below ten, else one."""
+    """Decimals of numbers shown together: three if all are below ten, else one."""
     return 3 if all(abs(value) < 10.0 for value in values if math.isfinite(value)) else 1
 
 

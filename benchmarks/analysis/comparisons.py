@@ -98,7 +98,7 @@ def declaration(results: Results) -> Mapping[str, Any]:
 
 
 def opponents(results: Results) -> list[str]:
-    """What others are compared with: the declared implementation, all where none is declared."""
+    """Labels that others are compared with: the declared one, or all if none is declared."""
     if results.experiment:
         return [results.experiment["declaration"]["against"]]
     return sorted({label for _, label in groups(results)})

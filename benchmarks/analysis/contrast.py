@@ -37,7 +37,7 @@ ALLOWED_FOR = ", start states allowed for"  # after the name of a score
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a comparison.
+    """The options of a comparison.
 
     :param env_ids: names of environments, with or without version; empty for all common ones
     :param at: the last step to compare at; None for the largest common one
@@ -258,7 +258,7 @@ def settings_line(sides: Sequence[Side]) -> str:
 
 
 def caveats_of(match: Match) -> list[str]:
-    """Caveats on in what ways the sides of a match are unlike."""
+    """Caveats: the ways in which the sides of a match differ."""
     caveats = []
     sides = match.sides
     if len({side.env_id for side in sides if side.env_id}) > 1:

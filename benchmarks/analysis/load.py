@@ -78,7 +78,7 @@ class Results(NamedTuple):
 
     @property
     def own(self) -> "Results":
-        """Without the curves that come from further sources."""
+        """These results without the curves that come from further sources."""
         frames = (rows[~rows["label"].isin(self.elsewhere)] for rows in (self.curves, self.finals))
         curves, finals = frames
         return self._replace(curves=curves, finals=finals, elsewhere=())
@@ -88,9 +88,9 @@ def load_results(root: Path) -> Results:
     """Read all run directories ``<root>/<label>/<env_id>_<seed>/``.
 
     :raises FileNotFoundError: if there is no complete run
-    :raises ConfigError: if runs that should differ in their seed only differ in more, two
-        environments have the same name, or the experiment's declaration is not the one that was
-        hashed
+    :raises ConfigError: if runs of one label and environment differ in more than their
+        seed, two environments have the same name, or the experiment's declaration is not the one
+        that was hashed
     """
     runs, unfinished = [], []
     failures: Counter[tuple[str, str]] = Counter()

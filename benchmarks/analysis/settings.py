@@ -1,4 +1,4 @@
-"""In which settings two implementations differ, beside the algorithm itself."""
+"""In which settings two implementations differ, apart from the algorithm itself."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -30,7 +30,7 @@ STARTS = {  # name -> what it is
 def parse_starts(words: tuple[str, ...]) -> dict[str, str]:
     """Starts by label, from ``protocol`` (label "", for all) or ``label=protocol`` (one source).
 
-    :raises ConfigError: if there are no such starts
+    :raises ConfigError: if a word names other starts
     """
     declared = {}
     for word in words:

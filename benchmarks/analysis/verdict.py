@@ -30,7 +30,7 @@ from benchmarks.analysis.statistics import (
 
 TRIM = 0.2
 MIN_TRIMMED = 5  # runs a side, so that trimming leaves one out at each end
-MOST_SEEDS = 1_000  # where even more would be needed, the answer is one more than this
+MOST_SEEDS = 1_000  # if these are too few, the number needed is given as one more
 
 
 class Answer(StrEnum):
@@ -77,8 +77,8 @@ class Part:
     :param within: interval of confidence 1 - 2 * level, which decides whether they are equivalent
     :param apart: interval of confidence 1 - level, which decides whether they differ
     :param margin: the difference too small to matter; None if there is none
-    :param seeds_needed: of each, to show equivalence if there is no difference; None unless
-        undecided with a margin; above MOST_SEEDS where more than those are needed
+    :param seeds_needed: seeds per side to show equivalence if there is no difference; None unless
+        undecided with a margin; above MOST_SEEDS if even those are too few
     """
 
     estimates: tuple[float, float]

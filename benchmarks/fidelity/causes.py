@@ -54,7 +54,7 @@ CAUSES: dict[Option, str] = {
     ("actor_loss", "mean"): "the actor climbs the mean of both critics",
 }
 # Differences found in public TD3s; variants.py has them as subclasses that can be trained.
-VARIANT = "td3_reference:benchmarks.fidelity.variants:"  # in algo, before a class
+VARIANT = "td3_reference:benchmarks.fidelity.variants:"  # algo, up to the class
 WILD: dict[str, Option] = {  # by class in variants.py
     "Offset": ("offset", 1),
     "NoFinalClip": ("clip", "none"),
@@ -230,7 +230,7 @@ def differing_defaults(defaults: Mapping[str, Any]) -> list[tuple[str, Any, Any,
 
 
 def simulated(name: str, value: Any, case: str = "pendulum_like") -> float | None:
-    """The deviation that one setting makes after 10 updates of the published algorithm."""
+    """The deviation that one setting causes after 10 updates of the published algorithm."""
     if name not in SIMULATED or not isinstance(value, int | float):
         return None
     problem, turned = CASES[case].problem, Switches()

@@ -26,7 +26,7 @@ from training.reference import resolve_hyperparameters as resolve_reference
 from training.sb3.algorithms import resolve_hyperparameters as resolve_sb3
 
 LOOP_STEPS = 50
-EXAMPLE = "HalfCheetah-v4"  # its warm-up differs from preset to preset
+EXAMPLE = "HalfCheetah-v4"  # its warm-up differs between presets
 
 # What remains different from SB3's TD3 at equal settings; test_residuals.py shows each.
 RESIDUALS = (

@@ -123,7 +123,7 @@ class Bug(NamedTuple):
     """A mistake, as a patch of the reference's source.
 
     :param cause: what the checks must name
-    :param patch: pairs of a text that occurs once, and what stands there instead
+    :param patch: pairs of a text that occurs once, and its replacement
     """
 
     name: str

@@ -102,7 +102,7 @@ class Grid(ABC):
         velocities, positions = self._axes
         x, v = states[..., 0], states[..., 1]
         x = np.where(v < 0.0, -x, x)
-        row = np.round(np.abs(v) / velocities[1], 9)  # a node is met exactly
+        row = np.round(np.abs(v) / velocities[1], 9)  # exact at nodes
         low = self._low_row(row).clip(0, len(velocities) - 2)
         up = row - low
         left, right, along = self._ends((x - positions[0]) / (positions[1] - positions[0]))

@@ -37,7 +37,7 @@ def real_episodes(env_id: str, policy: Policy, n: int = 100) -> Evaluation:
 
 
 def convergence_table(env_id: str, fineness: tuple[float, ...] = FINENESS) -> pd.DataFrame:
-    """V* on ever finer grids, against what the greedy policy earns in the environment.
+    """V* on finer and finer grids, beside the greedy policy's return in the environment.
 
     Columns: fineness; mean grid value and its largest change from the row above; mean return and
     its largest change; mean and largest difference of the two.
@@ -122,7 +122,7 @@ class EndsOnTheGoal(OptimalPolicy):
     braking_steps = 150
 
     def predict(self, observation: Any, *memory: Any, **named: Any) -> tuple[Any, Any]:
-        """As in :meth:`OptimalPolicy.predict`, for episodes that have begun together."""
+        """As in :meth:`OptimalPolicy.predict`, for episodes that began at the same step."""
         actions, steps = super().predict(observation, *memory, **named)
         grid = self.solution.grid
         assert isinstance(grid, RocketGrid)

@@ -32,7 +32,7 @@ from training.config import ConfigError, one_line
 
 Frame = NDArray[np.uint8]  # (height, width, 3)
 DEFAULT_FPS = 30  # where an environment does not say
-GIF_FPS = 25  # many viewers show a GIF of more than 50 frames/s at 10
+GIF_FPS = 25  # many viewers slow a GIF of more than 50 frames/s down to 10
 GIF_TICK = 10  # ms; a GIF's frames last whole hundredths of a second
 NAME_HEIGHT, NAME_SIZE = 24, 15  # pixels of the strip with a policy's name, and of its letters
 WIDE = 1.5  # width over height from which frames go one below the other
@@ -72,7 +72,7 @@ def encode_gif(frames: Sequence[Frame], fps: float) -> bytes:
 
 
 def encode_mp4(frames: Sequence[Frame], fps: float, ffmpeg: str) -> bytes:
-    """Frames as a film that any player shows.
+    """Frames as an MP4 film.
 
     :param ffmpeg: path of the program
     :raises ConfigError: if it fails

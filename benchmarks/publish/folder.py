@@ -72,7 +72,7 @@ def publish(root: Path, folder: Path) -> str:
 
 
 def refuse_incomplete(root: Path, results: Results, comparisons: Sequence[Comparison]) -> None:
-    """Refuse a sweep that is not over: a verdict on fewer seeds is not the declared one.
+    """Refuse a sweep that is not complete: a verdict on fewer seeds is not the declared one.
 
     :raises ConfigError: naming what is missing
     """
@@ -147,7 +147,7 @@ def shrink(file: Path, target: Path) -> None:
 
 
 def summary(root: Path, results: Results, comparisons: Sequence[Comparison]) -> dict[str, Any]:
-    """Content of published.json: the verdicts in words, origin and digests, what it took."""
+    """Content of published.json: the verdicts in words, origin and digests, time taken."""
     experiment = results.experiment or {}
     kinds = [{name: value for name, value in kind.items() if name not in ("commands", "parts")}
              for kind in results.provenance]  # fmt: skip

@@ -97,7 +97,7 @@ def _play(
         film = Film(env)
         try:
             episodes[name] = rollout(load(), film, SEED)
-        except Exception as error:  # a damaged file or another's policy may raise anything
+        except Exception as error:  # a damaged file or a user's policy may raise anything
             shown.missing.append(f"{name} on {env_id}: {one_line(error)}")
             continue
         if film.frames:
@@ -144,7 +144,7 @@ class Film(gym.Wrapper[Any, Any, Any, Any]):
         self._steps = 0
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Step, and draw every so often."""
+        """Step, and render every ``stride`` steps."""
         outcome = super().step(action)
         if self.render_mode and self._steps % self.stride == 0:
             image = Image.fromarray(self.render())  # type: ignore[arg-type]

@@ -105,7 +105,7 @@ def write_report(
 def heading(
     results: Results, comparisons: Sequence[Comparison], name: str
 ) -> list[tuple[str, str]]:
-    """The verdicts; if the experiment was declared in several steps, these come first."""
+    """The verdicts; before them a line on the declarations, if there were several."""
     line = told(results.experiment, len(results.finals))
     return [*([(line, "")] if line else []), *sentences(results, comparisons, name)]
 
@@ -189,7 +189,7 @@ def publish(output: Path, files: dict[str, str | bytes]) -> None:
 
 
 def with_history(comparisons: Sequence[Comparison], file: Path) -> list[Comparison]:
-    """Add on how many seeds earlier verdicts were written, from the last report's records.
+    """Add the numbers of seeds of earlier verdicts, from the last report's records.
 
     :param file: verdicts.json, which may be missing
     """

@@ -146,7 +146,7 @@ def sentence(each: Comparison) -> str:
 
 
 def short(each: Comparison) -> str:
-    """A comparison's outcome, and the number that it rests on most."""
+    """A comparison's outcome; if it is conclusive, with the typical run's difference."""
     text = f"{each.env_id}, {each.first} against {each.second}{by(each)}: {outcome(each)}."
     if each.verdict is None or not each.is_conclusive:
         return text

@@ -26,7 +26,7 @@ Times = dict[str, dict[str, float]]  # implementation -> part -> microseconds in
 
 
 def repeated(function: Callable[[], Any], every: int = 1) -> Work:
-    """Work that calls a function n // every times: that of n steps."""
+    """The work of n steps, in which a function is called n // every times."""
 
     def work(n: int) -> None:
         for _ in range(n // every):

@@ -2,9 +2,9 @@
 
 Environment steps per second of whole commands, from the start of the process to its end. Without
 the sweep, SB3 does the same runs as a plain script would: in one process, with torch's default
-threads, EvalCallback for the learning curve and evaluate_policy for the final policy. That plays
-its 100 episodes one by one, about 10 s in each run; without them the gain would be a fifth less.
-The reference has no plain script to compare with, so it is compared with itself.
+threads, EvalCallback for the learning curve and evaluate_policy for the final policy. The last
+plays its 100 episodes one by one, about 10 s in each run; without them the gain would be a fifth
+less. The reference has no plain script to compare with, so it is compared with itself.
 """
 
 import io

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class SweepOptions:
-    """What the command line may ask for, beside the experiment."""
+    """What the command line may ask for, apart from the experiment."""
 
     workers: int | None = None
     """worker processes on this machine; default: one for each processor"""

@@ -33,7 +33,7 @@ class Outcome(NamedTuple):
 
 @contextmanager
 def memory_given_back() -> Iterator[None]:
-    """Return the memory that a run has left to the system, where the C library can.
+    """Give memory that a run no longer uses back to the system, if the C library can.
 
     Without it a worker grows by some 2 MB a run: models sit in reference cycles, and glibc keeps
     the gaps between what is still in use.
@@ -83,7 +83,7 @@ def carry_out(
 
 
 class SessionOver:
-    """Whether the sweep that a run belongs to is over: a file, so that any machine can see it.
+    """Whether the sweep that a run belongs to is over, read from a file that all machines see.
 
     :param root: the sweep's folder
     :param session: the sweep's name
@@ -120,7 +120,7 @@ def software() -> dict[str, str | None]:
 
 
 def describe_worker(root: Path, dask_worker: Any) -> dict[str, Any]:
-    """What a sweep wants to know of a worker before it sends runs there.
+    """What a sweep needs to know about a worker before it sends runs there.
 
     :param dask_worker: the worker, filled in by Dask
     """

@@ -1,4 +1,4 @@
-"""Shared by all readers: options, names taken from paths, and CSV files of any layout."""
+"""Shared by all readers: options, names taken from paths, and CSV files of several layouts."""
 
 import io
 import re

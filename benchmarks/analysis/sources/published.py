@@ -1,4 +1,4 @@
-"""What ``publish`` leaves in results/: run directories without models, in one file.
+"""What ``publish`` writes to results/: run directories without models, in one file.
 
 Once unpacked, they are read like any other run directories, and their digests are checked.
 """
