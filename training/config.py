@@ -240,7 +240,7 @@ def module_of(name: str) -> str:
 
 
 def refuse_untrusted(module: str, name: str) -> None:
-    """Refuse to import a module that a run names, if the run is only read, unless it is trusted.
+    """Within :func:`reading`, refuse to import a module that is not trusted.
 
     :param module: the module, empty if the name contains none
     :param name: the name in the run's configuration
