@@ -18,9 +18,9 @@ Law = Callable[[Array, Array], Array]  # positions (n,) in m, velocities (n,) in
 Space = gym.spaces.Space[Any]
 
 BRAKE_GAIN = 100.0  # 1/s
-# For PD and PID. Full thrust can stop the rocket at the origin from any |v| <= sqrt(2 |x|). These
-# gains brake along the line v = -(p/d) x. For |x| < 1.5 m, which is all that occurs, it must stay
-# below that parabola, or the rocket overshoots: p/d <= sqrt(2/1.5) = 1.15 per s.
+# For PD and PID. Full thrust can stop the rocket before it passes the origin if |v| <= sqrt(2 |x|).
+# These gains brake along the line v = -(p/d) x. Within the |x| < 1.5 m that occur, it must satisfy
+# this inequality, or the rocket overshoots: p/d <= sqrt(2/1.5) = 1.15 per s.
 PROPORTIONAL_GAIN = 10.0  # 1/s^2
 DERIVATIVE_GAIN = 9.0  # 1/s
 # Nothing disturbs the rocket, so an integral has no lasting error to remove; a larger gain only

@@ -54,7 +54,7 @@ class RocketEnv(gym.Env[Observation, Action]):
     ``reset(options={"initial_state": (x, v)})`` starts there instead.
 
     Termination: |x| > ``position_limit`` or |v| > ``velocity_limit`` (a crash), or |x| and |v|
-    within ``goal_tolerance`` of 0. Only the registered time limit truncates.
+    within ``goal_tolerance`` of 0. Only Gymnasium's time limit truncates.
 
     ``info["is_success"]`` tells whether the goal is reached.
 

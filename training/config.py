@@ -37,7 +37,7 @@ class DivergedError(RuntimeError):
 
 
 class BrokenEnvironmentError(RuntimeError):
-    """An environment returned what does not fit its spaces in mid-run, or ended the process."""
+    """In mid-run, an environment returned what does not fit its spaces, or ended the process."""
 
 
 def one_line(error: object) -> str:

@@ -78,7 +78,7 @@ def quiet_construction(env_id: str) -> Iterator[None]:
     """
     spec = gym.registry.get(env_name(env_id))
     if "mujoco" in str(spec and spec.entry_point).lower() or "mujoco" in sys.modules:
-        with suppress(ImportError):  # the environment raises this error itself
+        with suppress(ImportError):  # making the environment then raises it
             mujoco = importlib.import_module("mujoco")
             mujoco.set_mju_user_warning(lambda text: say_once(f"MuJoCo: {text}"))
     with warnings.catch_warnings():

@@ -137,7 +137,7 @@ class RunDirectory:
         return False
 
     def is_shorter(self, total_timesteps: int) -> bool:
-        """Whether there is a run that was configured for fewer steps.
+        """Whether there is a run that was configured for fewer steps than ``total_timesteps``.
 
         :raises ConfigError: if config.json is damaged
         """
