@@ -29,17 +29,17 @@ def train(
 
     :param options: ``should_stop``, ``checkpoint_freq``, ``check`` and ``allow_mixed``, as
         :func:`training.run.run` describes them
-    :raises ConfigError: if the algorithm is the reference, which is not SB3's, or for what
-        :func:`training.run.run` refuses
+    :raises ConfigError: if the algorithm is the reference, which is not SB3's, or as
+        :func:`training.run.run` does
     """
     refuse_reference(config)
     return run(config, root, on_progress, **options)
 
 
 def refuse_reference(config: RunConfig) -> None:
-    """Say which command trains the reference.
+    """Refuse the reference, which another command trains.
 
-    :raises ConfigError: if the configuration names it
+    :raises ConfigError: if the configuration names it; gives that command
     """
     if uses_reference(config.algo):
         raise ConfigError(
@@ -53,16 +53,16 @@ class Arguments(RunOptions):
     """Train a Stable-Baselines3 algorithm on a Gymnasium environment.
 
     The run directory <root>/<label>/<env-id>_<seed>/ receives model.zip, best_model.zip,
-    evaluations.npz, train.monitor.csv, tensorboard/ and the settings. A run that is already there,
-    complete, is not repeated; one that was stopped goes on.
+    evaluations.npz, train.monitor.csv, tensorboard/ and the settings. A run that is already
+    complete is not repeated; a run that was stopped goes on.
 
-    :param list_algos: list the algorithms with the action spaces that they take, and stop
+    :param list_algos: list the algorithms with the action spaces that they take, and exit
     """
 
     list_algos: bool = False
 
     def configured(self) -> tuple[RunConfig, Path]:
-        """The run that is asked for, and the root of its directory.
+        """The requested run, and the root folder of its directory.
 
         :raises ConfigError: if an option is not acceptable, or the algorithm is not SB3's
         """

@@ -8,8 +8,8 @@ register(
     vector_entry_point="envs.rocket_vector:RocketVectorEnv",
     max_episode_steps=500,
 )
-# The same dynamics with a goal that can be reached and no pay for waiting. Not rocket-v1: a higher
-# version would make Gymnasium call rocket-v0 out of date.
+# The same dynamics with a goal that can be reached and no reward for waiting. It is not named
+# rocket-v1, since a higher version would make Gymnasium call rocket-v0 out of date.
 register(
     id="rocket-landing-v0",
     entry_point="envs.rocket:RocketEnv",
@@ -17,7 +17,7 @@ register(
     max_episode_steps=500,
     kwargs={"goal_tolerance": 0.01, "goal_reward": 1000.0, "step_cost": 2.0},
 )
-# For one question: does it matter to TD3 that a critic sees actions in [-1, 1] or in N m?
+# To test whether it matters to TD3 if a critic's actions are in [-1, 1] or in N m.
 register(
     id="Pendulum-rescaled-v1",
     entry_point="envs.rescaled_pendulum:make",

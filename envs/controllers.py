@@ -18,13 +18,13 @@ Law = Callable[[Array, Array], Array]  # positions (n,) in m, velocities (n,) in
 Space = gym.spaces.Space[Any]
 
 BRAKE_GAIN = 100.0  # 1/s
-# For PD and PID. Full thrust can still stop the rocket if it brakes from |v| = sqrt(2 |x|) on.
-# The line v = -(p/d) x, on which these gains brake, must not cross that parabola within the
-# |x| < 1.5 m that occur, lest the rocket overshoot: p/d <= sqrt(2/1.5) = 1.15 per s.
+# For PD and PID. Full thrust can stop the rocket before it passes the origin if |v| <= sqrt(2 |x|).
+# These gains brake along the line v = -(p/d) x. Within the |x| < 1.5 m that occur, it must satisfy
+# this inequality, or the rocket overshoots: p/d <= sqrt(2/1.5) = 1.15 per s.
 PROPORTIONAL_GAIN = 10.0  # 1/s^2
 DERIVATIVE_GAIN = 9.0  # 1/s
-# Nothing disturbs the rocket, so an integral has no lasting error to remove; a larger one only
-# makes it overshoot, which the reward punishes.
+# Nothing disturbs the rocket, so an integral has no lasting error to remove; a larger gain only
+# makes the rocket overshoot, which the reward punishes.
 INTEGRAL_GAIN = 0.02  # 1/s^3
 # Near the origin the reward is 2 - x^2 - v^2 up to higher orders, hence these weights. It has no
 # cost of thrust; a small one keeps the gain finite.
@@ -33,9 +33,9 @@ LQR_THRUST_COST = np.array([[0.01]])
 
 
 class Feedback:
-    """A thrust computed from the present state alone.
+    """A thrust computed from the current state alone.
 
-    :param law: clipped to the thrust's limits
+    :param law: the thrust, before it is clipped to the limits
     """
 
     def __init__(self, law: Law) -> None:
@@ -50,7 +50,7 @@ class Feedback:
 class PID:
     """Thrust from position, velocity and the integral of position, which is the memory.
 
-    The integral stands still while the thrust is at its limit, lest it grow without effect.
+    The integral stays constant while the thrust is at its limit, to prevent windup.
 
     :param dt: time between two observations in s
     """
@@ -95,7 +95,7 @@ class Random:
 
 
 def brake(x: Array, v: Array) -> Array:
-    """Stop wherever that may be, and stay."""
+    """Stop at any position, and stay there."""
     return -BRAKE_GAIN * v
 
 
@@ -126,7 +126,7 @@ def bang_bang(x: Array, v: Array) -> Array:
     """Full thrust towards the switching curve: the fastest way to the origin.
 
     Optimal for continuous time (Pontryagin's principle for the double integrator); at discrete
-    steps it overshoots the curve by up to a step and so never comes quite to rest.
+    steps it overshoots the curve by up to a step and so never comes fully to rest.
     """
     return -np.sign(x - switching_curve(v))
 
@@ -156,7 +156,7 @@ def make_controller(name: str, env: gym.Env[Any, Any]) -> Policy:
     """The controller of that name for an environment.
 
     :param env: a rocket; for "random", any environment
-    :raises ValueError: if there is no such controller, or it is not one for this environment
+    :raises ValueError: if there is no such controller, or it does not fit this environment
     """
     if name not in CONTROLLERS:
         raise ValueError(f"unknown controller {name!r}: it must be one of {', '.join(CONTROLLERS)}")

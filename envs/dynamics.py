@@ -1,7 +1,7 @@
 """Physics and reward of the one-dimensional rocket: pure functions, no environment needed.
 
-Every function takes plain floats or NumPy arrays of any one shape and computes the same numbers
-for both, so that a single rocket and a batch of rockets share one definition.
+The functions take plain floats, or NumPy arrays of equal shape, and compute the same numbers for
+both, so that a single rocket and a batch of rockets share one definition.
 """
 
 import math
@@ -13,20 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 THRUST_LIMIT = 1.0  # m/s^2; the rocket has unit mass
-OBSERVATION_MARGIN = 1.0  # m and m/s beyond the limits: a crash is observed as it is
+OBSERVATION_MARGIN = 1.0  # m and m/s beyond the limits, so that a crash can be observed
 
 Number = Any  # float or NDArray[np.float64]: the arithmetic below is written once for both
 
 
 @dataclass(frozen=True, kw_only=True)
 class RocketParameters:
-    """All that may differ from one rocket task to another; the defaults are rocket-v0's.
+    """The parameters in which rocket tasks may differ; the defaults are rocket-v0's.
 
     :param dt: length of a step in s
     :param position_limit: |x| in m beyond which the rocket is lost
     :param velocity_limit: |v| in m/s beyond which it is lost
-    :param start_low: least |x| in m and |v| in m/s of a start state
-    :param start_high: greatest |x| and |v| of a start state
+    :param start_low: smallest |x| in m and |v| in m/s of a start state
+    :param start_high: largest |x| and |v| of a start state
     :param goal_tolerance: the goal is reached when |x| (m) and |v| (m/s) are both within it
     :param goal_reward: added on reaching the goal
     :param crash_cost: subtracted on a crash
@@ -54,7 +54,7 @@ class RocketParameters:
             if not 0.0 <= float(value) < math.inf:
                 raise ValueError(f"{name} must be finite and not negative, got {value!r}")
             object.__setattr__(self, name, float(value))
-        # Within the margin, so that no step leaves the observation space.
+        # The longest step that cannot leave the observation space from within the limits.
         room = 2.0 * OBSERVATION_MARGIN
         longest = math.hypot(self.velocity_limit, math.sqrt(room)) - self.velocity_limit
         longest = min(longest, OBSERVATION_MARGIN / THRUST_LIMIT)
@@ -73,7 +73,7 @@ class RocketParameters:
 
     @property
     def observation_limit(self) -> float:
-        """Greatest |x| in m and |v| in m/s that can be observed."""
+        """Largest |x| in m and |v| in m/s that can be observed."""
         return max(self.position_limit, self.velocity_limit) + OBSERVATION_MARGIN
 
 
@@ -85,7 +85,7 @@ def transition(
     :param x: position in m
     :param v: velocity in m/s
     :param u: thrust in m/s^2, already within [-1, 1]
-    :return: next position, next velocity, reward, and whether this is a crash or the goal
+    :return: next position, next velocity, reward, whether it is a crash, whether it is the goal
     """
     x, v = advance(x, v, u, parameters.dt)
     return x, v, *outcome(x, v, parameters)
@@ -138,14 +138,14 @@ def reward(x: Number, v: Number, parameters: RocketParameters) -> Number:
 def outcome(x: Number, v: Number, parameters: RocketParameters) -> tuple[Number, Number, Number]:
     """Reward for arriving in state (x, v), whether it is a crash, and whether it is the goal.
 
-    All at once, since in a batch each operation counts.
+    They are computed together to save array operations in a batch.
     """
     outward = x * v
     distance, speed = abs(x), abs(v)
     tolerance = parameters.goal_tolerance
     crashed = (distance > parameters.position_limit) | (speed > parameters.velocity_limit)
     at_goal = (distance <= tolerance) & (speed <= tolerance)
-    # A truth value times a number in place of a branch: the one form that serves floats and arrays.
+    # Booleans are multiplied instead of branching, so that one formula serves floats and arrays.
     reward = (
         1.0 / (x * x + 1.0)
         + (outward <= 0.0) / (v * v + 1.0)

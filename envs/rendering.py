@@ -27,14 +27,14 @@ def draw_rocket(
 
     :param x: position in m
     :param v: velocity in m/s
-    :param u: thrust in m/s^2; drawn as a flame on the side away from the push
+    :param u: thrust in m/s^2; drawn as a flame on the opposite side
     :param time: since the start of the episode in s
     :param position_limit: |x| in m at the ends of the axis
     :return: array of shape (200, 600, 3)
     """
     image = _background(position_limit).copy()
     draw = ImageDraw.Draw(image)
-    # However far outside the rocket is lost, it stays in the picture.
+    # Even far outside the limits, a lost rocket stays in the picture.
     centre = min(max(_to_pixel(x / position_limit), MARGIN / 2), WIDTH - MARGIN / 2)
     body = 16 if u >= 0 else -16  # half the rocket's length; it points where it is pushed
     tail = centre - body
@@ -80,7 +80,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def _to_pixel(fraction: float) -> float:
-    """Horizontal place of a position, given as a fraction of the position limit."""
+    """Horizontal pixel coordinate of a position, given as a fraction of the position limit."""
     return WIDTH / 2 + fraction * (WIDTH / 2 - MARGIN)
 
 

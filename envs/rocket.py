@@ -39,7 +39,7 @@ class RocketEnv(gym.Env[Observation, Action]):
     | 0           | position x | m    | -3     | 3       |
     | 1           | velocity v | m/s  | -3     | 3       |
 
-    (the bounds of what can be observed lie 1 outside the larger limit, so that a crash is seen)
+    (the bounds of observations lie 1 beyond the larger limit, so that a crash can be observed)
 
     | action | meaning  | unit  | lowest | highest |
     |--------|----------|-------|--------|---------|
@@ -54,7 +54,7 @@ class RocketEnv(gym.Env[Observation, Action]):
     ``reset(options={"initial_state": (x, v)})`` starts there instead.
 
     Termination: |x| > ``position_limit`` or |v| > ``velocity_limit`` (a crash), or |x| and |v|
-    within ``goal_tolerance`` of 0. Truncation is left to the time limit of the registration.
+    within ``goal_tolerance`` of 0. Only Gymnasium's time limit truncates.
 
     ``info["is_success"]`` tells whether the goal is reached.
 
@@ -67,7 +67,7 @@ class RocketEnv(gym.Env[Observation, Action]):
         "render_modes": ["human", "rgb_array"],
         "render_fps": 100,
     }
-    # What the final evaluation tells of each episode besides its return, by name.
+    # What evaluations on held-out starts measure in an episode besides its return, by name.
     episode_measures: ClassVar[dict[str, Callable[[Episode], float]]] = {
         "steady_state_error": steady_state_error,  # m
         "jitter": jitter,  # m/s^2
@@ -109,7 +109,7 @@ class RocketEnv(gym.Env[Observation, Action]):
     ) -> tuple[Observation, dict[str, Any]]:
         """Start an episode.
 
-        :param seed: seeds the environment's own generator; None lets it go on
+        :param seed: seeds the environment's own generator; None goes on with it
         :param options: ``{"initial_state": (x, v)}`` in m and m/s, or None
         :raises ValueError: if the initial state is not two finite numbers within the limits
         """
@@ -153,7 +153,7 @@ class RocketEnv(gym.Env[Observation, Action]):
         return self._observation(), reward, terminated, False, {"is_success": at_goal}
 
     def render(self) -> NDArray[np.uint8] | None:
-        """The present state as an RGB image of shape (200, 600, 3), or shown in the window.
+        """Draw the current state as an RGB image of shape (200, 600, 3), or show it in the window.
 
         :return: None in render mode "human" and without a render mode
         :raises gymnasium.error.ResetNeeded: before the first reset
@@ -196,11 +196,11 @@ class RocketEnv(gym.Env[Observation, Action]):
         self.np_random.bit_generator.state = state["generator"]
 
     def __getstate__(self) -> dict[str, Any]:
-        """What pickling and copying take along: all but the window."""
+        """The state for pickling and copying: everything except the window."""
         return {**self.__dict__, "_window": None}
 
     def _observation(self) -> Observation:
-        observation = np.empty(2, dtype=np.float32)  # filled faster than converted
+        observation = np.empty(2, dtype=np.float32)  # filling it is faster than converting a tuple
         observation[0], observation[1] = self._states[-1]
         return observation
 
@@ -208,7 +208,7 @@ class RocketEnv(gym.Env[Observation, Action]):
 def validated_states(
     states: Any, shape: tuple[int, ...], parameters: RocketParameters
 ) -> NDArray[np.float64]:
-    """The states as an array of that shape, its last axis being (x, v).
+    """The states as an array of the given shape, whose last axis is (x, v).
 
     :raises ValueError: unless all are finite and within the limits
     """

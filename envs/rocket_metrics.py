@@ -1,4 +1,4 @@
-"""What one episode of the rocket looked like, in numbers."""
+"""Metrics of one episode of the rocket."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +23,13 @@ def time_to_goal(episode: Episode, dt: float) -> float:
 
 
 def overshoot(episode: Episode) -> float:
-    """Greatest distance in m from the origin on the side away from the start."""
+    """Largest distance in m from the origin on the side away from the start."""
     x = _positions(episode)
     return max(0.0, float((-np.sign(x[0]) * x).max()))
 
 
 def jitter(episode: Episode) -> float:
-    """Mean change of thrust in m/s^2 from a step to the next, over the last 100; NaN as above."""
+    """Mean |change of thrust| in m/s^2 over the last 100 steps; NaN if the episode terminated."""
     if episode.terminated:
         return float("nan")
     thrusts = episode.actions[-STEADY_STEPS - 1 :, 0].astype(np.float64)
@@ -37,6 +37,6 @@ def jitter(episode: Episode) -> float:
 
 
 def _positions(episode: Episode) -> NDArray[np.float64]:
-    """Shape (n + 1,), in m."""
+    """Positions in m, shape (n + 1,)."""
     x: NDArray[np.float64] = episode.observations[:, 0].astype(np.float64)
     return x

@@ -27,7 +27,7 @@ Step = tuple[
 class RocketVectorEnv(VectorEnv[Observations, Actions, NDArray[Any]]):
     """n rockets, each as in :class:`envs.rocket.RocketEnv`, advanced together.
 
-    A rocket whose episode ends is started anew, by Gymnasium's definitions: in mode NEXT_STEP at
+    A rocket whose episode ends is started anew, as Gymnasium defines it: in mode NEXT_STEP at
     the next step, whose action is ignored and whose reward is 0; in mode SAME_STEP at once, with
     the last observation and info in ``infos["final_obs"]`` and ``infos["final_info"]``. Start
     states are drawn from one generator for the whole batch.
@@ -75,7 +75,7 @@ class RocketVectorEnv(VectorEnv[Observations, Actions, NDArray[Any]]):
         self.metadata["render_modes"] = ["rgb_array"]
         self.single_observation_space = single.observation_space
         self.single_action_space = single.action_space
-        # Of copies, since batch_space() gives the space a generator, seeded by chance.
+        # Copies, since batch_space() gives the space that it is passed a randomly seeded generator.
         self.observation_space = batch_space(deepcopy(single.observation_space), num_envs)
         self.action_space = batch_space(deepcopy(single.action_space), num_envs)
         self._x = np.full(num_envs, np.nan)  # no state before the first reset
@@ -83,7 +83,7 @@ class RocketVectorEnv(VectorEnv[Observations, Actions, NDArray[Any]]):
         self._u = np.zeros(num_envs)
         self._elapsed = np.zeros(num_envs, dtype=np.int64)
         self._is_over = np.zeros(num_envs, dtype=bool)
-        self._all = np.ones(num_envs, dtype=bool)  # handed out at every step, hence read-only
+        self._all = np.ones(num_envs, dtype=bool)  # returned at every step, hence read-only
         self._all.flags.writeable = False
 
     @property
@@ -99,8 +99,8 @@ class RocketVectorEnv(VectorEnv[Observations, Actions, NDArray[Any]]):
     ) -> tuple[Observations, Info]:
         """Start episodes.
 
-        :param seed: of the batch's generator; or n seeds, and rocket k starts just as a single
-            environment does from ``reset(seed=seeds[k])``; None lets the generator go on
+        :param seed: of the batch's generator; or n seeds, where rocket k starts as a single
+            environment does from ``reset(seed=seeds[k])``; None goes on with the generator
         :param options: ``{"initial_state": states}`` of shape (n, 2) in m and m/s;
             ``{"reset_mask": mask}`` of shape (n,), bool: only these rockets start anew
         :raises ValueError: for states out of bounds, an empty mask, or arrays of wrong shape
@@ -195,7 +195,7 @@ class RocketVectorEnv(VectorEnv[Observations, Actions, NDArray[Any]]):
         return np.concatenate(starts)
 
     def _start(self, rows: NDArray[np.int64], starts: NDArray[np.float64] | None = None) -> None:
-        """Put these rockets at their given start states, starts (n, 2), or at ones drawn."""
+        """Start these rockets from their rows of ``starts``, shape (n, 2), or from drawn states."""
         if starts is None:
             drawn = dynamics.draw_starts(self.np_random, len(rows), self.parameters)
         else:
@@ -206,7 +206,7 @@ class RocketVectorEnv(VectorEnv[Observations, Actions, NDArray[Any]]):
         self._elapsed[rows] = 0
 
     def _thrusts(self, actions: Actions) -> NDArray[np.float64]:
-        """Shape (n,), clipped."""
+        """Thrusts of shape (n,), clipped to the limits."""
         if np.isnan(self._x[0]):
             raise ResetNeeded("call reset() before the first step")
         if np.shape(actions) != (self.num_envs, 1):
@@ -214,9 +214,9 @@ class RocketVectorEnv(VectorEnv[Observations, Actions, NDArray[Any]]):
                 f"actions must have shape ({self.num_envs}, 1), got {np.shape(actions)}"
             )
         thrusts = np.asarray(actions, dtype=np.float64)[:, 0]
-        if (np.isnan(thrusts) & ~self._is_over).any():  # where it is over, it is ignored
+        if (np.isnan(thrusts) & ~self._is_over).any():  # ignored where the episode is over
             raise ValueError("an action is NaN; thrusts in [-1, 1] are needed")
-        # Half the time of np.clip.
+        # Takes half the time of np.clip.
         return np.minimum(np.maximum(thrusts, -dynamics.THRUST_LIMIT), dynamics.THRUST_LIMIT)
 
     def _observations(self) -> Observations:
@@ -226,7 +226,7 @@ class RocketVectorEnv(VectorEnv[Observations, Actions, NDArray[Any]]):
         return observations
 
     def _final_infos(self, over: NDArray[np.bool_], at_goal: NDArray[np.bool_]) -> Info:
-        """What the rockets whose episode is over have come to, in Gymnasium's format."""
+        """Last observations and infos of the rockets that are over, in Gymnasium's format."""
         observations = self._observations()
         final_obs = np.full(self.num_envs, None, dtype=object)
         for k in np.flatnonzero(over):

@@ -17,7 +17,7 @@ BatchEnv = gym.vector.VectorEnv[Any, Any, Any]
 
 
 class Policy(Protocol):
-    """What plays: SB3's own ``predict``, which trained models and controllers share."""
+    """Anything with SB3's ``predict`` method, such as trained models and controllers."""
 
     def predict(
         self,
@@ -92,16 +92,16 @@ def rollout(
     :param seed: for ``reset``; None goes on with the environment's generator
     :param options: for ``reset``
     :raises envs.step_check.NotFiniteError: if an observation or reward is NaN or infinite
-    :raises envs.step_check.SpaceMismatchError: if one is of another shape or kind than it should be
+    :raises envs.step_check.SpaceMismatchError: if one has the wrong shape or kind
     """
     (episode,) = play_side_by_side(policy, [env], [seed], options)
     return episode
 
 
 def score(episode: Episode, measures: Measures | None = None) -> Score:
-    """What is kept of an episode.
+    """The score of an episode.
 
-    :param measures: further ones, by name
+    :param measures: what to measure besides, by name
     """
     return Score(
         episode.episode_return,
@@ -112,7 +112,7 @@ def score(episode: Episode, measures: Measures | None = None) -> Score:
 
 
 def evaluate(scores: Sequence[Score | Episode]) -> Evaluation:
-    """Scores of noise-free episodes, side by side."""
+    """Collect the scores of noise-free episodes into arrays."""
     kept = [each if isinstance(each, Score) else score(each) for each in scores]
     successes = [each.success for each in kept]
     return Evaluation(
@@ -132,8 +132,8 @@ def play_side_by_side(
 ) -> list[Episode]:
     """Play one noise-free episode in each environment, with one prediction for all at each step.
 
-    Episodes that are over stay in the batch with their last observation: its size never changes,
-    so neither do the last bits of the policy's matrix products.
+    Episodes that are over stay in the batch with their last observation: the batch size never
+    changes, and so neither does the rounding of the policy's matrix products.
 
     :param seeds: one for each environment, or None, as for :func:`rollout`
     :param options: for every ``reset``
@@ -151,10 +151,10 @@ def score_side_by_side(
     measures: Measures | None = None,
     on_step: OnStep = lambda: None,
 ) -> list[Score]:
-    """The same episodes, of which the scores alone are kept.
+    """Play episodes as :func:`play_side_by_side` does, but keep only their scores.
 
-    No more than each environment's present observation is held, or its present episode where
-    there are measures: it is let go as soon as it is measured.
+    Only the latest observation of each environment is held in memory or, with measures, its
+    current episode, which is released once it is measured.
 
     :param measures: of whole episodes, by name
     :param on_step: called before each step
@@ -178,7 +178,7 @@ def _play(
     finish: "Callable[[int, _Record], None]",
     on_step: OnStep = lambda: None,
 ) -> None:
-    """Play the records' episodes to their ends; ``finish`` is given each as soon as it is over."""
+    """Play the records' episodes to their ends; ``finish`` is called with each that is over."""
     envs = [record.env for record in records]
     space = envs[0].observation_space
     named = "action_masks" in inspect.signature(policy.predict).parameters
@@ -205,7 +205,7 @@ def _action_masks(envs: Sequence[Env]) -> NDArray[np.bool_]:
 
 
 def can_play_in_batch(env: BatchEnv) -> bool:
-    """Whether :func:`play_in_batch` plays the very episodes that single environments would."""
+    """Whether :func:`play_in_batch` plays the same episodes as single environments."""
     mode = env.metadata.get("autoreset_mode")
     return bool(env.metadata.get("seed_per_env")) and mode is gym.vector.AutoresetMode.NEXT_STEP
 
@@ -215,9 +215,8 @@ def play_in_batch(
 ) -> list[Episode]:
     """Play the same episodes as :func:`play_side_by_side`, in one vector environment.
 
-    :param env: with as many environments as there are seeds, in autoreset mode NEXT_STEP, each
-        seed starting one of them as it would start a single environment (its
-        ``metadata["seed_per_env"]`` says so)
+    :param env: in autoreset mode NEXT_STEP, with one environment for each seed; each seed must
+        start its environment as it would start a single one (``metadata["seed_per_env"]``)
     :raises ValueError: for another vector environment, and as :func:`rollout` does
     """
     return list(_episodes_in_batch(policy, env, seeds, options))
@@ -230,7 +229,7 @@ def score_in_batch(
     measures: Measures | None = None,
     on_step: OnStep = lambda: None,
 ) -> list[Score]:
-    """The same episodes, of which the scores alone are kept; see :func:`score_side_by_side`."""
+    """Play the same episodes, but keep only their scores; see :func:`score_side_by_side`."""
     episodes = _episodes_in_batch(policy, env, seeds, None, bool(measures), on_step)
     return [score(episode, measures) for episode in episodes]
 
@@ -243,7 +242,7 @@ def _episodes_in_batch(
     keeps_all: bool = True,
     on_step: OnStep = lambda: None,
 ) -> Iterator[Episode]:
-    """Each episode; without observations or actions where not all is kept."""
+    """Play the episodes; without ``keeps_all``, they have no observations or actions."""
     if not can_play_in_batch(env):
         raise ValueError(f"{env} needs autoreset mode NextStep and a seed for each environment")
     n = len(seeds)
@@ -269,7 +268,7 @@ def _episodes_in_batch(
         success = infos.get("is_success", np.full(n, None))
         steps.append(tuple(map(copied, (rewards, terminations, truncations, success))))
         lengths = np.where((lengths == 0) & (terminations | truncations), len(steps), lengths)
-    # Nothing at all where not all is kept: shape (0, n).
+    # Without keeps_all these are empty: shape (0, n).
     seen = [np.stack(all_) if all_ else np.empty((0, n)) for all_ in (observations, all_actions)]
     batches = [*seen, *(np.stack(values) for values in zip(*steps, strict=True))]
     return (_episode(batches, k, int(length)) for k, length in enumerate(lengths))
@@ -290,9 +289,9 @@ def _episode(batches: list[NDArray[Any]], k: int, length: int) -> Episode:
 
 
 class _Record:
-    """An environment together with what its present episode has yielded so far.
+    """An environment together with the record of its current episode so far.
 
-    :param keeps_all: whether observations and actions are kept, or the last observation alone
+    :param keeps_all: whether to keep all observations and actions, or only the last observation
     """
 
     def __init__(
@@ -329,11 +328,11 @@ class _Record:
         self.rewards.append(float(reward))
 
     def release(self) -> None:
-        """Let go of all but what a batch still needs."""
+        """Release everything except the last observation, which the batch still needs."""
         self.observations, self.actions, self.rewards = self.observations[-1:], [], []
 
     def episode(self) -> Episode:
-        """The episode; without observations or actions where not all was kept."""
+        """The episode; without ``keeps_all``, it has no observations or actions."""
         success = self.info.get("is_success")
         return Episode(
             observations=np.array(self.observations if self.keeps_all else []),

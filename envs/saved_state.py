@@ -1,4 +1,4 @@
-"""Saving an environment's state in mid-episode, and going on from it, as JSON values.
+"""Save an environment's state in mid-episode, as JSON values, and go on from it.
 
 Covers this project's environments, Gymnasium's classic control and MuJoCo tasks, and any other
 whose base environment offers ``get_state()`` and ``set_state(state)``.
@@ -22,8 +22,8 @@ Env = gym.Env[Any, Any]
 Getter = Callable[[Any], Any]
 Setter = Callable[[Any, Any], object]
 NOT_SAVEABLE = "its environment has no get_state() and set_state(), or wrappers without them"
-BEFORE, AFTER = 12, 25  # steps before a trial's saving, and after it
-WRAPPERS = (TimeLimit, OrderEnforcing, PassiveEnvChecker)  # what gym.make puts around
+BEFORE, AFTER = 12, 25  # steps before and after the save in state_fault()
+WRAPPERS = (TimeLimit, OrderEnforcing, PassiveEnvChecker)  # those that gym.make adds
 CLASSIC_CONTROL = "gymnasium.envs.classic_control"
 # All that Gymnasium's classic-control environments carry from one step to the next.
 CLASSIC_ATTRIBUTES = ("state", "last_u", "steps_beyond_terminated")
@@ -32,14 +32,14 @@ MUJOCO = "gymnasium.envs.mujoco"
 
 @runtime_checkable
 class Saveable(Protocol):
-    """An environment that can write down its state, generator included, as JSON values."""
+    """An environment that can return its state, generator included, as JSON values."""
 
     def get_state(self) -> Any:
         """All that the next steps and resets depend on."""
         ...
 
     def set_state(self, state: Any) -> None:
-        """Go on from there."""
+        """Go on from a state that :meth:`get_state` returned."""
         ...
 
 
@@ -76,7 +76,7 @@ def get_state(env: Env) -> dict[str, Any]:
 def set_state(env: Env, state: dict[str, Any]) -> None:
     """Put an equal environment into a state that :func:`get_state` returned."""
     base = env.unwrapped
-    if _is_of(MUJOCO, base):  # whose own set_state is another: it takes positions and velocities
+    if _is_of(MUJOCO, base):  # its own set_state is another: it takes positions and velocities
         _set_mujoco_state(base, state["base"])
     elif isinstance(base, Saveable):
         base.set_state(state["base"])
@@ -95,7 +95,7 @@ def _mujoco_state(base: Any) -> dict[str, Any]:
 
     The integration state alone is not enough: after a step, MuJoCo's derived quantities (positions
     of bodies, for one) are those of the last substep's start, and some tasks read them before the
-    next step. Computed anew, they would differ.
+    next step. If they were computed anew, they would differ.
     """
     mujoco = importlib.import_module("mujoco")
     kind = mujoco.mjtState.mjSTATE_INTEGRATION
@@ -116,10 +116,10 @@ def _set_mujoco_state(base: Any, state: dict[str, Any]) -> None:
 
 
 def _arrays_of_fixed_size(base: Any) -> list[str]:
-    """MjData's arrays of floating-point numbers, by name.
+    """Names of MjData's floating-point arrays of fixed size.
 
-    Without those of contacts and constraints, which each step computes anew: in new MjData they
-    are empty.
+    Those of contacts and constraints are left out: each step computes them anew, and in new MjData
+    they are empty.
     """
     new = importlib.import_module("mujoco").MjData(base.model)
     arrays = {name: getattr(new, name) for name in dir(new) if not name.startswith("_")}
@@ -131,12 +131,12 @@ def _arrays_of_fixed_size(base: Any) -> list[str]:
 
 
 def state_fault(make: Callable[[], Any], get: Getter, put: Setter) -> str | None:
-    """Save an environment in mid-episode, take it up in another, and compare what follows.
+    """Save an environment's state in mid-episode, set it in another, and compare what follows.
 
     :param make: returns a new environment, single or vector
     :param get: such as :func:`get_state`
     :param put: such as :func:`set_state`
-    :return: what is wrong with the state, None if the other environment goes on exactly
+    :return: what is wrong with the state; None if the other environment goes on exactly alike
     """
     first, second = make(), make()
     try:
@@ -152,7 +152,7 @@ def state_fault(make: Callable[[], Any], get: Getter, put: Setter) -> str | None
         starts = [env.reset()[0] for env in (first, second)]
         if not same(*starts) or not same(_steps(first, rest), _steps(second, rest)):
             return "another environment that took up its state began its next episode differently"
-    except Exception as error:  # whatever a stranger's environment may raise
+    except Exception as error:  # a user's environment may raise anything
         message = " ".join(str(error).split())
         return f"its state cannot be saved and restored ({type(error).__name__}: {message})"
     finally:
@@ -162,7 +162,7 @@ def state_fault(make: Callable[[], Any], get: Getter, put: Setter) -> str | None
 
 
 def _steps(env: Any, actions: Iterable[Any]) -> list[Any]:
-    """All that an environment, single or vector, returns; an episode that is over is reset."""
+    """Step an environment, and return all that it returns, except infos; reset single ones."""
     returned = []
     for action in actions:
         *step, _ = env.step(deepcopy(action))
@@ -175,7 +175,7 @@ def _steps(env: Any, actions: Iterable[Any]) -> list[Any]:
 def _wrappers(env: Env) -> list[Env]:
     layers: list[Env] = []
     while isinstance(env, gym.Wrapper):
-        if not isinstance(env, StepGuard):  # which has no state
+        if not isinstance(env, StepGuard):  # a StepGuard has no state
             layers.append(env)
         env = env.env
     return layers
@@ -186,13 +186,13 @@ def _wrapper_state(layer: Env) -> dict[str, Any]:
         return {"_elapsed_steps": layer._elapsed_steps}
     if isinstance(layer, OrderEnforcing):
         return {"_has_reset": layer._has_reset}
-    if isinstance(layer, PassiveEnvChecker):  # looks at a first reset and step, which are past
+    if isinstance(layer, PassiveEnvChecker):  # checks only the first reset and step
         return {"checked_reset": True, "checked_step": True, "checked_data_reuse": True}
     return {}
 
 
 def encode(value: Any) -> Any:
-    """A number, text, tuple, dictionary or array as JSON values from which its type can be told."""
+    """Convert a number, text, tuple, dictionary or array to JSON values that keep its type."""
     if isinstance(value, np.ndarray | np.generic):
         return {"dtype": str(value.dtype), "values": value.tolist()}
     if isinstance(value, tuple):

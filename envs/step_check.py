@@ -1,4 +1,4 @@
-"""Checking and copying what an environment returns, at each step of training and evaluation."""
+"""Check and copy what an environment returns, at each step of training and evaluation."""
 
 import copy
 import math
@@ -9,13 +9,13 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-# Dtype kinds that are taken for a space's numbers; a Box takes its own kind alone.
+# Dtype kinds in words. A Box accepts only its own kind; the others accept WHOLE_NUMBERS.
 KINDS = {"f": "floating-point", "i": "whole", "u": "unsigned whole", "b": "boolean"}
 WHOLE_NUMBERS = {spaces.Discrete: "iu", spaces.MultiDiscrete: "iu", spaces.MultiBinary: "iub"}
 
 
 class CallClock:
-    """Which call of an environment is under way, and since when; whoever watches may look."""
+    """Records which call of an environment is in progress, and since when, for a watchdog."""
 
     what: str | None = None
     since = 0.0
@@ -56,7 +56,7 @@ class ObservationCheck:
     """Compares observations with a space: shape, dtype kind, and that all numbers are finite.
 
     Bounds are not checked. A float64 observation passes for a float32 space, integers do not.
-    Spaces of varying size (Text, Sequence, Graph, OneOf) are not looked into.
+    Spaces of varying size (Text, Sequence, Graph, OneOf) are not checked.
 
     :param space: of the observations
     :param batch: axes before those of the space, such as ``(n,)`` for n environments
@@ -109,7 +109,7 @@ class ObservationCheck:
 def as_array(value: Any, name: str, at_reset: bool = False) -> np.ndarray[Any, Any]:
     """A value as an array.
 
-    :raises SpaceMismatchError: if there is no array of these values
+    :raises SpaceMismatchError: if it cannot be converted
     """
     try:
         return np.asarray(value)
@@ -121,7 +121,7 @@ def check_reward(reward: Any) -> None:
     """Check one environment's reward: it must be one real and finite number.
 
     :raises NotFiniteError: if it is NaN or infinite
-    :raises SpaceMismatchError: if it is not a number, or an array with axes
+    :raises SpaceMismatchError: if it is not a number, or is an array with axes
     """
     if type(reward) is not float:
         array = as_array(reward, "reward")
@@ -141,7 +141,7 @@ def check_rewards(rewards: Any, n: int) -> None:
 
 
 def copied(value: Any) -> Any:
-    """A copy that no later change of the original reaches."""
+    """A copy that later changes of the original do not affect."""
     if isinstance(value, np.ndarray):
         return value.copy() if value.dtype != object else copy.deepcopy(value)
     if isinstance(value, np.generic | int | float):
@@ -153,7 +153,7 @@ class StepGuard(gym.Wrapper[Any, Any, Any, Any]):
     """Checks and copies all that passes between an agent and an environment.
 
     An environment may return the same array again and again, changing it in place, or change
-    the action it is given: neither reaches what the agent has kept.
+    the action that it is given. Neither affects what the agent has kept.
 
     :param env: the environment, below any Monitor
     :param checks: whether to check, or only to copy

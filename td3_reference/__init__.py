@@ -1,6 +1,6 @@
 """TD3 as published by its author, from scratch, with torch and numpy only.
 
-One training step is followed in td3.py, replay_buffer.py and run_loop.py.
+To follow one training step, read run_loop.py, replay_buffer.py and td3.py.
 """
 
 from td3_reference.config import LoopConfig, TD3Config

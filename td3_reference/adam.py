@@ -12,11 +12,11 @@ def adam_step(
     weights: Tensor, gradient: Tensor, exp_avg: Tensor, exp_avg_sq: Tensor, rate: Tensor,
     correction: Tensor,
 ) -> None:  # fmt: skip
-    """One step of Adam, in place, rounded as torch.optim.Adam's.
+    """One step of Adam, in place, with the same rounding as torch.optim.Adam.
 
     :param exp_avg, exp_avg_sq: moving averages of gradients and of their squares
-    :param rate: learning rate over the bias correction of ``exp_avg``
-    :param correction: root of the bias correction of ``exp_avg_sq``
+    :param rate: learning rate, divided by the bias correction of ``exp_avg``
+    :param correction: square root of the bias correction of ``exp_avg_sq``
     """
     exp_avg.lerp_(gradient, 1 - BETA1)
     exp_avg_sq.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
@@ -25,11 +25,11 @@ def adam_step(
 
 
 def polyak_step(weights: Tensor, target: Tensor, tau: float) -> None:
-    """Move a target to tau * weights + (1 - tau) * target, rounded so.
+    """Move a target to tau * weights + (1 - tau) * target, in this order of operations.
 
-    A linear interpolation or a fused optimiser would differ in the last bit. That is enough to
-    wake a sleeping hidden unit at another update, which Adam then turns into differences of 1e-2
-    within 200 updates; in this order the published numbers are met bit by bit.
+    A linear interpolation or a fused optimiser would differ in the last bit. That is enough for an
+    inactive hidden unit to become active at another update, which Adam amplifies to differences of
+    1e-2 within 200 updates. In this order, the published numbers are reproduced bit by bit.
     """
     target.mul_(1 - tau).add_(tau * weights)
 
@@ -39,7 +39,7 @@ class Adam:
 
     :param weights: changed in place
     :param learning_rate: its step size
-    :param compile: whether its operations become one pass over the vectors
+    :param compile: whether to compile its operations into one pass over the vectors
     """
 
     def __init__(self, weights: Tensor, learning_rate: float, compile: bool = False) -> None:

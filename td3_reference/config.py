@@ -17,9 +17,9 @@ class TD3Config:
     :param hidden_sizes: widths of the hidden layers of actor and critics
     :param gamma: discount
     :param tau: fraction by which a target network moves at each of its updates
-    :param policy_noise: standard deviation of the target policy's noise, in action scales: halves
-        of the action range, per dimension
-    :param noise_clip: largest size of that noise, in the same unit
+    :param policy_noise: standard deviation of the target policy's noise, in action scales (one
+        action scale is half the action range of a dimension)
+    :param noise_clip: largest absolute value of that noise, in the same unit
     :param policy_freq: critic updates for each update of the policy and the targets
     :param learning_rate: of Adam, for actor and critics
     :param scale_noise: whether noises are in action scales; if not, they are in environment units
@@ -55,13 +55,13 @@ class TD3Config:
 class LoopConfig:
     """How experience is gathered and used.
 
-    :param learning_starts: first steps, taken with random actions
+    :param learning_starts: number of first steps, which take random actions
     :param batch_size: transitions in an update
-    :param buffer_size: transitions remembered
+    :param buffer_size: capacity of the replay buffer in transitions
     :param exploration_noise: standard deviation of the noise on actions, in action scales if
         ``TD3Config.scale_noise``
-    :param update_after_episode: at the end of each episode as many updates as it had steps,
-        instead of one update after each step that follows the random ones
+    :param update_after_episode: whether to make all updates at the end of each episode, as many
+        as it had steps, instead of one after each step that follows the random ones
     """
 
     learning_starts: int = 1_000

@@ -1,4 +1,4 @@
-"""Fully connected layers: forward and backward, initialised, laid into one vector; compiling."""
+"""Fully connected networks: forward, backward, initialisation, one vector of weights, compiling."""
 
 import shutil
 import sysconfig
@@ -15,17 +15,17 @@ from torch.nn import functional as F
 
 
 class Linear(nn.Linear):
-    """A linear layer, not yet initialised: PyTorch's would draw from the global generator."""
+    """A linear layer without initialisation: PyTorch's draws from the global generator."""
 
     def reset_parameters(self) -> None:
-        """Do nothing. The device "meta" would not draw either, but takes a second to load."""
+        """Do nothing. The device "meta" would also avoid draws, but takes a second to load."""
 
 
 class Mlp(nn.Sequential):
     """Linear layers with rectified linear units between them, not yet initialised.
 
-    Called, it is a module like any other. :meth:`activations` and :meth:`backward` are the same
-    arithmetic written out, equal to the last bit and with a fraction of the calls into PyTorch.
+    It can be called like any module. :meth:`activations` and :meth:`backward` write out the same
+    arithmetic: equal to the last bit, with a fraction of the calls into PyTorch.
 
     :param inputs: length of an input
     :param hidden_sizes: widths of the hidden layers
@@ -42,7 +42,7 @@ class Mlp(nn.Sequential):
         self._linear = tuple(linear)
 
     def activations(self, inputs: Tensor) -> list[Tensor]:
-        """What each linear layer is given, and last the outputs; each of shape (n, width)."""
+        """The inputs of each linear layer, and last the outputs; each of shape (n, width)."""
         values = [inputs]
         for layer in self._linear[:-1]:
             values.append(F.linear(values[-1], layer.weight, layer.bias).relu_())
@@ -55,9 +55,9 @@ class Mlp(nn.Sequential):
         """The chain rule through all layers.
 
         :param activations: from :meth:`activations`
-        :param gradient: of a loss by the outputs, shape (n, outputs)
-        :param to_inputs: whether the gradient by the inputs is asked for, instead of by the weights
-        :return: gradients by weight and bias of each layer in turn, or by the inputs alone
+        :param gradient: of a loss with respect to the outputs, shape (n, outputs)
+        :param to_inputs: whether to return the gradient with respect to the inputs instead
+        :return: gradients with respect to weight and bias of each layer in turn, or to the inputs
         """
         gradients: list[Tensor] = []
         for i in range(len(self._linear) - 1, -1, -1):
@@ -93,9 +93,9 @@ def initial_weights(
 
 
 def as_one_vector(network: nn.Module) -> Tensor:
-    """Lay all weights of a network into one vector, of which its parameters become views.
+    """Copy all weights of a network into one vector; its parameters become views of the vector.
 
-    One optimiser step or target update is then a handful of operations, whatever the layers.
+    An optimiser step or target update is then a few operations, however many layers there are.
     """
     vector = nn.utils.parameters_to_vector(network.parameters()).detach().clone()
     nn.utils.vector_to_parameters(vector, network.parameters())
@@ -108,9 +108,9 @@ def as_vector(tensors: Sequence[Tensor]) -> Tensor:
 
 
 def require_compiler() -> None:
-    """Refuse to go on without what torch.compile calls and includes.
+    """Check that the C++ compiler and the headers that torch.compile needs are installed.
 
-    :raises RuntimeError: if it is not there
+    :raises RuntimeError: if one of them is missing
     """
     if not any(shutil.which(name) for name in ("g++", "clang++", "c++")):
         raise RuntimeError("compiling needs a C++ compiler: install g++ or clang++")
@@ -121,7 +121,7 @@ def require_compiler() -> None:
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function compiled by torch.
 
-    :raises RuntimeError: if there is no C++ compiler
+    :raises RuntimeError: as :func:`require_compiler` does
     """
     require_compiler()
     return torch.compile(function, fullgraph=True)

@@ -1,4 +1,4 @@
-"""Replay memory."""
+"""The replay buffer."""
 
 from typing import Any, NamedTuple, SupportsFloat
 
@@ -40,7 +40,7 @@ class ReplayBuffer:
         reward: SupportsFloat,
         not_terminated: bool,
     ) -> None:
-        """Store one transition, over the oldest one once the memory is full."""
+        """Store one transition; once the buffer is full, it replaces the oldest one."""
         transition = (observation, action, next_observation, reward, not_terminated)
         for array, value in zip(self._storage, transition, strict=True):
             array[self.position] = value
@@ -58,9 +58,9 @@ class ReplayBuffer:
         return {**arrays, "position": np.array(self.position)}
 
     def set_state(self, state: dict[str, NDArray[Any]]) -> None:
-        """Go on from a state that :meth:`get_state` of a memory of equal capacity returned.
+        """Go on from a state that :meth:`get_state` of a buffer of equal capacity returned.
 
-        A smaller one will do, as long as nothing was overwritten in it.
+        The state of a smaller buffer also works, as long as nothing was overwritten in it.
         """
         self.size = len(state["rewards"])
         self.position = int(state["position"]) if self.size == self.capacity else self.size

@@ -14,7 +14,7 @@ class RunLoop:
     """Environment steps and updates in turn.
 
     :param env: a gymnasium.Env that ends its episodes
-    :param agent: learns
+    :param agent: the agent that learns
     :param config: of the loop
     :param total_timesteps: environment steps to take
     :param seed: of the environment's first reset
@@ -41,7 +41,7 @@ class RunLoop:
         dimensions = (agent.config.observation_dim, agent.config.action_dim)
         self.buffer = ReplayBuffer(min(config.buffer_size, total_timesteps), *dimensions)
         observation, _ = env.reset(seed=seed)
-        self._observation = np.array(observation)  # a copy: it may be changed in place
+        self._observation = np.array(observation)  # a copy: the environment may change it in place
 
     def __iter__(self) -> Iterator[int]:
         """Yield the number of environment steps so far, after each one and its updates."""
@@ -57,7 +57,7 @@ class RunLoop:
             yield self.timestep
 
     def _interact(self) -> int:
-        """Take one environment step and remember it; returns the steps of its episode so far."""
+        """Take and store one environment step; return the number of steps of its episode so far."""
         action = self._choose_action()
         observation, reward, terminated, truncated, _ = self.env.step(action.copy())
         next_observation = np.array(observation)
@@ -80,7 +80,7 @@ class RunLoop:
         return np.asarray(np.clip(action + noise, self._low, self._high))
 
     def _update(self) -> None:
-        """Update the agent with a batch drawn from memory."""
+        """Update the agent with a batch drawn from the replay buffer."""
         noise = self.rng.standard_normal((self.config.batch_size, len(self._low)), np.float32)
         self.agent.update(self.buffer.sample(self.config.batch_size, self.rng), noise)
 

@@ -57,7 +57,7 @@ class Critic(nn.Module):
         return self.q1_net(inputs), self.q2_net(inputs)
 
     def inputs(self, observations: Tensor, actions: Tensor) -> Tensor:
-        """What both networks are given, (n, observation_dim + action_dim)."""
+        """The inputs of both networks, (n, observation_dim + action_dim)."""
         return torch.cat([observations, actions], dim=1)
 
 
@@ -66,7 +66,8 @@ class TD3:
 
     :param config: dimensions and settings
     :param rng: draws the initial weights; a generator with seed 0 by default
-    :param compile: faster, equal up to rounding; needs a C++ compiler
+    :param compile: whether to compile the updates: faster, equal up to rounding; needs a C++
+        compiler
     """
 
     def __init__(
@@ -90,11 +91,11 @@ class TD3:
         self.load_weights(initial_weights((self.actor, self.critic), rng))
 
     def load_weights(self, arrays: Iterable[Array]) -> None:
-        """Set all weights, copy them to the targets, and begin training anew.
+        """Set all weights, copy them to the targets, and reset the optimisers and the counter.
 
         :param arrays: float32 weight (outputs, inputs) and bias (outputs,) of each layer in turn,
             of the actor, the first critic, the second critic
-        :raises ValueError: if number or shapes do not fit
+        :raises ValueError: if their number or their shapes do not fit
         """
         parameters = [*self.actor.parameters(), *self.critic.parameters()]
         for parameter, array in zip(parameters, arrays, strict=True):
@@ -116,7 +117,7 @@ class TD3:
         self.updates += 1
         self.optimizers["critic"].step(self._critic_gradient(tensors))
 
-        # Delayed policy update: climb the first critic, then let the targets follow.
+        # Delayed policy update: ascend the first critic, then move the targets.
         if self.updates % self.config.policy_freq == 0:
             self.optimizers["actor"].step(self._actor_gradient(tensors[0]))
             self.polyak_update("actor")
@@ -136,7 +137,7 @@ class TD3:
             target_q = torch.min(*self.critic_target(next_observations, next_actions))
             target = rewards + config.gamma * not_terminated * target_q
 
-            # Both critics regress on the one target: the gradients of the mean squared errors.
+            # Both critics regress on the same target: gradients of the mean squared errors.
             inputs = self.critic.inputs(observations, actions)
             gradients: list[Tensor] = []
             for net in (self.critic.q1_net, self.critic.q2_net):
@@ -150,7 +151,7 @@ class TD3:
             unit_actions = torch.tanh(outputs)
             inputs = self.critic.inputs(observations, self.actor.scaled(unit_actions))
 
-            # The policy climbs the first critic alone: the gradient of minus its mean value.
+            # The policy ascends only the first critic: gradient of minus its mean value.
             *activations, q = self.critic.q1_net.activations(inputs)
             climb = torch.full_like(q, -1 / len(q))
             (gradient,) = self.critic.q1_net.backward(activations, climb, to_inputs=True)
@@ -159,14 +160,14 @@ class TD3:
             return as_vector(self.actor.net.backward(given, by_output))
 
     def restart_policy_delay(self) -> None:
-        """Let the next update, and every policy_freq-th after it, move the policy.
+        """Make the next update, and every policy_freq-th one after it, update the policy.
 
-        So does the paper's code, which counts updates from 0 anew after each episode.
+        The paper's code does so, since it counts the updates after each episode from 0.
         """
         self.updates = self.config.policy_freq - 1
 
     def polyak_update(self, name: str) -> None:
-        """Let a network's target follow it."""
+        """Move a network's target towards it."""
         self._polyak_step(self.weights[name], self.weights[f"{name}_target"], self.config.tau)
 
     def actions(self, observations: Array) -> Array:
@@ -174,7 +175,7 @@ class TD3:
         return self._call(self.actor, observations)[0]
 
     def target_actions(self, observations: Array) -> Array:
-        """The same of the target policy."""
+        """Noise-free actions of the target policy, (n, action_dim)."""
         return self._call(self.actor_target, observations)[0]
 
     def q_values(self, observations: Array, actions: Array) -> tuple[Array, ...]:
@@ -182,7 +183,7 @@ class TD3:
         return self._call(self.critic, observations, actions)
 
     def target_q_values(self, observations: Array, actions: Array) -> tuple[Array, ...]:
-        """The same of the target critics."""
+        """Values of both target critics, each (n, 1)."""
         return self._call(self.critic_target, observations, actions)
 
     @staticmethod
@@ -198,7 +199,7 @@ class TD3:
         episode_start: Any = None,
         deterministic: bool = False,
     ) -> tuple[Array, Any]:
-        """SB3's interface of a policy; always noise-free, and without memory."""
+        """Choose actions, with SB3's interface; always noise-free, and without memory."""
         return self.actions(np.asarray(observation, np.float32)), state
 
     def get_state(self) -> dict[str, Tensor]:

@@ -1,8 +1,8 @@
 """Checkpoints that a crash at any moment cannot spoil.
 
 A checkpoint is a folder ``<step>-<number>/`` of files with a manifest of their digests, written
-last. The folder gets its name when all of it is on disk; the number tells apart those of one step,
-so that none is removed before the next is there. The one before is kept.
+last. The folder gets this name once all of it is on disk. The number distinguishes checkpoints of
+the same step, so that none is removed before the next one is complete. The newest two are kept.
 """
 
 import hashlib
@@ -19,9 +19,9 @@ MANIFEST = "manifest.json"
 
 
 def save_checkpoint(folder: Path, step: int, files: dict[str, bytes]) -> None:
-    """Write a checkpoint and forget all but the newest two.
+    """Write a checkpoint and delete all but the newest two.
 
-    :param folder: holds the checkpoints of one run; made if need be
+    :param folder: holds the checkpoints of one run; created if it does not exist
     :param files: content by name
     """
     temporary = folder / "unfinished"
@@ -38,9 +38,9 @@ def save_checkpoint(folder: Path, step: int, files: dict[str, bytes]) -> None:
 
 
 def load_checkpoint(folder: Path, names: Collection[str] = ()) -> dict[str, bytes] | None:
-    """Content of the newest checkpoint that is whole; None where there is none.
+    """Content of the newest checkpoint whose files are intact; None if there is none.
 
-    :param names: only these files, and as far as they are concerned; all if left out
+    :param names: read and check only these files; default: all
     """
     for checkpoint in reversed(_checkpoints(folder)):
         try:
@@ -55,7 +55,7 @@ def load_checkpoint(folder: Path, names: Collection[str] = ()) -> dict[str, byte
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    """Oldest first."""
+    """Folders of the checkpoints, oldest first."""
     return sorted(path for path in folder.glob("*") if path.name.replace("-", "").isdigit())
 
 
@@ -70,7 +70,7 @@ def write_through(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        error.filename = str(path)  # which a full disk does not say
+        error.filename = str(path)  # not given if the disk is full
         raise
 
 

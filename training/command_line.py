@@ -1,6 +1,6 @@
-"""One run from a command line: its options, each defined once, and what is said on a terminal.
+"""One run from a command line: its options, each defined once, and its output on a terminal.
 
-Also what a command line takes from its surroundings, made fit for it: home, plots, text.
+Also prepares what every command line depends on: home directory, plotting backend, text encoding.
 """
 
 import ast
@@ -36,12 +36,12 @@ from training.run_directory import RunDirectory
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(RunConfig):
-    """The options of a single run; those of its configuration are documented there.
+    """The options of a single run; RunConfig documents those of its configuration.
 
     :param checkpoint_freq: environment steps between checkpoints; default: one a minute
     :param root: folder for the run directories
-    :param resume: a run directory: go on with that run as it is configured there; other options
-        are ignored
+    :param resume: a run directory: go on with that run as it is configured there; root and the
+        options of the configuration are ignored
     :param allow_mixed: go on with a run that was begun with other software (packages, Python,
         commit, processor), and say so in provenance.json
     :param trust: with resume: modules of your own that the run names, such as my_module
@@ -62,10 +62,10 @@ class RunOptions(RunConfig):
     check: bool = True
 
     def __post_init__(self) -> None:
-        """Checked by :meth:`configured`, once all is parsed."""
+        """Check nothing yet: :meth:`configured` does so once all options are parsed."""
 
     def configured(self) -> tuple[RunConfig, Path]:
-        """The run that is asked for, and the root of its directory.
+        """The requested run, and the root folder of its directory.
 
         :raises ConfigError: if an option is not acceptable
         """
@@ -106,7 +106,7 @@ def read_overrides(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[dict[str
 
 
 def parse_overrides(texts: list[str]) -> dict[str, Any]:
-    """What a user typed, as nested values.
+    """Parse what a user typed into nested values.
 
     ``learning_rate=1e-3``, ``policy_kwargs.net_arch=[64,64]``, ``learning_rate=linear:1e-3``:
     values are Python literals, or else text.
@@ -138,15 +138,15 @@ def parse_overrides(texts: list[str]) -> dict[str, Any]:
 
 
 def run_command(options: RunOptions) -> None:
-    """Carry out a run with a progress bar, and say where its result lies.
+    """Carry out a run with a progress bar, and print where its result is.
 
-    Ends the process in one line, with status 2 for what is refused, 1 where training diverged,
-    and that of the signal where one stopped it.
+    If the run does not complete, the process ends with a message of one line and with exit status
+    2 if the run was refused, 1 if it diverged or failed, or that of the signal that stopped it.
     """
     logging.basicConfig(format="%(message)s")
     logging.getLogger("training").setLevel(logging.INFO)
     sys.path.append("")  # the working folder, for the user's own environments and algorithms
-    # Another's run directory may name any code; the user's own command only what the user knows.
+    # A run directory from elsewhere may name any code; a command names code that its user knows.
     careful = nullcontext() if options.resume is None else reading(options.trust)
     with stop_on_signals() as stop, refusals_told(stop), careful, watching(options.step_timeout):
         config, root = options.configured()
@@ -170,7 +170,7 @@ def run_command(options: RunOptions) -> None:
 
 @contextmanager
 def refusals_told(stop: StopRequest | None = None) -> Iterator[None]:
-    """End the process in one line where a run is refused, diverges, fails or is stopped."""
+    """End the process with one line if a run is refused, diverges, fails or is stopped."""
     try:
         yield
     except (ConfigError, RunBusyError) as error:
@@ -192,8 +192,8 @@ def refusals_told(stop: StopRequest | None = None) -> Iterator[None]:
 
 @contextmanager
 def progress_bar(config: RunConfig) -> Iterator[Progress]:
-    """Show step, speed, time left and last return; yields what is to be told of each step."""
-    # Not above: loading it is a tenth of what --help takes.
+    """Show step, speed, time left and last return; yields the function to call at each step."""
+    # Imported here: loading it takes a tenth of the time of --help.
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as ProgressBar
 
@@ -213,7 +213,7 @@ def progress_bar(config: RunConfig) -> Iterator[Progress]:
         return "-" if value is None else f"{value:.{digits}f}"
 
     def on_progress(step: int, last_return: float | None, training: float | None) -> None:
-        bar.start()  # at the first step only, so that a refused run shows no bar; later no effect
+        bar.start()  # not before the first step, so that a refused run shows no bar
         bar.update(
             task,
             completed=min(step, config.total_timesteps),
@@ -230,7 +230,7 @@ def progress_bar(config: RunConfig) -> Iterator[Progress]:
 
 
 def settle() -> None:
-    """Let a command work without a home directory, on a read-only one, with any backend or locale.
+    """Make a command work without a writable home directory, and with any backend or locale.
 
     To be called at the start of a command line, before libraries are imported; processes that it
     starts inherit what is set here.
@@ -243,7 +243,7 @@ def settle() -> None:
         folder = _temporary_folder()
         os.environ["HOME"] = folder
         print(f"no home directory: caches are in {folder} and go with it", file=sys.stderr)
-    elif not os.access(Path.home(), os.W_OK):  # else matplotlib complains at each import
+    elif not os.access(Path.home(), os.W_OK):  # otherwise matplotlib warns at each import
         os.environ.setdefault("MPLCONFIGDIR", _temporary_folder())
 
 
@@ -262,7 +262,7 @@ def _has_home() -> bool:
 
 
 def _temporary_folder() -> str:
-    """A folder of this process, which goes at its end."""
+    """Create a folder that is deleted when this process ends."""
     folder = tempfile.mkdtemp(prefix="td3-rocket-benchmark-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder

@@ -1,7 +1,7 @@
-"""The configuration of one training run, and which code that it names may be imported.
+"""The configuration of one training run, and which of the code that it names may be imported.
 
-A run directory may be a stranger's. Training imports whatever the user's own command names; reading
-imports only what ships with this project, unless the command line trusts a module by name.
+A run directory may come from someone else. Training imports all that the user's command names.
+Reading a run imports only what ships with this project, unless the command line trusts a module.
 """
 
 import re
@@ -11,15 +11,15 @@ from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-REFERENCE = "td3_reference"  # the algorithm, and how names of its subclasses begin
+REFERENCE = "td3_reference"  # name of the algorithm, and prefix of its subclasses' names
 FIRST_SEED = 10_000  # episode k of an evaluation starts from reset(seed=FIRST_SEED + k)
-HELD_OUT_SEED = 20_000  # and, on the held-out starts, from reset(seed=HELD_OUT_SEED + k)
+HELD_OUT_SEED = 20_000  # episode k on held-out starts: reset(seed=HELD_OUT_SEED + k)
 VEC_ENVS = ("dummy", "subproc", "native")
 PROTOCOLS = ("fixed", "published")
-OPTIONAL = ("max_episode_steps", "eval_envs")  # positive or None; not written where None
+OPTIONAL = ("max_episode_steps", "eval_envs")  # positive or None; not written if None
 POSITIVE = ("total_timesteps", "eval_freq", "n_eval_episodes", "n_envs")  # whole numbers from 1
 LINEAR = "linear:"  # prefix of a hyperparameter that falls linearly to 0 over the run
-OWN_MODULES = ("envs", "gymnasium")  # what they register goes by its name alone
+OWN_MODULES = ("envs", "gymnasium")  # environments that they register have no origin
 SHIPPED = ("envs", "td3_reference", "training", "benchmarks",
            "gymnasium", "stable_baselines3", "sb3_contrib")  # fmt: skip
 MAX_SEED = 2**32 - 1  # the largest that NumPy's global generator takes, which SB3 seeds
@@ -33,11 +33,11 @@ class ConfigError(ValueError):
 class DivergedError(RuntimeError):
     """A number that training depends on is NaN or infinite."""
 
-    run_state = "diverged"  # what the run directory is to say
+    run_state = "diverged"  # the state in status.json
 
 
 class BrokenEnvironmentError(RuntimeError):
-    """What an environment returned in mid-run does not fit its spaces."""
+    """In mid-run, an environment returned what does not fit its spaces, or ended the process."""
 
 
 def one_line(error: object) -> str:
@@ -51,31 +51,31 @@ def cause_of(error: OSError) -> str:
 
 
 def uses_reference(algo: str) -> bool:
-    """Whether it is the reference, or a subclass of it: ``td3_reference:my_module:MyTD3``."""
+    """Whether it names the reference, or a subclass of it: ``td3_reference:my_module:MyTD3``."""
     return algo.partition(":")[0] == REFERENCE
 
 
 def env_name(env_id: str) -> str:
-    """The one name of an environment: its id without the module that registers it."""
+    """The name of an environment: its id without the module that registers it."""
     return env_id.rpartition(":")[2]
 
 
 def env_stem(env_id: str) -> str:
-    """An environment's name as part of a file's: without the slash of a namespace."""
+    """An environment's name for file names: with a hyphen for the slash of a namespace."""
     return env_name(env_id).replace("/", "-")
 
 
 def env_origin(env_id: str) -> str:
-    """The user's own module that registers an environment; empty for this project's and others."""
+    """The user's module that registers an environment; empty if it is not the user's."""
     module = env_id.rpartition(":")[0]
     return "" if module.partition(".")[0] in OWN_MODULES else module
 
 
 def refuse_alike(env_ids: Iterable[str]) -> None:
-    """Refuse different environments whose results would go by the same name or lie in one place.
+    """Refuse different environments whose results would have the same name or the same folder.
 
-    Those of two modules may have one name; ``a/Env-v0`` and ``a-Env-v0`` have one folder, and on
-    some disks those that differ in case.
+    Two modules may register the same name. ``a/Env-v0`` and ``a-Env-v0`` have the same folder, and
+    so do, on some disks, names that differ only in case.
 
     :raises ConfigError: naming two of them
     """
@@ -90,7 +90,7 @@ def refuse_alike(env_ids: Iterable[str]) -> None:
 
 
 def margin_of(margins: Mapping[str, float | None], env_id: str) -> float | None:
-    """A margin, or threshold, declared for an environment, whatever its module; None without."""
+    """The margin or threshold declared for an environment, whatever its module, or None."""
     return {env_name(name): margin for name, margin in margins.items()}.get(env_name(env_id))
 
 
@@ -115,16 +115,16 @@ class RunConfig:
     :param n_eval_episodes: episodes in each evaluation
     :param eval_envs: evaluation episodes played side by side, 1 or more; default: all, which takes
         the most memory and the fewest calls of the policy. Part of the configuration, since the
-        last bits of a policy's actions depend on how many it is asked for at a time. Of no account
-        with evaluation published
+        last bits of a policy's actions depend on the size of the batch. Has no effect with
+        evaluation published
     :param evaluation: fixed (the same start states for every run) or published (the TD3 author's
         protocol: episodes one after another in an environment seeded once, with seed + 100)
     :param preset: released (the TD3 author's settings; td3, ddpg, sac and classes derived from
-        them) or sb3_default, of td3_reference released or paper; default: the first it has
+        them) or sb3_default; for td3_reference released or paper; default: the algorithm's first
     :param hyperparams: overrides on top of the preset, such as learning_rate=linear:1e-3
         policy_kwargs.net_arch=[64,64]
     :param device: torch device, such as cpu or cuda
-    :raises ConfigError: where a value is out of range
+    :raises ConfigError: if a value is out of range
     """
 
     label: str = ""
@@ -191,7 +191,7 @@ class RunConfig:
     def refuse_unknown(self, known: Collection[str]) -> None:
         """Refuse hyperparameters that the algorithm does not have.
 
-        :param known: those that it has
+        :param known: names of those that it has
         :raises ConfigError: naming them
         """
         if unknown := [name for name in self.hyperparams if name not in known]:
@@ -201,7 +201,7 @@ class RunConfig:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """The configuration as JSON-compatible values, without the optional ones not given."""
+        """The configuration as JSON values, without optional ones that are None."""
         return {
             name: value
             for name, value in asdict(self).items()
@@ -222,9 +222,9 @@ class RunConfig:
 
 @contextmanager
 def reading(trust: Iterable[str] = ()) -> Iterator[None]:
-    """Within this context, import nothing but what ships with this project and what is trusted.
+    """Within this context, import only what ships with this project and what is trusted.
 
-    :param trust: further modules, with all that is below them; of ``module:Name`` the module
+    :param trust: trusted modules, submodules included; ``module:Name`` trusts the module
     """
     token = _trusted.set((_trusted.get() or frozenset()) | {module_of(name) for name in trust})
     try:
@@ -234,16 +234,16 @@ def reading(trust: Iterable[str] = ()) -> Iterator[None]:
 
 
 def module_of(name: str) -> str:
-    """The module of ``module:Name``, of ``td3_reference:module:Name`` too; else the name."""
+    """The module in ``module:Name`` or ``td3_reference:module:Name``; otherwise the name itself."""
     parts = name.split(":")
     return parts[-2] if len(parts) > 1 else name
 
 
 def refuse_untrusted(module: str, name: str) -> None:
-    """Refuse to import a module that a run names, where it is read and the module is not trusted.
+    """Within :func:`reading`, refuse to import a module that is not trusted.
 
-    :param module: empty for what this project knows without one
-    :param name: what the run calls it
+    :param module: the module, empty if the name contains none
+    :param name: the name in the run's configuration
     :raises ConfigError: saying how to trust it
     """
     trusted = _trusted.get()

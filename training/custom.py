@@ -20,11 +20,11 @@ from training.sb3.hyperparameters import check_values
 from training.supervisor import Learner, Supervisor
 
 POLICY = "policy.bin"  # what an agent with ``save(file)`` writes
-GIVEN = ("self", "env", "seed")  # what a constructor may take that is no hyperparameter
+GIVEN = ("self", "env", "seed")  # constructor arguments that are not hyperparameters
 
 
 def is_custom(algo: str) -> bool:
-    """Whether it names a class with ``predict`` and a ``learn`` that takes ``on_step``."""
+    """Whether a name is that of a class with ``predict`` and a ``learn`` that takes ``on_step``."""
     module, colon, name = algo.partition(":")
     if not colon:
         return False
@@ -32,14 +32,14 @@ def is_custom(algo: str) -> bool:
     try:
         found = getattr(importlib.import_module(module), name)
         return hasattr(found, "predict") and "on_step" in inspect.signature(found.learn).parameters
-    except Exception:  # whatever a stranger's module may raise: said where it is built
+    except Exception:  # a user's module may raise anything; reported when the agent is built
         return False
 
 
 def resolve_hyperparameters(config: RunConfig) -> dict[str, Any]:
     """The constructor's named arguments: their defaults, then the configuration's.
 
-    :raises ConfigError: if there is no such argument, or one has neither
+    :raises ConfigError: if an argument is unknown or has no value, or a preset is given
     """
     parameters = inspect.signature(_class(config.algo)).parameters
     named = {name: each.default for name, each in parameters.items() if name not in GIVEN}
@@ -55,7 +55,7 @@ def resolve_hyperparameters(config: RunConfig) -> dict[str, Any]:
 
 
 def build_agent(config: RunConfig, hyperparameters: dict[str, Any], env: Env) -> Any:
-    """The agent for an environment; the global generators are seeded before.
+    """Seed the global generators, and make the agent for an environment.
 
     :raises ConfigError: if its class refuses
     """
@@ -66,7 +66,7 @@ def build_agent(config: RunConfig, hyperparameters: dict[str, Any], env: Env) ->
     seed = {"seed": config.seed} if "seed" in inspect.signature(agent_class).parameters else {}
     try:
         return agent_class(env, **seed, **hyperparameters)
-    except Exception as error:  # whatever a stranger's algorithm may raise
+    except Exception as error:  # a user's algorithm may raise anything
         raise ConfigError(f"{config.algo} cannot be built: {one_line(error)}") from error
 
 
@@ -81,7 +81,7 @@ class CustomLearner(Learner):
 
     :param hyperparameters: from :func:`resolve_hyperparameters`
     :param env: not needed: the agent is built for the one that it trains on
-    :raises ConfigError: if the configuration asks for what only SB3's algorithms do
+    :raises ConfigError: if the configuration asks for what only SB3's algorithms support
     """
 
     resolve_hyperparameters = staticmethod(resolve_hyperparameters)
@@ -94,7 +94,7 @@ class CustomLearner(Learner):
         self.config, self.hyperparameters = config, hyperparameters
         self.env = Monitor(make_guarded(config))
         self.agent = build_agent(config, self.hyperparameters, self.env)
-        self._seen = 0  # steps after which on_step was called
+        self._seen = 0  # number of calls of on_step
 
     @property
     def step(self) -> int:
@@ -114,7 +114,7 @@ class CustomLearner(Learner):
     def learn(self, run: OpenRun, supervisor: Supervisor, saved: dict[str, bytes] | None) -> None:
         """Train to the end.
 
-        :raises RuntimeError: if the agent does not tell of each step
+        :raises RuntimeError: if the agent does not report each step
         """
         record_episodes(self.env, self.config, run.path / MONITOR, append=False)
 

@@ -1,7 +1,7 @@
 """What ends a run early: a signal, or an environment that ends the process or hangs.
 
-Ctrl-C and SIGTERM leave a checkpoint; a second Ctrl-C does not. An environment that calls for the
-process's end is an error of the run; one that does not return ends the process.
+Ctrl-C and SIGTERM leave a checkpoint; a second Ctrl-C does not. If an environment tries to end the
+process, the run fails with an error; if it does not return in time, the process is ended.
 """
 
 import multiprocessing
@@ -21,10 +21,10 @@ from training.config import BrokenEnvironmentError
 if TYPE_CHECKING:
     from training.open_run import OpenRun
 
-HUNG = "hung in"  # so the message of a run begins whose environment does not return
-LOOKS = 20  # within the timeout
-_exit = os._exit  # which is replaced while an environment could call it
-_runs: list["OpenRun"] = []  # under way in this process, the innermost last
+HUNG = "hung in"  # begins the message of a run whose environment does not return
+LOOKS = 20  # of the watchdog, within the timeout
+_exit = os._exit  # os._exit itself is replaced while an environment could call it
+_runs: list["OpenRun"] = []  # in progress in this process, the innermost last
 
 
 class RunStopped(KeyboardInterrupt):
@@ -49,7 +49,7 @@ class StopRequest:
 
     @property
     def exit_status(self) -> int:
-        """What a shell expects of a process that a signal has ended; 130 for Ctrl-C."""
+        """The exit status by which shells report a signal; 130 for Ctrl-C."""
         return 128 + (self.received or signal.SIGINT)
 
 
@@ -57,7 +57,7 @@ class StopRequest:
 def stop_on_signals() -> Iterator[StopRequest]:
     """Turn the first Ctrl-C or SIGTERM into a request; a second one stops at once.
 
-    Outside the main thread, where Python allows no handlers, no signal makes a request.
+    Outside the main thread Python allows no signal handlers, so no request is made there.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
@@ -82,12 +82,13 @@ def stop_on_signals() -> Iterator[StopRequest]:
 
 @contextmanager
 def escapes_named(where: Callable[[], str], error: type[Exception]) -> Iterator[None]:
-    """Turn ``sys.exit``, ``os._exit`` and a KeyboardInterrupt that no key caused into an error.
+    """Turn an environment's ``sys.exit``, ``os._exit`` or KeyboardInterrupt into an error.
 
-    ``os._exit`` is replaced for this process and this thread alone.
+    A KeyboardInterrupt from the keyboard is let through. ``os._exit`` is replaced only for this
+    process and this thread; it raises a BrokenEnvironmentError.
 
-    :param where: tells where the run is
-    :param error: what is raised
+    :param where: returns where the run is, for the message
+    :param error: class of the error to raise
     """
     own, really = (os.getpid(), threading.get_ident()), os._exit
 
@@ -123,7 +124,7 @@ def watching(timeout: float | None) -> Iterator[None]:
     """Within this context, end the process once a call of an environment takes too long.
 
     Nothing can interrupt such a call: the process ends with status 1, and its children with it.
-    Code that keeps Python's global lock all the while is not noticed.
+    A call that never releases Python's global interpreter lock is not noticed.
 
     :param timeout: seconds; None or 0 for no limit
     """
@@ -151,7 +152,7 @@ def watching(timeout: float | None) -> Iterator[None]:
 
 @contextmanager
 def told_of_hangs(run: "OpenRun") -> Iterator[None]:
-    """Within this context, a hang is written into this run's directory."""
+    """Within this context, a hang is recorded in this run's directory."""
     _runs.append(run)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Making the environment that a configuration names, guarded where it is trained on."""
+"""Make the environment that a configuration names, with guards if it is for training."""
 
 import difflib
 import importlib
@@ -48,7 +48,7 @@ _said: set[str] = set()
 def make_env(config: RunConfig, **arguments: Any) -> Env:
     """Make the environment of a run, with its registered wrappers and time limit.
 
-    :param arguments: on top of the configuration's
+    :param arguments: in addition to the configuration's
     :raises ConfigError: if there is no such environment, it refuses its arguments, or its module
         is not trusted
     """
@@ -64,21 +64,21 @@ def make_env(config: RunConfig, **arguments: Any) -> Env:
 
 
 def _arguments(config: RunConfig) -> dict[str, Any]:
-    """What is handed to ``gym.make``; a time limit only where one is configured."""
+    """Arguments for ``gym.make``; a time limit only if one is configured."""
     limit = config.max_episode_steps
     return {**config.env_kwargs, **({} if limit is None else {"max_episode_steps": limit})}
 
 
 @contextmanager
 def quiet_construction(env_id: str) -> Iterator[None]:
-    """Keep quiet what is said at each making of an environment: it is made again and again.
+    """Suppress messages that would be repeated each time an environment is made.
 
-    Gymnasium warns of old versions; MuJoCo prints, and writes MUJOCO_LOG.TXT: its warnings are
-    logged instead, each once.
+    Gymnasium's warnings of old versions are dropped. MuJoCo's warnings are logged, each once,
+    instead of being printed and written to MUJOCO_LOG.TXT.
     """
     spec = gym.registry.get(env_name(env_id))
     if "mujoco" in str(spec and spec.entry_point).lower() or "mujoco" in sys.modules:
-        with suppress(ImportError):  # then the environment says so itself
+        with suppress(ImportError):  # making the environment then raises it
             mujoco = importlib.import_module("mujoco")
             mujoco.set_mju_user_warning(lambda text: say_once(f"MuJoCo: {text}"))
     with warnings.catch_warnings():
@@ -95,14 +95,14 @@ def say_once(text: str) -> None:
 
 
 def leave_remarks_to_parent() -> None:
-    """Log no remarks in this process: the one that began it has made them at its gate."""
+    """Log no remarks in this process: its parent has logged them in the checks before the run."""
     logger.setLevel(logging.ERROR)
 
 
 def make_batch_env(config: RunConfig, n: int) -> BatchEnv | None:
-    """The run's environment as one vector environment of n, if it has one that serves.
+    """Make the run's environment as one vector environment of n, if it has a suitable one.
 
-    :return: None unless :func:`envs.rollout.play_in_batch` could play in it
+    :return: None unless :func:`envs.rollout.play_in_batch` can play in it
     """
     spec = gym.registry.get(env_name(config.env_id))  # None for an id without a version
     entry_point: Any = spec and spec.vector_entry_point
@@ -115,7 +115,7 @@ def make_batch_env(config: RunConfig, n: int) -> BatchEnv | None:
 
 
 def play_from_seeds(policy: Policy, config: RunConfig, seeds: Sequence[int]) -> list[Episode]:
-    """Play noise-free episodes in environments of their own, episode k from ``seeds[k]``."""
+    """Play noise-free episodes in new environments, episode k from ``seeds[k]``."""
     batch = make_batch_env(config, len(seeds))
     if batch is not None:
         episodes = play_in_batch(policy, batch, seeds)
@@ -157,12 +157,12 @@ def make_guarded(config: RunConfig) -> Env:
 
 @contextmanager
 def errors_at(step_of: Callable[[bool], int], where: str = "") -> Iterator[None]:
-    """Give the errors of a guarded environment the training step that they belong to.
+    """Add to the errors of a guarded environment the training step at which they occurred.
 
-    :param step_of: the step, given whether a reset had the error
+    :param step_of: returns the step, given whether the error occurred in ``reset``
     :param where: added to the message
-    :raises DivergedError: for what is NaN or infinite
-    :raises BrokenEnvironmentError: for what does not fit the spaces
+    :raises DivergedError: if a number is NaN or infinite
+    :raises BrokenEnvironmentError: if something does not fit the spaces
     """
     try:
         yield
@@ -176,7 +176,7 @@ def errors_at(step_of: Callable[[bool], int], where: str = "") -> Iterator[None]
 def record_episodes(recorder: Any, config: RunConfig, file: Path, append: bool) -> None:
     """Let SB3's Monitor or VecMonitor write the episodes from now on to a file.
 
-    :param append: whether to go on in the file that is there
+    :param append: whether to append to an existing file
     """
     from stable_baselines3.common.monitor import ResultsWriter
 

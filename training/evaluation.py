@@ -1,4 +1,4 @@
-"""The evaluation protocol: noise-free episodes from the same start states at every checkpoint."""
+"""The evaluation protocol: noise-free episodes from the same start states at every evaluation."""
 
 import io
 import time
@@ -37,11 +37,11 @@ N_LATE = 10  # evaluation points at a run's end whose policies are scored on hel
 class Players:
     """Environments to evaluate in; each is made when it is first needed.
 
-    Between evaluations an environment is reset, not made anew. ``reset(seed=s)`` has to put it
-    where any other ``reset(seed=s)`` puts it, whatever was played before: Gymnasium's contract,
-    which :func:`training.gate.pass_gate` tries by repeated resets, and notes where it is
-    broken. What such a trial of a few steps does not show (a cache, a wear that comes with
-    thousands of steps) would let later evaluations differ from those of new environments.
+    Between evaluations an environment is reset, not made anew. By Gymnasium's contract,
+    ``reset(seed=s)`` leads to the same state whatever was played before;
+    :func:`training.gate.pass_gate` tests this by repeated resets, and notes where it is broken.
+    What a test of a few steps does not show (a cache, wear over thousands of steps) could make
+    later evaluations differ from those of new environments.
 
     :param config: of the run; its ``eval_envs`` says how many episodes go side by side
     """
@@ -61,11 +61,11 @@ class Players:
         """Play noise-free episodes, episode k from ``reset(seed=seeds[k])``.
 
         With ``evaluation="published"``, play as many as there are seeds, but one after another in
-        one environment that is seeded once, with the run's seed + 100. So the TD3 author's code
-        evaluates (``eval_policy`` in https://github.com/sfujim/TD3): the starts are other ones
-        for each run, and come again at each of its evaluations.
+        one environment that is seeded once, with the run's seed + 100. The TD3 author's code
+        evaluates in this way (``eval_policy`` in https://github.com/sfujim/TD3): the starts
+        differ between runs, and are the same in all evaluations of a run.
 
-        :param measured: whether to measure what the environment's ``episode_measures`` say
+        :param measured: whether to apply the environment's ``episode_measures``
         :param on_step: called before each step; may raise to break off
         """
         measures = self._measures() if measured else {}
@@ -132,18 +132,18 @@ def _watched(on_step: OnStep) -> None:
 class Evaluator:
     """Evaluates at step 0, every ``eval_freq`` steps and at the last step, into evaluations.npz.
 
-    Each evaluation is recorded at the step that training had reached, which may lie past such a
-    point: several environments take a step each, and some algorithms can be evaluated, or end, at
-    the end of an episode or a rollout only. Points that are passed together are one evaluation.
+    Each evaluation is recorded at the step that training had reached. It may lie past the due step:
+    several environments take a step each, and some algorithms can be evaluated, or end, only at the
+    end of an episode or a rollout. Points that are passed together get one evaluation.
 
     The policies at the last N_LATE of these points are *late* ones: they also play N_FINAL_EPISODES
-    episodes from held-out starts, or, with ``evaluation="published"``, after one seeding with the
-    run's seed + 100, as the curve's episodes do. The final policy is the last of them.
+    episodes from held-out starts or, with ``evaluation="published"``, after one seeding with the
+    run's seed + 100, as for the curve. The final policy is the last late one.
 
     :param config: of the run
     :param run: where the results are written
     :param should_stop: asked at each step of an evaluation
-    :param patience: seconds for an evaluation to end once asked to stop, before it is broken off
+    :param patience: seconds that an evaluation may still take after the run was asked to stop
     """
 
     def __init__(
@@ -172,25 +172,25 @@ class Evaluator:
         with np.load(self._run.path / EVALUATIONS) as saved:
             arrays = dict(saved)
         self._curve = _from_arrays(arrays, "")
-        # A run that is made longer has scored policies as late ones that no longer are.
+        # In a run that was extended, some policies that were scored as late ones no longer are.
         late = _from_arrays(arrays, "late_").items()
         self._late = {step: each for step, each in late if step >= self._late_points[0]}
         self._take_points_until([*self._curve][-1])
         self._run.last_return = float([*self._curve.values()][-1].returns.mean())
 
     def is_due(self, step: int) -> bool:
-        """Whether a grid point has come, the last one excepted.
+        """Whether an evaluation point is due, the last one excluded.
 
         :param step: environment steps so far
         """
         return bool(self._pending[0] <= step < self._config.total_timesteps)
 
     def evaluate_if_due(self, policy: Policy, step: int) -> bool:
-        """Evaluate if a grid point is due.
+        """Evaluate if an evaluation point is due, the last one excluded.
 
         :param step: environment steps so far
         :return: whether the policy is the best so far
-        :raises RunStopped: if asked to stop; the grid point is then still to come
+        :raises RunStopped: if asked to stop; the evaluation is then still due
         """
         return self.is_due(step) and self._evaluate(policy, step)
 
@@ -199,7 +199,7 @@ class Evaluator:
 
         :param step: environment steps that were taken, ``total_timesteps`` or more
         :return: whether the policy is the best so far
-        :raises RuntimeError: if they are fewer
+        :raises RuntimeError: if ``step`` is less than ``total_timesteps``
         :raises RunStopped: as :meth:`evaluate_if_due` does
         """
         if step < self._config.total_timesteps:
@@ -240,7 +240,7 @@ class Evaluator:
     ) -> Evaluation:
         """Play from start states of consecutive seeds, or as published, if the run asks for it."""
         seeds = range(first_seed, first_seed + n_episodes)
-        with global_generators_preserved():  # SB3 trains from them
+        with global_generators_preserved():  # SB3's training draws from them
             return evaluate(self._players.play(policy, seeds, measured, self._heed_stop))
 
     def _heed_stop(self) -> None:
@@ -271,14 +271,14 @@ def refuse_not_finite(source: str, values: Any, step: int) -> None:
     :param source: what the numbers are
     :param values: a number or an array
     :param step: environment steps so far
-    :raises DivergedError: then
+    :raises DivergedError: if one is
     """
     if not np.isfinite(values).all():
         raise DivergedError(f"{source} is NaN or infinite at step {step}")
 
 
 def _to_arrays(evaluations: dict[int, Evaluation]) -> dict[str, np.ndarray]:
-    """Evaluations by step as arrays with a row for each step; none without any."""
+    """Convert evaluations by step to arrays with a row for each step; none without evaluations."""
     if not evaluations:
         return {}
     rows = [*evaluations.values()]
@@ -287,7 +287,7 @@ def _to_arrays(evaluations: dict[int, Evaluation]) -> dict[str, np.ndarray]:
         "results": np.array([each.returns for each in rows]),
         "ep_lengths": np.array([each.lengths for each in rows]),
     }
-    # All or none: an environment may report success at some endings only.
+    # Only if all have them: an environment may report success only at the end of some episodes.
     if all(each.successes is not None for each in rows):
         arrays["successes"] = np.array([each.successes for each in rows])
     for name in rows[0].measures:
@@ -296,7 +296,7 @@ def _to_arrays(evaluations: dict[int, Evaluation]) -> dict[str, np.ndarray]:
 
 
 def _from_arrays(arrays: dict[str, np.ndarray], prefix: str) -> dict[int, Evaluation]:
-    """The inverse of :func:`_to_arrays`; empty where there is nothing of that prefix."""
+    """The inverse of :func:`_to_arrays`; empty if no array has the prefix."""
     named = {
         name.removeprefix(prefix): values
         for name, values in arrays.items()

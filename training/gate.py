@@ -1,7 +1,7 @@
-"""What every run has to pass before anything is written, whichever implementation it names.
+"""The checks that every run must pass before anything is written, whatever its implementation.
 
-Two parts are tried and, where they fail, noted, since training is possible all the same: whether
-episodes follow their seeds, and whether a stopped run can be continued. The rest is refused.
+Two failures are only noted, since training is still possible: if episodes do not follow their
+seeds, and if a stopped run cannot be continued. A run that fails any other check is refused.
 """
 
 import io
@@ -26,13 +26,13 @@ from training.environments import SAME_STEP, make_env, make_native_env, say_once
 from training.run_directory import BEGINS_ANEW
 from training.supervisor import Learner
 
-STEPS = 10  # that follow each of the resets that are compared
+STEPS = 10  # played after each of the resets that are compared
 
 
 class Passed(NamedTuple):
     """A run that may begin.
 
-    :param learner: its agent and environment, in which nothing has been played
+    :param learner: its agent and environment; nothing has been played in the environment
     :param notes: what a reader of its results must know, a line each
     :param resumable: whether it can go on where it stopped, or has to begin anew
     """
@@ -47,14 +47,14 @@ def pass_gate(
 ) -> Passed:
     """Refuse what cannot be run, and note what a reader of the results must know.
 
-    All that is tried is played in environments of its own, never in the one for training: two of
-    one kind show whether episodes follow their seeds, and two whether a saved state is whole.
-    Draws from global generators are taken back. The checker's remarks are logged, each once.
+    The checks play in environments of their own, never in the one for training. Two environments
+    show whether episodes follow their seeds, two more whether a saved state is complete. The
+    checks restore the global generators. The checker's remarks are logged, each once.
 
-    :param make_learner: makes the agent and its environment, given one to look at; refuses spaces
-        and hyperparameters
-    :param check: whether SB3's checker is to look at the environment. It acts at random and says
-        the same each time, so one look is enough for many runs on the same environment
+    :param make_learner: makes the agent and its environment, given another one to inspect; refuses
+        unsuitable spaces and hyperparameters
+    :param check: whether to run SB3's checker on the environment. It acts at random but finds the
+        same each time, so once is enough for many runs on the same environment
     :raises ConfigError: if the run cannot work
     """
     check_device(config.device)
@@ -68,7 +68,7 @@ def pass_gate(
         with global_generators_preserved():
             remarks = remarks_of_checker(config, env) if check else []
             notes = notes_on_seeds(config, env)
-        # Last, since environments of one class may share the space whose generator it seeds.
+        # Last, since it seeds an action space, which environments of one class may share.
         learner = make_learner(env)
         reason = learner.reason_not_resumable()
         if reason is None:
@@ -83,7 +83,7 @@ def pass_gate(
 
 
 def check_device(name: str) -> None:
-    """Refuse a device that is not there; SB3 would take the CPU without a word.
+    """Refuse a device that is not available; SB3 would use the CPU silently.
 
     :raises ConfigError: if torch does not know it or cannot use it
     """
@@ -128,10 +128,10 @@ def refuse_unbounded_actions(config: RunConfig, env: Env) -> None:
 
 
 class _AsTrained(gym.Wrapper[Any, Any, Any, Any]):
-    """Finds attributes wherever they are below, as training does: ``compute_reward``, masks.
+    """Gives the checker the attributes that training finds: ``compute_reward``, action masks.
 
-    The checker looks below wrappers to tell a goal environment; one whose observations a wrapper
-    has flattened is none any more.
+    The checker looks below all wrappers for ``compute_reward``, which marks a goal environment. An
+    environment whose observations a wrapper has flattened is no longer one.
     """
 
     @property
@@ -146,7 +146,7 @@ class _AsTrained(gym.Wrapper[Any, Any, Any, Any]):
 
 
 def remarks_of_checker(config: RunConfig, env: Env) -> list[str]:
-    """Let SB3's checker look at an environment, wrapped as it is trained on.
+    """Run SB3's checker on an environment, wrapped as it is for training.
 
     :return: what it, and Gymnasium's own checker, warn of
     :raises ConfigError: saying why it refuses
@@ -167,9 +167,9 @@ def remarks_of_checker(config: RunConfig, env: Env) -> list[str]:
 
 
 def notes_on_seeds(config: RunConfig, env: Env) -> list[str]:
-    """Note where episodes of one seed differ.
+    """Note if episodes with the same seed differ.
 
-    :param env: in which something was played before; it is compared with itself and a new one
+    :param env: in which something was played before; compared with itself and with a new one
     """
     actions = list(islice(action_sequence(env.action_space, "random", 0), STEPS))
     with closing(make_env(config)) as fresh, warnings.catch_warnings():

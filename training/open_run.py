@@ -1,4 +1,4 @@
-"""A run under way: one run directory, its lock, its states and its log."""
+"""A run in progress: one run directory, its lock, its states and its log."""
 
 import json
 import logging
@@ -36,7 +36,7 @@ CHECKPOINT = "checkpoint"
 BEST = ("best_model.zip", "best_normalization.npz")
 GROWING = (EVALUATIONS, MONITOR, LOG, *BEST)  # written to throughout a run
 LOCK_TIMEOUT = 1.0  # s: longer than a reader of the status holds the lock
-STATUS_INTERVAL = 1.0  # s between two writings of a running run's step
+STATUS_INTERVAL = 1.0  # s between two updates of status.json during a run
 
 
 class RunBusyError(RuntimeError):
@@ -57,7 +57,7 @@ class OpenRun(RunDirectory):
         super().__init__(path)
         self.was_done = False  # whether it was complete when it was opened
         self.step = 0  # environment steps so far
-        self.first_step = 0  # where this process took the run up
+        self.first_step = 0  # from which this process goes on
         self._history = History({})
         self._on_progress = on_progress
         self._keep_checkpoint = keep_checkpoint
@@ -70,7 +70,7 @@ class OpenRun(RunDirectory):
             file.write(line + "\n")
 
     def report(self, step: int, training_return: float | None = None) -> None:
-        """Tell that the run has come to an environment step.
+        """Report that the run has reached an environment step.
 
         :param training_return: of the last training episode
         """
@@ -100,7 +100,7 @@ class OpenRun(RunDirectory):
         save_checkpoint(self.path / CHECKPOINT, step, {**files, **grown, PARTS: parts})
 
     def try_to_save(self, step: int, save_state: Callable[[], dict[str, bytes]]) -> bool:
-        """Save a checkpoint; a failure is logged, and the run goes on without.
+        """Save a checkpoint; a failure is logged, and the run goes on without it.
 
         :param save_state: returns what :meth:`save_checkpoint` takes
         :return: whether it is saved
@@ -118,9 +118,10 @@ class OpenRun(RunDirectory):
         return True
 
     def load_checkpoint(self) -> dict[str, bytes] | None:
-        """The newest checkpoint, None where there is none; puts back the files that had grown.
+        """Load the newest intact checkpoint, if there is one, and restore the files that had grown.
 
-        :raises ConfigError: if other software made it: an older one, if the newest is damaged
+        :return: its files by name; None without a checkpoint
+        :raises ConfigError: if other software made it
         """
         files = load_checkpoint(self.path / CHECKPOINT)
         self._follow(files)
@@ -132,7 +133,7 @@ class OpenRun(RunDirectory):
     def begin(self, settings: dict[str, Any], history: History, notes: Sequence[str]) -> None:
         """Begin the run or go on with it, in this process.
 
-        What a stopped run left goes, checkpoints excepted.
+        Deletes what a stopped run left, except its checkpoints.
 
         :param settings: content of config.json
         :param notes: for log.txt
@@ -152,19 +153,19 @@ class OpenRun(RunDirectory):
             self.log(note)
 
     def break_off(self, error: BaseException) -> None:
-        """Say in log.txt and status.json what ended the run."""
+        """Record in log.txt and status.json what ended the run."""
         state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         with suppress(OSError):  # a full disk must not hide the error itself
             self.log(traceback.format_exc())
-        with suppress(OSError):  # where the log is too long, the status may still be written
+        with suppress(OSError):  # if the log cannot be written, the status perhaps can
             state = getattr(error, "run_state", state)
             self.write_status(state, self.step, message=repr(error))
 
     def take_up(self, history: History) -> None:
-        """Begin the run or go on with it, in this process.
+        """Add this process to the history of the run that is there, if any.
 
-        :raises ConfigError: if other software made what there is, or config.json is not the one
-            that the run was stopped with
+        :raises ConfigError: if other software made that run, or config.json is not the one that
+            it was stopped with
         """
         files = load_checkpoint(self.path / CHECKPOINT, [PARTS, CONFIG])
         self._history = history
@@ -186,7 +187,7 @@ class OpenRun(RunDirectory):
     def finish(self) -> None:
         """Mark the run as done, at the step it has reached.
 
-        With the digests of its files, of those without times in them.
+        Records the digests of all files that contain no times.
         """
         timed = {"status.json", PROVENANCE, MONITOR, ".lock"}
         files = (path for path in self.path.iterdir() if path.is_file())
@@ -201,7 +202,7 @@ class OpenRun(RunDirectory):
 def can_take_up(run: RunDirectory, settings: dict[str, Any]) -> bool:
     """Whether a run may go on from the checkpoint that is there, if there is one.
 
-    A schedule over the whole run would have begun otherwise in a longer one.
+    A run with a schedule cannot be extended: in a longer run it would have begun differently.
 
     :param settings: content of config.json that the run is to have
     """
@@ -213,7 +214,7 @@ def can_take_up(run: RunDirectory, settings: dict[str, Any]) -> bool:
 
 
 def _is_longer(saved: bytes, now: bytes) -> bool:
-    """Whether config.json is, but for more steps, the one that a checkpoint was saved with."""
+    """Whether config.json differs from the one in a checkpoint only by more steps."""
     before, after = (parsed(content, Path(CONFIG)) for content in (saved, now))
     steps = [each["config"].pop("total_timesteps") for each in (before, after)]
     return bool(before == after and steps[0] < steps[1])
@@ -232,17 +233,16 @@ def open_run(
 ) -> Iterator[OpenRun]:
     """Lock the directory of a run, and record how the ``with`` block ends.
 
-    A run that is already complete is opened with ``was_done``, and left as it is. A stopped one
-    begins anew, or goes on from its checkpoint where it has any; so does one of fewer steps that is
-    to be extended.
+    A run that is already complete is opened with ``was_done``, and left as it is. A stopped run
+    goes on from its checkpoint, or begins anew without one; so does a run that is to be extended.
 
     :param hyperparameters: as resolved, defaults included
     :param notes: what a reader of the results must know, for log.txt and provenance.json
-    :param allow_mixed: whether to go on with what other software began
-    :param extend: whether a run of fewer steps, complete or not, may be there
+    :param allow_mixed: whether to go on with a run that other software began
+    :param extend: whether to extend a run of fewer steps, complete or not, that is there
     :param keep_checkpoint: whether the last checkpoint stays once the run is complete
-    :raises ConfigError: if the directory holds a run with other settings, one that other software
-        began, or links
+    :raises ConfigError: if the directory holds a run with other settings, a run that other
+        software began, or links
     :raises RunBusyError: if another process is at work there
     """
     run = OpenRun(Path(root) / config.directory, on_progress, keep_checkpoint)
@@ -267,14 +267,14 @@ def open_run(
             raise
         try:
             run.finish()
-        except OSError as error:  # a disk that was full only now
+        except OSError as error:  # a disk that is full only now
             run.break_off(error)
             raise
 
 
 @contextmanager
 def locked(run: RunDirectory) -> Iterator[None]:
-    """Make the directory if need be, and keep other processes out of it.
+    """Make the directory if needed, and keep other processes out of it.
 
     :raises ConfigError: if it cannot be written to, or holds links
     :raises RunBusyError: if another process is at work there

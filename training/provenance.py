@@ -1,6 +1,6 @@
 """What a result was made with: package versions, commit, processor, command.
 
-Where several processes made a run one after another, what each of them was.
+If several processes made a run one after another, each of them is described.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from training.config import ConfigError
 from training.schemas import Json, parsed
 
 PACKAGES = ("gymnasium", "stable-baselines3", "sb3-contrib", "torch", "numpy")
-PHYSICS = "mujoco"  # an extra
+PHYSICS = "mujoco"  # an optional dependency
 # What a result may depend on: a run is not continued under another of these.
 SOFTWARE = ("python", "packages", "git_commit", "git_changes", "cpu", "device")
 SEAL = "sha256"
@@ -52,7 +52,7 @@ def describe_software(device: str) -> dict[str, Any]:
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of the packages that results depend on; of MuJoCo's where it is installed."""
+    """Versions of the packages that results depend on; of MuJoCo if it is installed."""
     from importlib.metadata import PackageNotFoundError, version  # not for --help
 
     versions = {name: version(name) for name in PACKAGES}
@@ -64,9 +64,9 @@ def package_versions() -> dict[str, str]:
 
 @cache  # the code that runs is the one that was there at the start
 def git_commit() -> str | None:
-    """The commit of this project that is checked out; None where there is no repository.
+    """The commit of this project that is checked out; None if there is no repository.
 
-    Nor where it is installed within somebody else's repository.
+    Also None if the project is installed inside another project's repository.
     """
     tracked = _git("ls-files", "--error-unmatch", Path(__file__).name) is not None
     return _git("rev-parse", "HEAD") if tracked else None
@@ -88,7 +88,7 @@ def software_of(description: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What is not the same in two results of :func:`software_of`, in words."""
+    """The differences between two results of :func:`software_of`, in words."""
     return [
         f"{name} was {before.get(name, UNKNOWN)}, here it is {now.get(name, UNKNOWN)}"
         for name in {**before, **now}
@@ -97,7 +97,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def mixture(contents: Iterable[Mapping[str, Any]]) -> str | None:
-    """One line that says in what runs were not all made alike; None if they were.
+    """One line that says how the software of runs differs or is unknown; None if all is the same.
 
     :param contents: of provenance.json, one for each run
     """
@@ -119,14 +119,14 @@ def mixture(contents: Iterable[Mapping[str, Any]]) -> str | None:
 
 
 def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Content for a file that carries its own digest, since it holds times."""
+    """Add to the content of a file its own digest, which status.json does not hold."""
     return {**content, SEAL: _digest_of(content)}
 
 
 def is_whole(content: Mapping[str, Any]) -> bool:
-    """Whether a file's content is what was sealed; one from before there were seals may be."""
+    """Whether content matches its digest; true for content from before there were digests."""
     if SEAL not in content:
-        return "parts" not in content  # seals and parts came together
+        return "parts" not in content  # digests and parts were introduced together
     return bool(content[SEAL] == _digest_of(content))
 
 
@@ -165,7 +165,7 @@ class History:
     """The parts of a run: those of processes that were stopped, then the one of this process.
 
     :param description: of this process, from :func:`describe_software`
-    :param allow_mixed: whether other software may have made the parts before
+    :param allow_mixed: whether other software may have made the earlier parts
     """
 
     def __init__(self, description: Json, allow_mixed: bool = False) -> None:
@@ -199,8 +199,8 @@ class History:
     def parts(self, first_step: int, step: int) -> list[Json]:
         """For each process its software, steps (from, to) and seconds.
 
-        :param first_step: where this process took the run up
-        :param step: where it is
+        :param first_step: the step from which this process goes on
+        :param step: the step that it has reached
         """
         now = {
             "software": software_of(self._description),
@@ -209,12 +209,12 @@ class History:
             "seconds": time.time() - self._began,
         }
         before = [*self._before]
-        if before:  # which may have come further than its last checkpoint
+        if before:  # the last one may have gone beyond its last checkpoint
             before[-1] = {**before[-1], "to_step": first_step}
         return [*before, now]
 
     def provenance(self, first_step: int, step: int) -> Json:
-        """Content of provenance.json of the run that ends at a step, its speed over all parts."""
+        """Content of provenance.json of a run that ends at a step; its speed is over all parts."""
         parts = self.parts(first_step, step)
         timed = [part for part in parts if part["seconds"] is not None]
         seconds = sum(part["seconds"] for part in timed)

@@ -34,7 +34,7 @@ def resolve_hyperparameters(config: RunConfig) -> dict[str, Any]:
     """Every hyperparameter of the run: defaults, then the preset, then the overrides.
 
     :raises ConfigError: if the preset or an overridden name does not exist, or the configuration
-        asks for what the reference does not do
+        asks for what the reference does not support
     """
     if config.device != "cpu":
         raise ConfigError(f"{config.algo} runs on device cpu alone, got {config.device!r}")
@@ -105,8 +105,8 @@ class ReferenceLearner(Learner):
     """The reference TD3 and the environment that it trains on.
 
     :param hyperparameters: from :func:`resolve_hyperparameters`
-    :param env: not needed: any vector of numbers is taken
-    :raises ConfigError: if the configuration asks for what the reference does not do
+    :param env: not used: the spaces of the training environment are checked
+    :raises ConfigError: if the configuration asks for what the reference does not support
     """
 
     evaluates_between_steps = True
@@ -183,7 +183,7 @@ class ReferenceLearner(Learner):
         }
 
     def restore_state(self, saved: dict[str, bytes]) -> None:
-        """Go on from what :meth:`save_state` gave."""
+        """Go on from what :meth:`save_state` returned."""
         assert self.loop is not None
         self.agent.set_state(load(saved["agent.safetensors"]))
         with np.load(io.BytesIO(saved["buffer.npz"])) as arrays:
@@ -202,10 +202,10 @@ class ReferenceLearner(Learner):
         }
 
     def _may_evaluate(self) -> bool:
-        """Whether it evaluates here: the paper's code does so at the ends of episodes only."""
+        """Whether it may evaluate here: the paper's code does so only at the end of an episode."""
         assert self.loop is not None
         return not self.loop.config.update_after_episode or self.loop.episode_steps == 0
 
     def _step_of(self, at_reset: bool) -> int:
-        """The step of an error of the environment: its reset comes after its step is counted."""
+        """The step of an environment's error: a reset comes after its step has been counted."""
         return 0 if self.loop is None else self.loop.timestep + (not at_reset)

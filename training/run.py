@@ -1,4 +1,4 @@
-"""One configuration -> one run directory, whichever implementation it names."""
+"""One configuration -> one run directory, whatever implementation it names."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -37,13 +37,13 @@ def run(
     :param root: folder that holds the run directories
     :param on_progress: called with the environment step, the last mean evaluation return and
         the return of the last training episode
-    :param should_stop: asked at every step, of evaluations too; once it says yes, the run is
+    :param should_stop: called at every step, of evaluations too; once it returns True, the run is
         saved and stops
     :param checkpoint_freq: environment steps between checkpoints; None for one a minute
-    :param check: whether SB3's checker is to look at the environment first
-    :param allow_mixed: whether to go on with what other software began
-    :param extend: whether a run of fewer steps may be there, to be made longer: the result is that
-        of a run of so many steps from the start
+    :param check: whether to run SB3's checker on the environment first
+    :param allow_mixed: whether to go on with a run that other software began
+    :param extend: whether to extend a run of fewer steps that is there: the result is the same as
+        that of a run with all steps from the start
     :param keep_checkpoint: whether the last checkpoint stays once the run is complete
     :return: the run directory
     :raises ConfigError: if the configuration cannot be run, before anything is written
@@ -76,7 +76,7 @@ def run(
 
 
 def prepare(config: RunConfig, check: bool = True) -> "Passed":
-    """Make the agent and its environment, once they are found fit: see :mod:`training.gate`.
+    """Make the agent and its environment, if they pass the checks of :mod:`training.gate`.
 
     :raises ConfigError: if there is no such environment, algorithm or hyperparameter, or they do
         not go together
@@ -89,9 +89,9 @@ def prepare(config: RunConfig, check: bool = True) -> "Passed":
 
 
 def refuse_impossible(config: RunConfig, check: bool = True) -> None:
-    """Refuse what training would refuse, by the same gate.
+    """Refuse what training would refuse, by the same checks.
 
-    :param check: whether SB3's checker is to look at the environment
+    :param check: whether to run SB3's checker on the environment
     :raises ConfigError: as :func:`prepare` does
     """
     from envs.checks.play import global_generators_preserved

@@ -1,4 +1,4 @@
-"""A run directory: all that a run leaves, and what a reader may ask of it."""
+"""A run directory: the files that a run leaves, and how to read them."""
 
 import errno
 import json
@@ -29,7 +29,7 @@ MONITOR = "train.monitor.csv"
 LOG = "log.txt"
 CONFIG = "config.json"
 PROVENANCE = "provenance.json"
-BEGINS_ANEW = "if stopped, this run begins anew"  # the first words of that note
+BEGINS_ANEW = "if stopped, this run begins anew"  # the first words of such a note
 
 
 class RunDirectory:
@@ -44,13 +44,13 @@ class RunDirectory:
         self.path = path
 
     def write_bytes(self, name: str, content: bytes) -> None:
-        """Put a file in place in one move, so that a reader sees the old or the new, whole."""
+        """Write a file atomically: a reader sees either the old or the new one, complete."""
         temporary = self.path / f"{name}.tmp"
         write_through(temporary, content)
         temporary.replace(self.path / name)
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
-        """Write a JSON file in one move."""
+        """Write a JSON file atomically."""
         self.write_bytes(name, (json.dumps(content, indent=2) + "\n").encode())
 
     def read_json(self, name: str) -> dict[str, Any] | None:
@@ -91,11 +91,11 @@ class RunDirectory:
     def read_verified(self, name: str, say: bool = True) -> bytes:
         """Content of a file, which must be the one that the run left.
 
-        A file without a digest is taken as it is: the run is not complete, or from before.
+        A file without a digest is accepted: the run is not complete, or is older than digests.
 
-        :param say: whether to say so
-        :raises FileNotFoundError: if there is none
-        :raises ConfigError: if it is another
+        :param say: whether to log a warning in that case
+        :raises FileNotFoundError: if the file does not exist
+        :raises ConfigError: if it is not the one that the run left
         """
         content = (self.path / name).read_bytes()
         expected = (self.read_json("status.json") or {}).get("digests", {}).get(name)
@@ -126,7 +126,7 @@ class RunDirectory:
         return status
 
     def is_done(self) -> bool:
-        """Whether the run is complete, its files being those that it left."""
+        """Whether the run is complete, and its files are those that it left."""
         status = self.read_json("status.json")
         if status is None or status["state"] != "done":
             return False
@@ -137,7 +137,7 @@ class RunDirectory:
         return False
 
     def is_shorter(self, total_timesteps: int) -> bool:
-        """Whether there is a run that was configured for fewer steps than that.
+        """Whether there is a run that was configured for fewer steps than ``total_timesteps``.
 
         :raises ConfigError: if config.json is damaged
         """
@@ -198,9 +198,9 @@ def refuse_other_settings(
 
 
 def is_held(file: Path) -> bool:
-    """Whether a living process holds a lock of filelock's; of what is no plain file, nobody does.
+    """Whether a living process holds a lock of filelock; False if it is not a regular file.
 
-    Only looks: nothing is created, so that results on a read-only disk can be read.
+    Except on Windows, nothing is created, so that results on a read-only disk can be read.
     """
     if fcntl is None:
         try:

@@ -1,4 +1,4 @@
-"""What each JSON file of ours holds, checked as it is read: any bytes give a value or one line."""
+"""Schemas of the project's JSON files, checked on reading: bytes give a value or a ConfigError."""
 
 import io
 import json
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 STATES = ("pending", "running", "done", "failed", "diverged", "interrupted")
 METRICS = ("late_return", "final_return", "last_10", "auc")  # of verdicts
-MOST_DIGITS = 2**63  # beyond, a whole number is no step, seed or count of anything
+MOST_DIGITS = 2**63  # no step, seed or count is a larger whole number
 NEEDED = ("timesteps", "results", "final_results")  # of evaluations.npz
 NUMBER, MAYBE, ANY = (int, float), (int, float, None), {"*": object}
-# A schema is a type, None, a text that stands for itself, a tuple of these that are accepted, a
-# list of one kind, or a dictionary: by name, "name?" for one that may be missing, "*" for others.
+# A schema is a type, None, a text that stands for itself, a tuple of schemas of which one must fit,
+# a list whose items have one schema, or a dictionary of schemas by name: "name?" may be missing,
+# "*" is for all other names.
 
 
 def _kind_of(annotation: Any) -> Any:
@@ -32,7 +33,7 @@ def _kind_of(annotation: Any) -> Any:
 def _configuration(needed: bool) -> Json:
     """The schema of a RunConfig.
 
-    :param needed: whether what has no default may not be missing
+    :param needed: whether fields without a default are required
     """
     names = {
         each.name if needed and each.default is each.default_factory else f"{each.name}?": each
@@ -78,10 +79,10 @@ SCHEMAS: dict[str, Any] = {
 
 
 def read_json(file: Path) -> Any:
-    """The content of a file of ours.
+    """Read one of the project's JSON files.
 
     :raises FileNotFoundError: if there is none
-    :raises ConfigError: if it cannot be read, is no JSON, or of another shape than SCHEMAS has it
+    :raises ConfigError: if it cannot be read, is not JSON, or does not match its schema
     """
     try:
         content = file.read_bytes()
@@ -93,9 +94,9 @@ def read_json(file: Path) -> Any:
 
 
 def parsed(content: bytes, file: Path) -> Any:
-    """What the content of a file of ours says.
+    """Parse the content of one of the project's JSON files.
 
-    :raises ConfigError: if it is no JSON, or of another shape than SCHEMAS has it
+    :raises ConfigError: if it is not JSON, or does not match its schema
     """
     try:
         value = json.loads(content)
@@ -119,9 +120,9 @@ def read_evaluations(content: bytes, file: Path) -> "dict[str, NDArray[Any]]":
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as kept:
             arrays = dict(kept)
-    except Exception as error:  # whatever NumPy and zipfile make of a damaged file
+    except Exception as error:  # NumPy and zipfile may raise anything for a damaged file
         raise ConfigError(f"{file} is damaged: {one_line(error)}") from error
-    rows: dict[str, tuple[int, ...]] = {}  # of each prefix, the shape that its arrays begin with
+    rows: dict[str, tuple[int, ...]] = {}  # number of rows of the arrays, by prefix
     for name, array in arrays.items():
         prefix = next((each for each in ("final_", "late_") if name.startswith(each)), "")
         if array.dtype.kind not in "fiub" or not array.size:
@@ -139,7 +140,7 @@ def read_evaluations(content: bytes, file: Path) -> "dict[str, NDArray[Any]]":
 
 
 def fault_of(value: Any, schema: Any, where: str = "") -> str | None:
-    """What is wrong with a value, in words; None if it is as its schema has it.
+    """What is wrong with a value, in words; None if it matches its schema.
 
     :param where: its place within the file
     """

@@ -1,4 +1,4 @@
-"""What happens at each step of a run, whichever implementation trains."""
+"""What happens at each step of a run, whatever implementation trains."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,13 +15,13 @@ from training.environments import errors_at
 from training.evaluation import Evaluator, refuse_not_finite
 from training.open_run import OpenRun
 
-CHECKPOINT_INTERVAL = 60.0  # s between two checkpoints at least, unless the user counts steps
-SAVING_SHARE = 0.02  # of the time at most: to save a full replay buffer may take seconds
-EVALUATION_PATIENCE = 10.0  # s for an evaluation to end, once the run is asked to stop
+CHECKPOINT_INTERVAL = 60.0  # least s between two checkpoints, unless given in steps
+SAVING_SHARE = 0.02  # largest share of the time: a full replay buffer may take seconds
+EVALUATION_PATIENCE = 10.0  # s that an evaluation may take once the run is asked to stop
 
 
 class Learner(Protocol):
-    """An agent and its environment, each made once: what a run needs of an implementation."""
+    """What a run needs of an implementation: an agent and its environment, each made once."""
 
     config: RunConfig
     hyperparameters: dict[str, Any]
@@ -52,7 +52,7 @@ class Learner(Protocol):
         ...
 
     def losses(self) -> Mapping[str, Any]:
-        """The latest losses by name; empty where one that is not finite shows in the weights."""
+        """The latest losses by name; empty if losses that are not finite show in the weights."""
         return {}
 
     def save_state(self) -> dict[str, bytes]:
@@ -130,12 +130,12 @@ class Supervisor:
             raise RunStopped(f"asked to stop; {outcome} at step {step}")
 
     def evaluate_if_due(self) -> None:
-        """Evaluate at a point of the protocol's grid, the last one excepted."""
+        """Evaluate if an evaluation point is due, the last one excluded."""
         if self._evaluator.is_due(self._learner.step):
             self._evaluate(self._evaluator.evaluate_if_due)
 
     def finish(self) -> None:
-        """Evaluate the final policy, which scores the very one that is saved."""
+        """Evaluate the final policy, the one that is saved."""
         self._refuse_losses()
         self.evaluate_if_due()
         self._evaluate(self._evaluator.finish)
@@ -149,15 +149,15 @@ class Supervisor:
 
     @contextmanager
     def guarded(self, step_of: Callable[[bool], int]) -> Iterator[None]:
-        """Give the errors of a guarded training environment their step.
+        """Add to the errors of a guarded training environment their step.
 
-        :param step_of: the step of an error, given whether a reset had it
+        :param step_of: returns the step of an error, given whether it occurred in ``reset``
         """
         with errors_at(step_of):
             try:
                 yield
             except NotFiniteError:
-                self.refuse_weights()  # which an action that is not finite comes from
+                self.refuse_weights()  # the cause of an action that is not finite
                 raise
 
     def close(self) -> None:

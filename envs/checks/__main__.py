@@ -15,11 +15,11 @@ def run(
     env_id: tyro.conf.Positional[str],
     limits: Annotated[Limits, tyro.conf.arg(name="")] = DEFAULT_LIMITS,
 ) -> None:
-    """Look for what would spoil training in an environment; exit status 1 if there are errors.
+    """Check an environment for faults that would spoil training; exit status 1 if there are errors.
 
     Args:
         env_id: Gymnasium id, or module:Id-v0 to import a module first
-        limits: how much is played
+        limits: how many episodes and steps are played
     """
     findings = check_id(env_id, limits, _show_stage)
     _show_stage("")
@@ -28,7 +28,7 @@ def run(
 
 
 def _show_stage(stage: str) -> None:
-    """Overwrite the line that the cursor is on; no stage leaves it blank."""
+    """Show a stage on the current line of the terminal; an empty stage clears the line."""
     if sys.stderr.isatty():
         line = f"checking {stage} ..." if stage else ""
         print(f"\r{line:<60}\r", end="", file=sys.stderr, flush=True)

@@ -3,7 +3,7 @@
     python -m envs.checks my_package:MyEnv-v0
 
 It plays whole episodes, and the same episodes again under changes that should make no difference.
-It observes behaviour alone, and knows no more of an environment than Gymnasium's interface.
+It observes only the behaviour of an environment, through Gymnasium's interface.
 """
 
 import importlib
@@ -30,28 +30,29 @@ from envs.checks.repetition import Bench, check_repetition
 from envs.checks.vector import MakeVector, check_vector
 
 OnStage = Callable[[str], None]
-# What the public checkers say of bounds: advice, or the subject of the note on action spaces.
+# Warnings of the public checkers about bounds. They are not repeated: they are mere advice, or
+# the note on action spaces covers them.
 KNOWN_ADVICE = re.compile("symmetric and normalized|space m..imum value is|finite lower and upper")
 COLOURS = re.compile("\x1b" + r"\[\d*m")
 
 
 class CheckRefusedError(ValueError):
-    """There is nothing to check; the message says what would be accepted."""
+    """The check cannot run as requested; the message says what would be accepted."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much is played.
+    """How many episodes and steps are played.
 
-    :raises CheckRefusedError: for a number too small to show anything
+    :raises CheckRefusedError: if a number is too small for a useful check
     """
 
     episodes: int = 9
-    """whole episodes that are looked at step by step"""
+    """whole episodes that are checked step by step"""
     max_steps: int = 20_000
     """an episode that has not ended by then counts as endless"""
     compared_steps: int = 500
-    """how far episodes are played that are compared"""
+    """maximum number of steps of an episode that is compared with another"""
 
     def __post_init__(self) -> None:
         for name, least in {"episodes": len(KINDS), "max_steps": 10, "compared_steps": 10}.items():
@@ -66,7 +67,7 @@ def check_id(
     """Check a registered environment, together with its vector version if it has one.
 
     :param env_id: Gymnasium id, or ``module:Id-v0`` to import a module first
-    :raises CheckRefusedError: if there is none of that name, or it needs what is not installed
+    :raises CheckRefusedError: if no environment has that name, or it needs a missing package
     """
     module, _, name = env_id.rpartition(":")
     # Gymnasium's passive checker would hide a fault behind an exception of its own.
@@ -90,12 +91,12 @@ def check_environment(
     limits: Limits = Limits(),
     on_stage: OnStage = lambda _: None,
 ) -> list[Finding]:
-    """Look for what would spoil training in an environment.
+    """Check an environment for faults that would spoil training.
 
-    :param make: returns a new environment; where its metadata offer "rgb_array", it must take
+    :param make: returns a new environment; if the metadata offer "rgb_array", it must accept
         that as ``render_mode``
-    :param make_vector: returns the vector version with so many rows; None where there is none
-    :param on_stage: is told what comes next
+    :param make_vector: returns the vector version with the given number of rows; None without one
+    :param on_stage: called with the name of each stage before it begins
     :return: at most one finding for each key, errors first
     :raises gymnasium.error.Error: or an ImportError, if ``make`` raises it
     """
@@ -117,7 +118,7 @@ def check_environment(
         for new in _findings(bench, make_vector, limits, on_stage, found):
             found.setdefault(new.key, new)
     if "observation-aliased" in found:
-        found.pop("observation-is-state", None)  # the same fault, seen from its harmless side
+        found.pop("observation-is-state", None)  # a milder form of the same fault
     return sorted(found.values(), key=lambda new: SEVERITIES.index(new.severity))
 
 
@@ -128,7 +129,7 @@ def _findings(
     on_stage: OnStage,
     found: dict[str, Finding],
 ) -> Iterator[Finding]:
-    """All that the checks find; ``found`` holds what they have found so far."""
+    """Yield the findings of all checks; ``found`` holds those that were yielded before."""
     on_stage("whole episodes")
     bench.control()
     yield from check_episodes(bench.env, limits.episodes, limits.max_steps)
@@ -180,7 +181,7 @@ def _check_spec(spec: EnvSpec | None) -> Iterator[Finding]:
 
 
 def _check_with_public_checkers(bench: Bench) -> Iterator[Finding]:
-    # Imported late, since environments do without a reinforcement-learning library.
+    # Imported here, since the environments need no reinforcement-learning library.
     from stable_baselines3.common.env_checker import check_env as check_with_sb3
 
     without_rendering = partial(check_with_gymnasium, skip_render_check=True)

@@ -1,4 +1,4 @@
-"""Whole episodes, looked at step by step."""
+"""Checks of whole episodes, step by step."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from envs.checks.findings import Finding, finding
 from envs.checks.play import Env, Kind, Trace, action_sequence, brief, leaves, play, same
 
-# Kinds of actions, in turn.
+# Kinds of actions that the episodes use in turn.
 KINDS: tuple[Kind, ...] = ("random", "lowest", "random", "highest", "random", "held")
 SHORTEST_TIME_LIMIT = 10  # steps; shorter episodes may be of equal length by chance
 
 
 class Ending(NamedTuple):
-    """How an episode ended; by none of the three if it was given up after the most steps."""
+    """How an episode ended; all three flags are False if it reached the maximum number of steps."""
 
     seed: int
     kind: Kind
@@ -122,7 +122,7 @@ def _problem_of_form(result: Any, is_step: bool) -> str | None:
 
 
 def _problems_of_observation(space: spaces.Space[Any], value: Any) -> Iterator[tuple[str, str]]:
-    """Keys of findings and what is wrong, in words."""
+    """Yield the key of a finding and, in words, what is wrong."""
     if isinstance(space, spaces.Dict) and isinstance(value, dict) and value.keys() == space.keys():
         for key, part in space.items():
             yield from _problems_of_observation(part, value[key])
@@ -153,7 +153,7 @@ def _is_finite(leaf: Any) -> bool:
 
 
 def _type_of(value: Any) -> str:
-    """The same for Python's int and all of NumPy's single integers."""
+    """A value's type in words, the same for Python's int and NumPy's signed integer scalars."""
     data_type = np.asarray(value).dtype
     return f"an array of {data_type}" if isinstance(value, np.ndarray) else f"one {data_type.kind}"
 
@@ -162,7 +162,7 @@ def _check_time_limit(env: Env, endings: list[Ending]) -> Iterator[Finding]:
     """Whether episodes terminate at the same step, for no reason that an agent could observe."""
     longest = max(ending.length for ending in endings)
     last = [ending for ending in endings if ending.length == longest]
-    # At one bound throughout, two episodes from the same start are the same episode.
+    # Episodes of constant actions count as one: from the same start they are the same episode.
     distinct = {e.kind if e.kind in ("lowest", "highest") else e.seed for e in last}
     if longest < SHORTEST_TIME_LIMIT or len(distinct) < 3 or not all(e.terminated for e in last):
         return
@@ -183,10 +183,10 @@ def _flat(value: Any) -> NDArray[Any]:
 
 
 def _end_is_told(traces: list[Trace]) -> bool:
-    """Whether one component of the observation has the same value at all ends, and only there."""
+    """Whether a component of the observation has the same value at all ends, and nowhere else."""
     observations = [[_flat(outcome.observation) for outcome in trace] for trace in traces]
     if len({observation.size for trace in observations for observation in trace}) > 1:
-        return True  # observations of changing length tell more than can be compared here
+        return True  # observations of varying length are not compared: they may tell the end
     values = np.array(observations)
     end = values[0, -1]
     told = (values[:, -1] == end).all(axis=0) & (values[:, :-1] != end).all(axis=(0, 1))

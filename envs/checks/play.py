@@ -1,6 +1,6 @@
 """Episodes under controlled conditions: the clock, the global generators and the actions are given.
 
-Whatever still differs between two such episodes, the environment has brought about itself.
+Any difference that remains between two such episodes comes from the environment itself.
 """
 
 import datetime
@@ -35,11 +35,11 @@ class Outcome(NamedTuple):
 
 
 Trace = list[Outcome]
-Meddle = Callable[[Env, Any], None]  # is given each observation, to do what should be harmless
+Meddle = Callable[[Env, Any], None]  # called with each observation; should be harmless
 
 
 def play(env: Env, seed: int | None, actions: Iterable[Any], meddle: Meddle | None = None) -> Trace:
-    """Reset, and step until the episode ends or the actions do.
+    """Reset, and step until the episode ends or the actions run out.
 
     :param meddle: called after the reset and after each step
     """
@@ -54,7 +54,7 @@ def play(env: Env, seed: int | None, actions: Iterable[Any], meddle: Meddle | No
 
 
 def go_on(env: Env, actions: Iterable[Any], meddle: Meddle | None = None) -> Trace:
-    """The same, from within an episode."""
+    """Step as :func:`play` does, but without a reset."""
     trace: Trace = []
     try:
         for action in actions:
@@ -96,7 +96,7 @@ def same(a: Any, b: Any, tolerance: float = 0.0) -> bool:
         return a.keys() == b.keys() and all(same(a[key], b[key], tolerance) for key in a)
     if isinstance(a, tuple | list) and isinstance(b, tuple | list):
         return len(a) == len(b) and all(map(same, a, b, itertools.repeat(tolerance)))
-    if type(a) is type(b) is int:  # a state of Python's generator holds hundreds
+    if type(a) is type(b) is int:  # for speed: a state of Python's generator holds hundreds
         return bool(a == b)
     a, b = np.asarray(a), np.asarray(b)
     if a.shape != b.shape:
@@ -122,9 +122,10 @@ def brief(value: Any, length: int = 70) -> str:
 
 
 def action_sequence(space: spaces.Space[Any], kind: Kind, seed: int) -> Iterator[Any]:
-    """Actions without end, the same for the same seed.
+    """Yield actions without end; equal seeds give equal actions.
 
-    :param kind: sampled at random, sampled and held for a while, or always at one bound
+    :param kind: random samples each action, held keeps each sample for HOLD steps, lowest and
+        highest always take that bound
     """
     space = deepcopy(space)
     space.seed(seed)
@@ -155,8 +156,9 @@ class Clock:
     """Replaces Python's clocks: each reading is ``tick`` seconds after the one before.
 
     Readings are counted, not measured, so equal episodes read equal times, and a loop that waits
-    for a time to come still ends. With ``tick`` None the real clocks are read. So they are by all
-    threads but the one that makes this: their readings, which come when they come, do not count.
+    for a point in time still ends. With ``tick`` None, the real clocks are read. Threads other than
+    the one that creates this object always read the real clocks: if their readings were counted
+    too, the count would depend on chance.
     """
 
     def __init__(self) -> None:
@@ -173,7 +175,7 @@ class Clock:
 
     @contextmanager
     def replacing_the_real_ones(self) -> Iterator[None]:
-        """Put it in the place of every clock, ``from time import ...`` included."""
+        """Within this context, replace every clock, including names from ``from time import``."""
         names = [name + suffix for name in CLOCKS for suffix in ("", "_ns")]
         replacements: dict[int, Any] = {id(datetime.datetime): self._datetime_class()}
         for real in (getattr(time, name) for name in names if hasattr(time, name)):
@@ -225,7 +227,7 @@ def global_generators() -> list[Any]:
 
 @contextmanager
 def global_generators_preserved() -> Iterator[None]:
-    """Leave the global generators as found."""
+    """Restore the global generators at the end of this context."""
     states = global_generators()
     try:
         yield

@@ -1,4 +1,4 @@
-"""The same episodes again, under changes that should make no difference."""
+"""Checks that repeat episodes under changes that should make no difference."""
 
 import pickle
 import time
@@ -39,8 +39,8 @@ class Bench:
     """Environments under test, and the episodes that are played in each of them.
 
     :param make: returns a new environment
-    :param steps: of each episode
-    :param clock: in the place of the real ones
+    :param steps: maximum number of steps of an episode
+    :param clock: replaces the real clocks
     """
 
     def __init__(self, make: Callable[..., Env], steps: int, clock: Clock) -> None:
@@ -72,19 +72,19 @@ class Bench:
         self.clock.now, self.clock.tick = now, tick
 
     def standard(self, env: Env, meddle: Meddle | None = None, **conditions: Any) -> Trace:
-        """Two seeded episodes, and one from where the generator then stands."""
+        """Play two seeded episodes, and one without a seed, which goes on with the generator."""
         self.control(**conditions)
         seeds = (SEED, SEED + 1, None)
         traces = [play(env, *episode, meddle) for episode in zip(seeds, self.actions, strict=True)]
         return [outcome for trace in traces for outcome in trace]
 
     def change(self, env: Env, meddle: Meddle | None = None, **conditions: Any) -> str | None:
-        """How the standard episodes differ from the undisturbed ones, in words."""
+        """How the standard episodes differ from the reference, in words; None if they do not."""
         return difference(self.reference, self.standard(env, meddle, **conditions))
 
 
 def check_repetition(bench: Bench) -> Iterator[Finding]:
-    """Play the standard episodes again and again."""
+    """Repeat the standard episodes under several changes."""
     yield from _check_starts(bench.new())
     bench.reference = bench.standard(bench.new())
     after = global_generators()
@@ -95,7 +95,7 @@ def check_repetition(bench: Bench) -> Iterator[Finding]:
 
     if change := bench.change(bench.new()):
         yield finding("seed-without-effect", f"with the same seeds and actions, {change}")
-        return  # further repetitions would tell nothing
+        return  # further comparisons would show nothing
     if change := bench.change(bench.new(), seed=1):
         yield finding("global-randomness", f"with other global generators, {change}")
     elif not untouched:
@@ -107,8 +107,9 @@ def check_repetition(bench: Bench) -> Iterator[Finding]:
     )
     if change:
         yield finding("wall-clock", f"at another time, {change}")
-    # This environment has many whole episodes behind it, and then a part of one. That tells
-    # nothing of one that goes by the clock, for which they were at other times too.
+    # This environment has already played many episodes; the last of the first repetition may have
+    # been cut off. Not tried if the environment depends on the clock: it would differ anyway, since
+    # those episodes were at other times.
     elif change := bench.change(bench.env) or bench.change(bench.env):
         yield finding("state-survives-reset", f"after other episodes, {change}")
     if change := bench.change(bench.new(), _scribble):
@@ -172,7 +173,7 @@ def _check_rendering(bench: Bench) -> Iterator[Finding]:
 
 
 def _check_copies(bench: Bench) -> Iterator[Finding]:
-    """Copy in mid-episode, and play copy and original to the end and beyond."""
+    """Copy in mid-episode, then play copy and original to the end and into the next episode."""
     actions = bench.actions[0]
     half = len(play(bench.new(), SEED, actions)) // 2
 

@@ -1,4 +1,4 @@
-"""Does the vector version of an environment do what the single one does?"""
+"""Check that the vector version of an environment does what the single one does."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -14,18 +14,18 @@ from envs.checks.play import Env, Outcome, action_sequence, brief, outcome_diffe
 
 VectorEnv = gym.vector.VectorEnv[Any, Any, Any]
 MakeVector = Callable[[int], VectorEnv]
-TOLERANCE = 1e-4  # batched arithmetic may round otherwise
+TOLERANCE = 1e-4  # batched arithmetic may round differently
 SEED = 60
-# Ways to seed n rows, row k to start as the single environment does from SEED + k.
+# Ways to seed n rows so that row k starts as the single environment from SEED + k: (n, seed).
 SEEDINGS: tuple[tuple[int, Any], ...] = ((3, [SEED, SEED + 1, SEED + 2]), (3, SEED), (1, SEED))
 
 
 def check_vector(make: Callable[[], Env], make_vector: MakeVector, steps: int) -> Iterator[Finding]:
-    """Play the same episodes in both versions, as far as their starts can be made to agree.
+    """Play the same episodes in both versions, if one of the seedings makes their starts agree.
 
     :param make: returns a single environment, which the caller closes
-    :param make_vector: returns the vector version with so many rows
-    :param steps: how many are compared
+    :param make_vector: returns the vector version with the given number of rows
+    :param steps: number of steps that are compared
     """
     singles = [make() for _ in range(3)]
     for rows, seed in SEEDINGS:
@@ -70,13 +70,16 @@ def _difference_in_spaces(single: Env, vector: VectorEnv) -> str | None:
 def _starts_agree(vector: VectorEnv, seed: Any, starts: list[Any]) -> bool:
     try:
         batch, _ = vector.reset(seed=seed)
-    except Exception:  # a list of seeds is not in the interface
+    except Exception:  # the interface does not promise a list of seeds
         return False
     return same(starts, list(iterate(vector.observation_space, batch)), TOLERANCE)
 
 
 def _difference_in_episodes(singles: list[Env], vector: VectorEnv, steps: int) -> str | None:
-    """The first difference in words; a row whose next episode starts elsewhere drops out."""
+    """The first difference, in words; None if there is none.
+
+    A row is no longer compared once its next episode starts differently from the single one's.
+    """
     mode, space = vector.metadata["autoreset_mode"], vector.single_action_space
     sequences = [action_sequence(space, "held", row) for row in range(len(singles))]
     compared, over = set(range(len(singles))), set[int]()
@@ -101,7 +104,7 @@ def _difference_in_episodes(singles: list[Env], vector: VectorEnv, steps: int) -
                 elif is_over and mode is AutoresetMode.SAME_STEP:
                     start = rows[row]
                     actual = actual._replace(observation=infos["final_obs"][row])
-                elif is_over:  # nothing resets by itself
+                elif is_over:  # DISABLED: nothing resets by itself
                     compared.clear()
             change = outcome_difference(expected, actual, TOLERANCE)
             if change:

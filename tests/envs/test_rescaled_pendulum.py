@@ -1,4 +1,4 @@
-"""The rescaled pendulum is Pendulum-v1, but for the unit of its actions."""
+"""The rescaled pendulum is Pendulum-v1, except for the unit of its actions."""
 
 import gymnasium as gym
 import numpy as np

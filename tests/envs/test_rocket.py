@@ -1,4 +1,4 @@
-"""The rocket environment: Gymnasium's contract, the task's rules, and the traps of earlier code."""
+"""The rocket environment: Gymnasium's contract, the task's rules, and faults of earlier code."""
 
 import copy
 import pickle
@@ -219,7 +219,7 @@ def test_the_landing_task_pays_nothing_for_waiting() -> None:
     _, reward, terminated, _, info = env.step(action(1.0))
     assert (terminated, info["is_success"]) == (True, True)
     assert reward == pytest.approx(1000.0, abs=0.01)
-    assert gym.spec("rocket-v0").version == 0  # which makes Gymnasium warn of nothing newer
+    assert gym.spec("rocket-v0").version == 0  # so Gymnasium warns of no newer version
 
 
 def test_a_registered_task_survives_a_round_trip_through_json() -> None:

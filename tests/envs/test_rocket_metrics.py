@@ -1,4 +1,4 @@
-"""Numbers of one episode, against hand-made episodes."""
+"""The rocket's metrics, on hand-made episodes."""
 
 import numpy as np
 import pytest

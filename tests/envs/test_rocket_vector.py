@@ -25,7 +25,7 @@ def make(n: int, env_id: str = "rocket-v0", **arguments: Any) -> RocketVectorEnv
 
 
 def unlike_pilots(state: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Thrusts by which some rockets crash, some are truncated and some land."""
+    """Thrusts with which some rockets crash, some are truncated and some land."""
     x, v = state.T
     n = len(x)
     thrusts = rng.uniform(-1.5, 1.5, n)  # beyond the limits too
@@ -96,7 +96,7 @@ def test_infos_have_the_format_of_gymnasiums_own_vector_environment(mode: str) -
 
 
 def assert_same_format(one: Any, other: Any) -> None:
-    """Equal types, shapes and masks throughout."""
+    """Assert that types, shapes and masks are equal, at all levels."""
     assert type(one) is type(other)
     if isinstance(one, dict):
         assert one.keys() == other.keys()

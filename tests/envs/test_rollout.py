@@ -12,7 +12,7 @@ from envs.rollout import Episode, evaluate, play_in_batch, play_side_by_side, ro
 
 
 class Constant:
-    """A policy with one and the same action for every observation."""
+    """A policy with the same action for every observation."""
 
     def __init__(self, value: float) -> None:
         self.value = value

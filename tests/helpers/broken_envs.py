@@ -1,7 +1,7 @@
 """A healthy environment, and broken ones that each differ from it in one place.
 
-``BROKEN`` maps each broken environment to the key and the severity of the finding that it must
-yield, and no other.
+``BROKEN`` maps each broken environment to the key and the severity of the only finding that it must
+yield.
 """
 
 import datetime
@@ -28,7 +28,7 @@ Step = tuple[Array, float, bool, bool, dict[str, Any]]
 
 
 class Healthy(gym.Env[Array, Array]):
-    """A ball on a noisy line, pushed to and fro; over beyond 1, cut off after 50 steps.
+    """A ball on a line, pushed with noise; terminates beyond |x| = 1, truncated after 50 steps.
 
     Observation: position within [-2, 2] and velocity within [-2, 2]; action: a push within [-1, 1].
     """
@@ -92,7 +92,7 @@ class Healthy(gym.Env[Array, Array]):
 
 
 class NestedAndDiscrete(Healthy):
-    """Healthy too, with other kinds of spaces."""
+    """A healthy environment with other kinds of spaces."""
 
     def __init__(self, render_mode: str | None = None) -> None:
         super().__init__(render_mode)
@@ -118,7 +118,7 @@ class NestedAndDiscrete(Healthy):
 
 
 class TellsTheStepsLeft(Healthy):
-    """Healthy too: its horizon is part of the task, and can be observed."""
+    """A healthy environment whose horizon is part of the task, and can be observed."""
 
     limit = 30
 
@@ -566,7 +566,7 @@ for name, single, vector in (
 def public_verdicts() -> dict[str, tuple[bool, bool]]:
     """Whether SB3's and Gymnasium's checker object to each broken environment.
 
-    An exception counts, and so does a warning that the healthy environment does not earn.
+    An exception counts, and so does a warning that the healthy environment does not cause.
     """
     checks: list[Callable[[Any], None]] = [check_with_sb3, check_with_gymnasium]
     usual = [_objections(partial(check, Healthy("rgb_array"))) for check in checks]

@@ -1,4 +1,4 @@
-"""Whether a command of the documentation could be carried out as it stands: nothing is run."""
+"""Check whether a documented command could be carried out as it stands; nothing is run."""
 
 import re
 import tomllib
@@ -25,9 +25,9 @@ from training.config import REFERENCE, ConfigError, RunConfig, env_name
 from training.run import hyperparameters_of
 from training.sb3.algorithms import ALGORITHMS
 
-OTHERS = {"rl_zoo3", "sbx"}  # modules that are installed apart
-PLACEHOLDER = "my_"  # so modules and files begin that a reader is to write
-COMMAND_LINES = {  # that have a parser -> arguments with which it can be asked for its options
+OTHERS = {"rl_zoo3", "sbx"}  # modules that are installed separately
+PLACEHOLDER = "my_"  # prefix of modules and files that the reader is to write
+COMMAND_LINES = {  # that have a parser -> arguments that are enough to parse it, for its options
     "benchmarks": ["status", "quick"],
     "benchmarks.fidelity": ["my_module:Adapter"],
     "envs.checks": ["my_module:MyEnv-v0"],
@@ -89,7 +89,7 @@ def refuse_python(words: Sequence[str], made: frozenset[str]) -> None:
 
 
 def refuse_make(words: Sequence[str]) -> None:
-    """Refuse what the Makefile has not."""
+    """Refuse targets and variables that the Makefile does not have."""
     makefile = (ROOT / "Makefile").read_text()
     for word in words:
         variable, assigned, _ = word.partition("=")
@@ -99,7 +99,7 @@ def refuse_make(words: Sequence[str]) -> None:
 
 
 def refuse_dask(words: Sequence[str]) -> None:
-    """Refuse options that Dask's worker has not, and modules that it could not load."""
+    """Refuse options that Dask's worker does not have, and modules that it could not load."""
     known = {option for each in dask_worker.params for option in each.opts + each.secondary_opts}
     unknown = [word for word in words if word.startswith("--") and word not in known]
     if words[0] != "worker" or unknown:
@@ -110,7 +110,7 @@ def refuse_dask(words: Sequence[str]) -> None:
 
 
 def refuse_pip(words: Sequence[str]) -> None:
-    """Refuse extras that the project has not, and versions that are not the pinned ones."""
+    """Refuse extras that the project does not have, and versions other than the pinned ones."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     pins = (ROOT / "constraints.txt").read_text().splitlines()
     for word in words:
@@ -122,7 +122,7 @@ def refuse_pip(words: Sequence[str]) -> None:
 
 
 def refuse_sweep(arguments: dict[str, Any], made: frozenset[str]) -> None:
-    """Refuse experiments, environments, algorithms and settings that there are not."""
+    """Refuse experiments, environments, algorithms and settings that do not exist."""
     if arguments["request"].experiment.startswith(PLACEHOLDER):
         return
     experiment, _ = chosen(arguments)
@@ -133,9 +133,9 @@ def refuse_sweep(arguments: dict[str, Any], made: frozenset[str]) -> None:
 
 
 def chosen(arguments: dict[str, Any]) -> tuple[Experiment, str]:
-    """The experiment that a sweep's arguments mean, and its name; without a compiler too.
+    """The experiment that a sweep's arguments describe, and its name; no compiler is needed.
 
-    What --extend adds is looked at as if it were an experiment of its own.
+    What --extend adds is treated as an experiment of its own.
     """
     request: Request = replace(arguments["request"], compile=False, extend=False)
     if arguments["request"].extend:
@@ -148,7 +148,7 @@ def chosen(arguments: dict[str, Any]) -> tuple[Experiment, str]:
 
 
 def refuse_run(config: RunConfig) -> None:
-    """Refuse algorithms, presets and hyperparameters that there are not."""
+    """Refuse algorithms, presets and hyperparameters that do not exist."""
     if not config.algo.startswith(PLACEHOLDER) and config.algo.split(":")[0] not in OTHERS:
         hyperparameters_of(config)
 
@@ -160,9 +160,9 @@ def refuse_environment(env_id: str) -> None:
 
 
 def refuse_training(arguments: dict[str, Any], made: frozenset[str]) -> None:
-    """Refuse what ``train_sb3.py`` or ``benchmarks run`` would."""
+    """Refuse what ``train_sb3.py`` or ``benchmarks run`` would refuse."""
     options = next(iter(arguments.values()))
-    if isinstance(options, RunOptions) and options.resume is None:  # envs.checks has a run too
+    if isinstance(options, RunOptions) and options.resume is None:  # envs.checks also has a run
         config, _ = options.configured()
         refuse_run(config)
         refuse_environment(config.env_id)
@@ -177,7 +177,7 @@ def refuse_experiment(arguments: dict[str, Any], made: frozenset[str]) -> None:
 
 def refuse_policies(arguments: dict[str, Any], made: frozenset[str], name: str) -> None:
     """Refuse policies that are neither a controller nor a run, and unknown environments."""
-    options = arguments.get("options")  # of record; scores has its environments beside the others
+    options = arguments.get("options")  # only record has options; scores has env_id
     policies, env_ids = arguments[name], (options.env_id if options else arguments["env_id"]) or ()
     for policy in (policies,) if isinstance(policies, str) else policies:
         if policy not in CONTROLLERS and not policy.startswith("runs/"):

@@ -22,11 +22,11 @@ parse_argparse = argparse.ArgumentParser.parse_args
 
 
 class ParsedCommand(BaseException):
-    """Raised in place of what a command would do, and caught by nothing else.
+    """Raised instead of carrying out a command; ``except Exception`` does not catch it.
 
-    :param name: of the subcommand; without any, of what describes the command line
-    :param arguments: by name, those left out with their defaults
-    :param options: that this and all other commands of the same command line have
+    :param name: of the subcommand or, without one, of the function, dataclass or program
+    :param arguments: by name, with the defaults of those that were left out
+    :param options: of all commands of the same command line
     """
 
     def __init__(self, name: str, arguments: dict[str, Any], options: set[str]) -> None:
@@ -38,7 +38,7 @@ def parse(words: Sequence[str]) -> ParsedCommand:
     """Parse a command, and do nothing else.
 
     :param words: what follows ``python``: ``-m module ...``, or a script
-    :raises ValueError: with what the command line says of it, or if there is no such module
+    :raises ValueError: with the command line's error message, or if there is no such module
     """
     is_module = words[0] == "-m"
     name, *rest = words[1:] if is_module else words
@@ -53,7 +53,7 @@ def parse(words: Sequence[str]) -> ParsedCommand:
     said = io.StringIO()
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore", RuntimeWarning)  # runpy's, of a module that is imported
+        warnings.simplefilter("ignore", RuntimeWarning)  # runpy's, of an imported module
         for each in [*patches, redirect_stderr(said), redirect_stdout(said)]:
             stack.enter_context(each)  # type: ignore[arg-type]
         try:

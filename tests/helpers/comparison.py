@@ -8,7 +8,7 @@ from benchmarks.report.compare import write_comparison
 
 
 def compare_page(root: Path, env_id: str | None = None) -> str:
-    """What is shown of the runs in ``root/a`` and ``root/b``; files go to ``root/compared``."""
+    """Compare the runs in ``root/a`` and ``root/b``; returns the page, writes ``root/compared``."""
     request = Request(env_ids=(env_id,) if env_id else ())
     words = [str(root / label) for label in ("a", "b")]
     return write_comparison(words, request, Options(), root / "compared")

@@ -1,4 +1,4 @@
-"""Runs that are stopped and go on, and what of them must not depend on it."""
+"""Runs that are stopped and go on, and those of their results that must not depend on it."""
 
 import json
 import random
@@ -20,7 +20,7 @@ TIMED = ("provenance.json", "train.monitor.csv", ".lock")
 
 
 def content(file: Path) -> Any:
-    """What a file of a run holds, but for what says in log.txt that it was continued."""
+    """Content of a file of a run, without the lines of log.txt that say it was continued."""
     if file.name == LOG:
         lines = file.read_text().splitlines()
         return [line for line in lines if not line.startswith("continued from step ")]
@@ -59,7 +59,7 @@ def trained_with_stops(run: RunConfig, root: Path, cuts: Iterable[int]) -> dict[
 
         with pytest.raises(RunStopped):
             train(run, root, on_progress, should_stop=should_stop, check=False)
-        # From elsewhere: what a fresh process finds is not what the last one left.
+        # A new process does not find the generators as the last one left them.
         np.random.seed(cut)  # noqa: NPY002
         random.seed(cut)
         torch.manual_seed(cut)

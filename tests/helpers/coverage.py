@@ -11,10 +11,10 @@ from benchmarks.analysis.statistics import Values, interquartile_mean
 FAILED = 0.15  # fraction of failed runs
 DEPTH = 20.0  # how far below the others they score, in standard deviations of the others
 MOST_SIMULATED = 30  # runs on an environment: with more, intervals cover what they should
-BLOCK = 50  # trials at a time, for the memory's sake
+BLOCK = 50  # trials at a time, to limit memory
 
 POPULATIONS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], Values]] = {
-    # Each of mean zero, and but for the failures of standard deviation one.
+    # Each has mean zero and, apart from the failures, standard deviation one.
     "normal": lambda rng, shape: rng.standard_normal(shape),
     "failures": lambda rng, shape: (
         rng.standard_normal(shape) - DEPTH * ((rng.random(shape) < FAILED) - FAILED)
@@ -61,7 +61,9 @@ def improvement_coverage(
     trials: int = 400,
     resamples: int = 500,
 ) -> float:
-    """The same of the probability of improvement, between two with as many runs, normal scores.
+    """As :func:`bootstrap_coverage`, for the probability of improvement.
+
+    It compares two algorithms with equal numbers of runs and normal scores.
 
     :param num_runs: of each environment
     :param chance: the true probability, the same in all environments
@@ -72,7 +74,7 @@ def improvement_coverage(
         estimates = np.zeros(resamples)
         for n in num_runs:
             is_above = rng.standard_normal(n)[:, None] + shift > rng.standard_normal(n)
-            # How often each run is drawn stands for the drawing itself.
+            # A resample is represented by how often it contains each run.
             first, second = rng.multinomial(n, np.full(n, 1.0 / n), size=(2, resamples))
             estimates += np.einsum("rn,nm,rm->r", first, is_above, second, optimize=True) / n**2
         low, high = np.quantile(estimates / len(num_runs), (0.025, 0.975))

@@ -19,6 +19,7 @@ class Page:
     """A page of the documentation.
 
     :param path: where it is, or would be
+    :param text: its content; read from the file if None
     """
 
     def __init__(self, path: Path, text: str | None = None) -> None:
@@ -41,7 +42,7 @@ class Page:
 
     @cached_property
     def snippets(self) -> list[str]:
-        """Blocks of Python."""
+        """Blocks of Python code."""
         return [block for block in self._blocks if re.search("^(from|import|class) ", block, re.M)]
 
     @cached_property
@@ -72,7 +73,7 @@ class Page:
         return [re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings]
 
     def table_column(self, heading: str) -> list[str]:
-        """First cells of all rows below a heading of a first column, without code marks.
+        """Cells of the first column of the table with this first heading, without code marks.
 
         :raises AssertionError: if there is no such table
         """
@@ -100,7 +101,7 @@ def logical_lines(block: str) -> list[str]:
 
 
 def tree_paths(block: str) -> Iterator[str]:
-    """Paths that a picture of folders names by indentation; nothing unless it is one."""
+    """Paths that a picture of folders names by indentation; nothing for other blocks."""
     lines = [TREE_LINE.fullmatch(line) for line in block.rstrip().split("\n")]
     if not all(lines) or not any(line and line[2].endswith("/") for line in lines):
         return

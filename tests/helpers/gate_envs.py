@@ -1,4 +1,4 @@
-"""Environments with one fault each, which every implementation must meet in the same way."""
+"""Environments with one fault each, which every implementation must treat in the same way."""
 
 from typing import Any, ClassVar
 
@@ -158,7 +158,7 @@ class FailsToSaveLater(Saved):
 
 
 class Goal(Drift):
-    """A goal environment as HER wants it."""
+    """A goal environment as HER needs it."""
 
     observation_space = gym.spaces.Dict(  # type: ignore[assignment]
         {

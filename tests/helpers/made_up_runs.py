@@ -28,8 +28,8 @@ def made_up_run(
 ) -> Path:
     """A complete run whose evaluations have the given means, every 100 steps.
 
-    :param finals: returns on the further starts; ten times the last mean on all if left out
-    :param arrays: further ones for evaluations.npz
+    :param finals: returns on the held-out starts; default: ten times the last mean on all
+    :param arrays: further arrays for evaluations.npz
     :param config: further fields of the configuration
     """
 
@@ -52,13 +52,13 @@ def made_up_run(
 
 
 def edit_provenance(path: Path, **values: Any) -> None:
-    """Let a run have been made otherwise than it was."""
+    """Change entries of a run's provenance.json."""
     run = RunDirectory(path)
     run.write_json("provenance.json", sealed({**run.provenance(), **values}))
 
 
 def set_optimum(monkeypatch: pytest.MonkeyPatch, value: float = 0.0, loss: float = 1.0) -> None:
-    """Make the optimum cheap: V* is ``value`` everywhere, any smaller gamma costs ``loss``."""
+    """Make the optimum cheap: V* is ``value`` everywhere, less ``loss`` for a gamma below 1."""
     monkeypatch.setattr(
         "benchmarks.optimum.values.mean_return",
         lambda env_id, first_seed, n, gamma=1.0: value - loss * (gamma < 1.0),

@@ -1,4 +1,4 @@
-"""Carry out a notebook without Jupyter: its cells, one after another, in one namespace."""
+"""Run a notebook without Jupyter: its cells, one after another, in one namespace."""
 
 import json
 import sys
@@ -8,21 +8,21 @@ from typing import Any
 
 
 def code_cells(path: Path) -> list[str]:
-    """Sources of a notebook's code."""
+    """Sources of a notebook's code cells."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
 
 
 def outputs(path: Path) -> list[dict[str, Any]]:
-    """All that its cells have shown."""
+    """The saved outputs of a notebook's cells."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return [output for cell in cells for output in cell.get("outputs", ())]
 
 
 def carry_out(path: Path, **settings: str) -> None:
-    """Execute all cells; what they show is thrown away.
+    """Execute all cells, without showing anything.
 
-    :param settings: values, as Python, of names that a cell by itself sets
+    :param settings: Python expressions by name, which replace the values that the cells set
     """
     display = ModuleType("IPython.display")
     display.Image = lambda data: data  # type: ignore[attr-defined]

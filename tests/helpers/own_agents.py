@@ -9,7 +9,7 @@ OnStep = Callable[[], None]
 
 
 class Walks:
-    """Acts at random, from torch's and NumPy's global generators and one of its own."""
+    """Acts at random, from NumPy's global generator and a generator of its own."""
 
     def __init__(self, env: Any, seed: int = 0, scale: float = 1.0) -> None:
         self.space, self.scale = env.action_space, scale
@@ -44,14 +44,14 @@ class Walks:
 
 
 class Yields(Walks):
-    """The same as a generator."""
+    """The same, with ``learn`` as a generator."""
 
     def learn(self, env: Any, total_timesteps: int, seed: int, on_step: OnStep) -> Iterator[int]:
         yield from self.steps(env, total_timesteps, seed)
 
 
 class Silent(Walks):
-    """Tells of none of its steps."""
+    """Reports none of its steps."""
 
     def learn(self, env: Any, total_timesteps: int, seed: int, on_step: OnStep) -> None:
         list(self.steps(env, total_timesteps, seed))

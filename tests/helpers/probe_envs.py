@@ -41,8 +41,8 @@ class ConstantReward(ProbeEnv):
     Known value: Q = 1 if the episode terminates after one step; Q = 1/(1 - gamma) if episodes
     are only truncated, after however many steps, since the rewards would have gone on.
 
-    :param steps: of an episode
-    :param terminates: whether episodes terminate at their end, or else are truncated
+    :param steps: length of an episode
+    :param terminates: whether episodes terminate at their end; otherwise they are truncated
     """
 
     def __init__(self, steps: int, terminates: bool) -> None:
@@ -56,7 +56,7 @@ class ConstantReward(ProbeEnv):
 
 
 class ActionReward(ProbeEnv):
-    """One step, the reward of which is -(action - 0.5)^2.
+    """Episodes of one step with reward -(action - 0.5)^2.
 
     Known value: Q(a) = -(a - 0.5)^2, so the best policy takes 0.5.
     """

@@ -1,4 +1,4 @@
-"""Loaded into the workers of a test's sweep: they save every half second and say who they are."""
+"""Preload of a test's workers: they save every half second and record their process ids."""
 
 import os
 from pathlib import Path

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PRESETS = Path(__file__).parent / "presets"
 SB3_DEFAULT = "sb3_default"
-POLICY = "policy"  # a hyperparameter where it is given: SB3's name of it, or my_module:MyPolicy
+POLICY = "policy"  # an optional hyperparameter: SB3's name of the policy, or my_module:MyPolicy
 VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 # Constructor arguments that are not hyperparameters: they are set from the configuration, or
 # concern what is printed. Exploration noise is given by its size, as `exploration_noise`.
@@ -90,16 +90,16 @@ def find_algorithm(name: str) -> Algorithm:
             f"{name!r} is not an algorithm: it must be a subclass of SB3's, or have predict and"
             " learn(env, total_timesteps, seed, on_step)"
         )
-    # With a constructor of its own it may take other actions than what it descends from.
+    # A class with a constructor of its own may take other actions than its base class.
     owner = next(base for base in found.__mro__ if "__init__" in vars(base))
     known = next(iter(_known_names(owner.__mro__[:1])), None)
     return Algorithm(module, class_name, ALGORITHMS[known].action_spaces if known else _ANY)
 
 
 def lineage(name: str) -> list[str]:
-    """The known algorithms that one is or descends from, by name, the nearest first.
+    """Names of the known algorithms that an algorithm is or is derived from, the nearest first.
 
-    ``["ddpg", "td3"]`` for a subclass of SB3's DDPG, which is itself one of TD3.
+    ``["ddpg", "td3"]`` for a subclass of SB3's DDPG, which is itself a subclass of TD3.
 
     :raises ConfigError: if there is no algorithm of that name
     """
@@ -151,16 +151,16 @@ def resolve_hyperparameters(config: RunConfig) -> dict[str, Any]:
     }
     if "action_noise" in signature:
         defaults["exploration_noise"] = 0.0
-    if POLICY in config.hyperparams:  # else the one that suits the observations
+    if POLICY in config.hyperparams:  # else SB3's policy that suits the observations
         defaults[POLICY] = None
     config.refuse_unknown(defaults)
     check_values(config.algo, config.hyperparams, defaults)
-    # What a class passes on to its base it may set itself, so that default is left to it.
+    # Only the class's own defaults: what it passes on to its base class, it may set itself.
     own = inspect.signature(algorithm).parameters.keys() | {"exploration_noise"}
     values = {name: value for name, value in defaults.items() if name in own}
-    # A class of the user's own may not have all that its ancestor has.
+    # A user's class may lack some hyperparameters of its base class.
     values |= {name: value for name, value in preset_values(config).items() if name in defaults}
-    # With n environments a step yields n transitions; updates per transition stay what they were.
+    # With n environments a step yields n transitions; updates per transition stay the same.
     if config.n_envs > 1 and values.get("gradient_steps", -1) > 0:
         values["gradient_steps"] *= config.n_envs
     for name, value in config.hyperparams.items():
@@ -192,10 +192,10 @@ def constructor_parameters(algorithm: type) -> dict[str, inspect.Parameter]:
 
 
 def preset_values(config: RunConfig) -> dict[str, Any]:
-    """What the preset says for the configuration's algorithm and environment.
+    """The preset's values for the configuration's algorithm and environment.
 
-    A class of the user's own has the presets of its nearest ancestor that has any, so that it
-    differs from that in the algorithm alone.
+    A user's class has the presets of its nearest base class that has any, so that the two differ
+    only in the algorithm.
 
     :raises ConfigError: if the algorithm has no preset of that name
     """
@@ -238,7 +238,7 @@ def build_model(
         )
     except Exception as error:  # a user's algorithm may raise anything
         message = one_line(error)
-        if "multiple values" in message:  # what the preset says, the class says as well
+        if "multiple values" in message:  # the class sets what the preset sets too
             message += f"; preset {SB3_DEFAULT} leaves its settings to the class"
         raise ConfigError(f"{config.algo} cannot be built: {message}") from error
 

@@ -12,7 +12,7 @@ from training.config import LINEAR, ConfigError, refuse_untrusted
 CORRELATED = "ou:"  # prefix of exploration noise that is correlated in time
 BUFFER, HER = "replay_buffer_class", "HerReplayBuffer"
 BUFFERS = ("stable_baselines3.common.buffers", "stable_baselines3.her.her_replay_buffer")
-POLICY_CLASSES = {  # by name in policy_kwargs -> where SB3 and torch have them
+POLICY_CLASSES = {  # name in policy_kwargs -> module of SB3 or torch that has these classes
     "activation_fn": "torch.nn.modules.activation",
     "optimizer_class": "torch.optim",
     "features_extractor_class": "stable_baselines3.common.torch_layers",
@@ -24,8 +24,8 @@ class Range(NamedTuple):
     """Which numbers a hyperparameter may have.
 
     :param whole: only whole numbers
-    :param low: least value; not itself included if ``above``
-    :param high: greatest value
+    :param low: smallest value; itself excluded if ``above``
+    :param high: largest value
     """
 
     whole: bool
@@ -50,7 +50,7 @@ POSITIVE = Range(whole=False, low=0.0, above=True)
 NOT_NEGATIVE = Range(whole=False, low=0.0)
 FRACTION = Range(whole=False, low=0.0, high=1.0)
 COUNT = Range(whole=True, low=1)
-# Finite, though SB3 takes more: it accepts gamma=2, tau=-1, batch_size=0 and buffer_size=-5.
+# Numbers must be finite. SB3 checks less: it accepts gamma=2, tau=-1, batch_size=0, buffer_size=-5.
 BY_RANGE = {
     COUNT: "batch_size buffer_size cg_max_steps line_search_max_iter n_critic_updates n_delta"
     " n_epochs n_eval_episodes n_steps n_top policy_delay sub_sampling_factor"
@@ -71,8 +71,8 @@ RANGES = {name: accepted for accepted, names in BY_RANGE.items() for name in nam
 def check_values(algo: str, values: dict[str, Any], defaults: dict[str, Any]) -> None:
     """Refuse values of the wrong type or out of range.
 
-    :param values: those that differ from the defaults
-    :param defaults: of the algorithm, by name; None allows None
+    :param values: those that the configuration sets, by name
+    :param defaults: of the algorithm, by name; where one is None, None is accepted
     :raises ConfigError: naming what would be accepted
     """
     for name, value in values.items():
@@ -85,7 +85,7 @@ def check_values(algo: str, values: dict[str, Any], defaults: dict[str, Any]) ->
 
 
 def _judge(name: str, value: Any, default: Any) -> tuple[bool, str]:
-    """Whether a hyperparameter may have a value, and which ones it may."""
+    """Whether a hyperparameter may have a value, and the accepted values in words."""
     if isinstance(default, bool):
         return isinstance(value, bool), "True or False"
     if name == "policy_kwargs" and isinstance(value, dict):
@@ -97,7 +97,7 @@ def _judge(name: str, value: Any, default: Any) -> tuple[bool, str]:
         return isinstance(value, str), "the name of a class"
     if name.endswith("_class"):
         return False, f"left at its default; {name} cannot be given here"
-    if name not in RANGES:  # an algorithm of the user's own: its default's type must do
+    if name not in RANGES:  # of a user's algorithm: only the type of its default is known
         fits = default is None or isinstance(value, type(default)) or type(value) is int
         return fits, f"of type {type(default).__name__}"
     accepted = {str(RANGES[name]): value in RANGES[name]}
@@ -119,14 +119,14 @@ def _judge(name: str, value: Any, default: Any) -> tuple[bool, str]:
 
 
 def _are_sizes(value: Any) -> bool:
-    """Whether ``net_arch`` lists sizes of layers, or does so by the networks' names."""
+    """Whether ``net_arch`` is a list of layer sizes, or a dictionary of them by network."""
     if isinstance(value, dict):
         return all(_are_sizes(part) for part in value.values())
     return isinstance(value, list | tuple) and all(size in COUNT for size in value)
 
 
 def _number_after(prefix: str, value: Any) -> float | None:
-    """1e-3 of ``linear:1e-3``; None for anything else."""
+    """The number after a prefix, as in ``linear:1e-3``; None for anything else."""
     if not isinstance(value, str) or not value.startswith(prefix):
         return None
     try:
@@ -144,7 +144,7 @@ def _is_frequency(value: Any) -> bool:
 def to_arguments(values: dict[str, Any]) -> dict[str, Any]:
     """The hyperparameters as SB3's constructors take them: schedules, tuples and classes.
 
-    :raises ConfigError: if there is no class of a name
+    :raises ConfigError: if a class does not exist
     """
     from stable_baselines3.common.utils import LinearSchedule
 
@@ -165,9 +165,10 @@ def to_arguments(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def exploration(value: Any, size: tuple[int, ...]) -> Any:
-    """SB3's noise on actions, which it scales to [-1, 1]; None where there is none.
+    """SB3's noise, which is added to actions scaled to [-1, 1]; None if its size is 0.
 
-    :param value: standard deviation in half-widths of the action range, or ``ou:`` and that
+    :param value: standard deviation in half-widths of the action range; after ``ou:`` if the noise
+        is correlated in time
     :param size: shape of an action
     """
     from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise
@@ -179,11 +180,11 @@ def exploration(value: Any, size: tuple[int, ...]) -> Any:
 
 
 def find_class(name: Any, what: str, *modules: str) -> Any:
-    """A class by its name in SB3 or torch, or of the user's own.
+    """Find a class by its name in SB3 or torch, or as ``my_module:MyClass``.
 
-    :param what: it is to be, for the error
-    :param modules: where short names are looked up
-    :raises ConfigError: if there is none
+    :param what: name of the hyperparameter, for the error message
+    :param modules: where names without a module are looked up
+    :raises ConfigError: if there is no such class
     """
     module, _, short = str(name).rpartition(":")
     refuse_untrusted(module, str(name))
@@ -193,7 +194,7 @@ def find_class(name: Any, what: str, *modules: str) -> Any:
             found = getattr(place, short)
         except (ImportError, AttributeError, ValueError):
             continue
-        # What a module of torch's imports for itself is not what it offers.
+        # Names that a torch module only imports for its own use are not accepted.
         if isinstance(found, type) and (module or short in getattr(place, "__all__", [short])):
             return found
     raise ConfigError(

@@ -29,12 +29,13 @@ class SB3Learner(Learner):
     Seeds the global generators of Python, NumPy and torch, from which SB3 draws.
 
     :param hyperparameters: from :func:`resolve_hyperparameters`
-    :param env: an environment of the run, to look at
+    :param env: an environment of the run, which is inspected but not played
     :raises ConfigError: if the algorithm cannot be built for it
     """
 
     keeps_best = True
-    # It cannot be saved when an evaluation is due: that is within a step, before its update.
+    # evaluates_between_steps stays False: when an evaluation is due, the step's update is still to
+    # come, and SB3 cannot be saved there.
     resolve_hyperparameters = staticmethod(resolve_hyperparameters)
 
     def __init__(self, config: RunConfig, hyperparameters: dict[str, Any], env: Env) -> None:
@@ -55,7 +56,7 @@ class SB3Learner(Learner):
 
     @property
     def policy(self) -> Policy:
-        """The model, behind the normalisation that it is trained with."""
+        """The model, with the normalisation of its training."""
         normalization, model = self._normalization(), self.model
         return model if normalization is None else NormalizedPolicy(model, normalization)
 
@@ -76,7 +77,7 @@ class SB3Learner(Learner):
             with self._divergence_noticed(), supervisor.guarded(callback.step_of):
                 self.model.learn(steps_left, callback, reset_num_timesteps=saved is None)
         finally:
-            logger.close()  # else its thread and its memory stay until the process ends
+            logger.close()  # otherwise its thread and memory stay until the process ends
 
     def weights(self) -> Iterable[tuple[str, torch.Tensor]]:
         """All weights by name."""
@@ -105,7 +106,7 @@ class SB3Learner(Learner):
 
     @contextmanager
     def _divergence_noticed(self) -> Iterator[None]:
-        """Call by its name what torch refuses: an action distribution of impossible parameters."""
+        """Raise a DivergedError where torch refuses the parameters of an action distribution."""
         try:
             yield
         except ValueError as error:
@@ -117,7 +118,7 @@ class SB3Learner(Learner):
 
 
 class StepCallback(BaseCallback):
-    """Tells the supervisor where SB3 is; SB3 calls it before each step's update.
+    """Reports SB3's steps to the supervisor; SB3 calls it after each step, before the update.
 
     :param saved: the state to go on from
     """
@@ -131,7 +132,7 @@ class StepCallback(BaseCallback):
 
     def _on_training_start(self) -> None:
         env = self.training_env
-        if not isinstance(env.unwrapped, DummyVecEnv):  # whose environments are guarded themselves
+        if not isinstance(env.unwrapped, DummyVecEnv):  # its environments are guarded one by one
             self._check = ObservationCheck(env.observation_space, (env.num_envs,))
         if self._saved is None:
             self._supervisor.evaluate_if_due()
@@ -153,7 +154,7 @@ class StepCallback(BaseCallback):
         self._supervisor.finish()
 
     def _check_step(self) -> None:
-        """Check what environments returned that no wrapper of ours could look at one by one."""
+        """Check what environments returned, unless each is checked by a StepGuard of its own."""
         if self._check is None or "new_obs" not in self.locals:
             return
         check_last = ObservationCheck(self.training_env.observation_space)

@@ -1,7 +1,7 @@
 """A model.zip: written so that equal models give equal files, and read without unpickling.
 
-SB3's own ``load`` unpickles what the file says, and a pickle can run any code: here a trained
-policy is its weights alone, and the rest is built anew.
+SB3's own ``load`` unpickles parts of the file, and a pickle can run any code. Here, only the
+weights of a trained policy are read, and the rest of the model is built anew.
 """
 
 import io
@@ -27,10 +27,11 @@ from training.sb3.hyperparameters import to_arguments
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
 
-# Wall-clock times, and the last training episodes with theirs; learn() makes all of them anew.
+# Wall-clock times, and the last training episodes, which contain some; learn() sets both anew.
 TIMED_ATTRIBUTES = ["start_time", "ep_info_buffer"]
-PICKLED = ":serialized:"  # in an attribute's entry, where SB3 could not write it as JSON
-# What only training needs, or would size by it; SAC's target entropy would be asked of an env.
+PICKLED = ":serialized:"  # key in the entry of an attribute that SB3 could not write as JSON
+# Settings that only training uses, at values that need neither memory nor, as SAC's target entropy
+# would, an environment.
 UNUSED = {"buffer_size": 1, "target_entropy": 0.0, "learning_starts": 0}
 
 
@@ -73,8 +74,8 @@ def rebuilt(
 
     :param content: of the model.zip
     :param hyperparameters: as resolved
-    :param env: in which it is to act
-    :raises ConfigError: if there are no such weights, or they do not fit
+    :param env: an environment in which the model is to act
+    :raises ConfigError: if there are no weights, or they do not fit or are not finite
     """
     model = _untrained(config, hyperparameters, env)
     weights = policy_weights(content)
@@ -92,7 +93,7 @@ def rebuilt(
 
 
 def _untrained(config: RunConfig, hyperparameters: dict[str, Any], env: Env) -> "BaseAlgorithm":
-    """A model that can hold the weights; without a replay buffer where it is one of SB3's."""
+    """A model for the weights; SB3's algorithms get a replay buffer of the smallest size."""
     if config.algo not in ALGORITHMS:
         return build_model(config, hyperparameters, env)
     algorithm = find_algorithm(config.algo).load()
@@ -106,7 +107,7 @@ def _untrained(config: RunConfig, hyperparameters: dict[str, Any], env: Env) -> 
         model.observation_space, model.action_space = spaces.observation_space, spaces.action_space
         model.n_envs = config.n_envs
         model._setup_model()
-    except Exception as error:  # whatever SB3 makes of settings that no training would have left
+    except Exception as error:  # SB3 may raise anything for settings that no training has used
         message = one_line(error)
         raise ConfigError(f"{config.algo} cannot be built as it was: {message}") from error
     return model
@@ -132,7 +133,7 @@ def policy_weights(content: bytes) -> dict[str, torch.Tensor]:
 
 
 def plain_settings(content: bytes) -> dict[str, Any]:
-    """What a model.zip without a run says of itself in plain JSON; of its policy all must be.
+    """The settings in a model.zip without a run directory, those that are pickled left out.
 
     :raises ConfigError: if its policy is described in pickled form
     """

@@ -19,7 +19,7 @@ FIELDS = ("mean", "variance", "epsilon", "clip")
 
 @dataclass(frozen=True)
 class Normalization:
-    """Statistics of the observations seen in training; mean and variance have their shape."""
+    """Statistics of the observations in training; mean and variance have an observation's shape."""
 
     mean: NDArray[np.float64]
     variance: NDArray[np.float64]
@@ -33,7 +33,7 @@ class Normalization:
         return cls(statistics.mean.copy(), statistics.var.copy(), env.epsilon, env.clip_obs)
 
     def apply(self, observations: NDArray[Any]) -> NDArray[np.float32]:
-        """Observations as the policy knows them: shifted, scaled and clipped."""
+        """Normalise observations as in training: shift, scale and clip them."""
         scaled = (observations - self.mean) / np.sqrt(self.variance + self.epsilon)
         clipped: NDArray[np.float32] = np.clip(scaled, -self.clip, self.clip).astype(np.float32)
         return clipped
@@ -53,9 +53,9 @@ class Normalization:
 
 
 class NormalizedPolicy:
-    """A policy that is shown normalised observations.
+    """A policy that is given normalised observations.
 
-    :param policy: trained with them
+    :param policy: the policy, trained with them
     :param normalization: of the observations
     """
 

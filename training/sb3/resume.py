@@ -1,4 +1,4 @@
-"""Saving all that an SB3 run depends on between two steps, and going on from there.
+"""Save all that an SB3 run depends on between two steps, and go on from there.
 
 SB3's own ``save`` and ``load`` do not suffice: ``load`` rewinds every generator to the seed, and
 environment, replay buffer and episode statistics are not saved at all. The moment to save is a
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
 
 OFF_POLICY = ("td3", "ddpg", "sac", "tqc", "crossq", "dqn", "qrdqn")
-ON_POLICY = ("a2c", "ppo", "trpo", "maskable_ppo", "recurrent_ppo")  # their buffer begins empty
+# Their rollout buffer is empty when a run is saved.
+ON_POLICY = ("a2c", "ppo", "trpo", "maskable_ppo", "recurrent_ppo")
 COUNTERS = (
     "num_timesteps", "_n_updates", "_episode_num", "_current_progress_remaining",
     "_n_calls", "exploration_rate",  # the last two: DQN and QR-DQN alone
@@ -113,7 +114,7 @@ def prepare(model: "BaseAlgorithm", files: dict[str, bytes]) -> None:
 
 
 def restore_state(model: "BaseAlgorithm", files: dict[str, bytes]) -> None:
-    """Go on from what :func:`save_state` gave; to be called when ``learn`` has set itself up."""
+    """Go on from what :func:`save_state` returned; call it once ``learn`` has set itself up."""
     state = json.loads(files["state.json"])
     tree = _with_tensors(state["tree"], load(files["model.safetensors"]))
     for name, values in tree["dicts"].items():
@@ -141,7 +142,7 @@ def restore_state(model: "BaseAlgorithm", files: dict[str, bytes]) -> None:
 
 
 def _replay_memory(model: Any) -> dict[str, bytes]:
-    """The replay buffer as a file; no file where there is none."""
+    """The replay buffer as a file; no file without a replay buffer."""
     buffer = getattr(model, "replay_buffer", None)
     if buffer is None:
         return {}
@@ -164,13 +165,13 @@ def _restore_replay_memory(model: Any, files: dict[str, bytes]) -> None:
 
 
 def _memories(model: Any) -> list[torch.Tensor]:
-    """What a recurrent policy remembers of the episode so far; empty for any other."""
+    """The LSTM states of a recurrent policy; empty for any other policy."""
     states = getattr(model, "_last_lstm_states", None) or ()
     return [tensor for pair in states for tensor in pair]
 
 
 def _noises(model: Any) -> list[np.ndarray]:
-    """What correlated action noise remembers, one array for each environment."""
+    """The previous values of correlated action noise, one array for each environment."""
     noise = model.action_noise
     each = getattr(noise, "noises", [noise])  # one for each environment, or one for all
     return [one.noise_prev for one in each if hasattr(one, "noise_prev")]
@@ -227,12 +228,12 @@ def _set_encoded(owner: Any, values: dict[str, Any]) -> None:
 
 
 def _without_tensors(tree: Any, path: str, tensors: dict[str, torch.Tensor]) -> Any:
-    """A tree of dictionaries, lists and tensors as JSON values, the tensors put aside."""
+    """Convert a tree to JSON values; its tensors go to ``tensors``, by their paths."""
     if isinstance(tree, torch.Tensor):
         tensors[path] = tree.detach().clone().contiguous()
         return {"tensor": path}
     if isinstance(tree, dict):
-        # A list of pairs, since JSON would turn an optimiser's numbers into text.
+        # A list of pairs, since JSON would turn an optimiser's numeric keys into text.
         pairs = [[key, _without_tensors(tree[key], f"{path}/{key}", tensors)] for key in tree]
         return {"pairs": pairs}
     if isinstance(tree, list | tuple):

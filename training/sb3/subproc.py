@@ -1,4 +1,4 @@
-"""SB3's SubprocVecEnv, with the error of an environment in a process of its own named."""
+"""SB3's SubprocVecEnv, which also reports which environment failed, and with which error."""
 
 import signal
 import tempfile
@@ -17,15 +17,15 @@ from envs.step_check import CLOCK, StepGuard
 from training.config import BrokenEnvironmentError, RunConfig, one_line
 from training.environments import leave_remarks_to_parent, make_env
 
-LOST = (EOFError, ConnectionError)  # what a process that is gone looks like from here
-JOIN_TIMEOUT = 5.0  # s for a process that is going to be gone
+LOST = (EOFError, ConnectionError)  # raised here if a subprocess has ended
+JOIN_TIMEOUT = 5.0  # s to wait for a process that is ending
 
 
 @contextmanager
 def error_left(note: Path) -> Iterator[None]:
-    """End this process at an error, which is left for the parent: a line, and its traceback.
+    """End this process at an error, after writing it for the parent: a line, and its traceback.
 
-    :param note: the file for it
+    :param note: the file to write
     """
     try:
         yield
@@ -37,9 +37,9 @@ def error_left(note: Path) -> Iterator[None]:
 
 
 class Confessing(StepGuard):
-    """Copies what passes, and writes down the error with which its process is about to end.
+    """Copies like a StepGuard, without checks, and writes down the error that ends its process.
 
-    :param note: the file for it
+    :param note: the file to write
     """
 
     def __init__(self, env: Env, note: Path) -> None:
@@ -65,14 +65,14 @@ class Confessing(StepGuard):
         return get_state(self.env)
 
     def restore_state(self, state: dict[str, Any]) -> None:
-        """Go on from a state that :meth:`saved_state` gave."""
+        """Go on from a state that :meth:`saved_state` returned."""
         set_state(self.env, state)
 
 
 class NamingSubprocVecEnv(SubprocVecEnv):
-    """Environments in processes of their own, which are told apart when one of them ends.
+    """Environments in processes of their own; if a process ends, the error names its environment.
 
-    :raises BrokenEnvironmentError: where an environment ends its process, with its own error
+    :raises BrokenEnvironmentError: if an environment ends its process; quotes its error
     """
 
     def __init__(self, config: RunConfig) -> None:
@@ -102,7 +102,7 @@ class NamingSubprocVecEnv(SubprocVecEnv):
             return super().step_wait()
 
     def close(self) -> None:
-        """End all processes, those excepted that are gone."""
+        """End all processes that are still running."""
         self.waiting = self.waiting and all(each.is_alive() for each in self.processes)
         with suppress(*LOST):
             super().close()
@@ -113,9 +113,9 @@ class NamingSubprocVecEnv(SubprocVecEnv):
 
     @contextmanager
     def _lost_named(self, call: str) -> Iterator[None]:
-        """Name the environment that ends its process in a call.
+        """Raise an error that names the environment, if one ends its process during a call.
 
-        :param call: what a hang there is called
+        :param call: name of the call, which the message about a hang gives
         """
         CLOCK.enter(call)
         try:
@@ -141,9 +141,9 @@ class NamingSubprocVecEnv(SubprocVecEnv):
 
 
 class _Maker:
-    """Makes an environment in a process of its own, which leaves it to its parent when to stop.
+    """Makes an environment in a process of its own, where Ctrl-C is ignored: the parent stops it.
 
-    To its parent too it leaves the checks of what environments return.
+    The parent also checks what the environment returns.
     """
 
     def __init__(self, config: RunConfig, note: Path) -> None:

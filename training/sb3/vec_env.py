@@ -31,7 +31,7 @@ from training.sb3.subproc import NamingSubprocVecEnv
 
 
 def make_training_env(config: RunConfig, gamma: float = 0.99) -> VecEnv:
-    """What SB3 trains on; its episodes not yet recorded in a file.
+    """Make what SB3 trains on; its episodes are not yet recorded in a file.
 
     :param gamma: discount, for the normalisation of rewards
     :raises ConfigError: if the environment cannot be made
@@ -100,11 +100,11 @@ class NativeVecEnv(VecEnv):
         return copied(observations)
 
     def step_async(self, actions: np.ndarray) -> None:
-        """Take the actions, shape (n, ...), for the step."""
+        """Store the actions, shape (n, ...), for the step."""
         self._actions = actions
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Do the step: observations, rewards (float32, as in DummyVecEnv), dones, infos."""
+        """Take the step: observations, rewards (float32, as in DummyVecEnv), dones, infos."""
         CLOCK.enter("step")
         observations, rewards, terminations, truncations, batched = self.env.step(self._actions)
         CLOCK.leave()
@@ -117,7 +117,7 @@ class NativeVecEnv(VecEnv):
                 infos[k] = {**final_infos[k], "terminal_observation": batched["final_obs"][k]}
         for info, ended in zip(infos, (truncations & ~terminations).tolist(), strict=True):
             info["TimeLimit.truncated"] = ended
-        # Copies, since it may change its own arrays in place.
+        # Copies, since the environment may change its own arrays in place.
         return copied(observations), rewards.astype(np.float32), over.copy(), infos
 
     def close(self) -> None:
@@ -141,7 +141,7 @@ class NativeVecEnv(VecEnv):
     def env_is_wrapped(
         self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
     ) -> list[bool]:
-        """Never: there are no single environments."""
+        """Always False: there are no single environments."""
         return [False for _ in self._get_indices(indices)]
 
     def get_images(self) -> Sequence[np.ndarray | None]:
@@ -156,7 +156,7 @@ class NativeVecEnv(VecEnv):
         return column
 
     def _split(self, infos: dict[str, Any]) -> list[dict[str, Any]]:
-        """Infos of each environment, from Gymnasium's arrays and the masks beside them."""
+        """Infos of each environment, from Gymnasium's arrays and their masks."""
         columns = {
             name: (self._column(values), infos[f"_{name}"])
             for name, values in infos.items()
