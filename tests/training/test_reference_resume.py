@@ -21,16 +21,20 @@ from training.open_run import OpenRun
 from training.reference import ReferenceLearner
 from training.run import run as train
 
-HYPERPARAMS = {"learning_starts": 100, "batch_size": 16, "hidden_sizes": [16], "buffer_size": 300}
+HYPERPARAMS = {"learning_starts": 30, "batch_size": 16, "hidden_sizes": [16], "buffer_size": 95}
+LIMIT = 10  # steps of an episode
 # In the warm-up; at the end of a Pendulum episode; after an odd number of updates, in
-# mid-episode; when the memory of 300 is just full; after it has wrapped; before the last step.
-CUTS = (57, 200, 251, 300, 463, 699)
+# mid-episode; when the memory of 95 is just full, at an evaluation; after it has wrapped; before
+# the last step.
+CUTS = (17, 80, 71, 95, 133, 149)
 
 
 def config(env_id: str, **changes: Any) -> RunConfig:
-    settings = {"seed": 3, "total_timesteps": 700, "eval_freq": 150, "n_eval_episodes": 2}
-    hyperparams = {"hyperparams": HYPERPARAMS}
-    return RunConfig(algo="td3_reference", env_id=env_id, **{**settings, **hyperparams, **changes})
+    settings = {"seed": 3, "total_timesteps": 150, "eval_freq": 95, "n_eval_episodes": 2}
+    settings |= {"max_episode_steps": LIMIT, "hyperparams": HYPERPARAMS}
+    if env_id == "rocket-v0":
+        settings["env_kwargs"] = {"dt": 0.2}  # coarse, so that it crashes within an episode
+    return RunConfig(algo="td3_reference", env_id=env_id, **{**settings, **changes})
 
 
 def run_with_stops(
@@ -77,9 +81,12 @@ def test_a_run_cut_at_the_end_of_a_crashed_episode_and_many_times_more_ends_the_
     undisturbed: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = undisturbed["rocket-v0"]
-    ends = np.cumsum(load_results(str(path))["l"]).tolist()
+    lengths = load_results(str(path))["l"]
+    crash = int(np.argmax(lengths < LIMIT))
+    assert lengths[crash] < LIMIT
+    ends = np.cumsum(lengths).tolist()
     assert len(ends) >= 2
-    cuts = sorted({*ends, ends[0] - 1, ends[0] + 1, 433, 434, 600})
+    cuts = sorted({*ends, ends[crash] - 1, ends[crash] + 1, 133, 134, 147})
     again = run_with_stops(config("rocket-v0"), tmp_path, cuts, monkeypatch)
     assert outcome(again) == outcome(path)
 
@@ -90,7 +97,7 @@ def test_the_papers_settings_continue_exactly_too(
     hyperparams = {**HYPERPARAMS, "update_after_episode": True, "scale_noise": False}
     run = config("Pendulum-v1", hyperparams=hyperparams)
     path = train(run, tmp_path / "undisturbed")
-    cut = run_with_stops(run, tmp_path / "cut", [150, 400, 401], monkeypatch)
+    cut = run_with_stops(run, tmp_path / "cut", [35, 120, 121], monkeypatch)
     assert outcome(cut) == outcome(path)
 
 
@@ -122,12 +129,12 @@ def test_every_part_of_the_state_matters(
 
     def mixed_state(self: ReferenceLearner) -> dict[str, bytes]:
         new = state(self)
-        if self.step == 230:
+        if self.step == 62:
             old.update(new)
         return {**new, file: mix(file, part, old[file], new[file])} if old else new
 
     monkeypatch.setattr(ReferenceLearner, "save_state", mixed_state)
-    path = run_with_stops(config("Pendulum-v1"), tmp_path, [463], monkeypatch)
+    path = run_with_stops(config("Pendulum-v1"), tmp_path, [133], monkeypatch)
     assert outcome(path) != outcome(undisturbed["Pendulum-v1"])
 
 
@@ -160,7 +167,7 @@ run(RunConfig.from_json(json.loads(sys.argv[1])), sys.argv[2], checkpoint_freq=2
 def test_a_process_killed_at_random_moments_ends_as_if_it_had_not_been(
     env_id: str, tmp_path: Path
 ) -> None:
-    run = config(env_id, total_timesteps=6000, eval_freq=1000)
+    run = config(env_id, total_timesteps=6000, eval_freq=1000, max_episode_steps=200)
     path = train(run, tmp_path / "undisturbed")
     command = [sys.executable, "-c", TRAIN, json.dumps(run.to_json()), str(tmp_path / "killed")]
     rng = random.Random(0)

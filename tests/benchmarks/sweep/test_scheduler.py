@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -38,8 +39,9 @@ from training.reference import agent_class
 from training.run import hyperparameters_of
 from training.run_directory import RunDirectory
 
-# Small networks and short runs, past the warm-up.
-SMALL: dict[str, Any] = {"learning_starts": 100, "batch_size": 16}
+# Small networks and short runs of short episodes, past the warm-up.
+STEPS = 120
+SMALL: dict[str, Any] = {"learning_starts": 50, "batch_size": 16}
 IMPLEMENTATIONS: dict[str, dict[str, Any]] = {
     "td3": {"algo": "td3", "hyperparams": {**SMALL, "policy_kwargs": {"net_arch": [16]}}},
     "td3_reference": {"algo": "td3_reference", "hyperparams": {**SMALL, "hidden_sizes": [16]}},
@@ -47,14 +49,14 @@ IMPLEMENTATIONS: dict[str, dict[str, Any]] = {
 
 
 def experiment(
-    steps: int = 400, seeds: int = 2, env_ids: tuple[str, ...] = ("Pendulum-v1",), **changes: Any
+    steps: int = STEPS, seeds: int = 2, env_ids: tuple[str, ...] = ("Pendulum-v1",), **changes: Any
 ) -> Experiment:
     made = Experiment(
         description="a test",
         implementations=IMPLEMENTATIONS,
         total_timesteps=dict.fromkeys(env_ids, steps),
         seeds=tuple(range(seeds)),
-        settings={"eval_freq": steps // 2, "n_eval_episodes": 2},
+        settings={"eval_freq": steps // 2, "n_eval_episodes": 2, "max_episode_steps": 20},
     )
     return replace(made, **changes)
 
@@ -82,37 +84,52 @@ def is_done(root: Path, made: Experiment) -> list[bool]:
     return [RunDirectory(root / run.directory).is_done() for run in made.runs()]
 
 
-def test_one_worker_and_two_give_the_same_bytes(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the experiment above, carried out by two workers; to be read or copied only."""
+    root = tmp_path_factory.mktemp("swept")
+    assert sweep(experiment(), root, SweepOptions(workers=2)) == []
+    return root
+
+
+@pytest.fixture
+def swept_copy(swept: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be changed."""
+    return shutil.copytree(swept, tmp_path / "swept")
+
+
+def test_one_worker_and_two_give_the_same_bytes(swept: Path, tmp_path: Path) -> None:
     forwards = experiment()
     backwards = replace(forwards, implementations=dict(reversed(IMPLEMENTATIONS.items())))
-    assert sweep(forwards, tmp_path / "one", SweepOptions(workers=1)) == []
-    assert sweep(backwards, tmp_path / "two", SweepOptions(workers=2)) == []
-    assert contents(tmp_path / "one", forwards) == contents(tmp_path / "two", forwards)
+    assert sweep(backwards, tmp_path, SweepOptions(workers=1)) == []
+    assert contents(tmp_path, forwards) == contents(swept, forwards)
 
 
 def failing(how: str) -> Experiment:
     settings = {**IMPLEMENTATIONS["td3"], "env_kwargs": {"how": how}}
     return experiment(
-        implementations={how: settings}, env_ids=("tests.helpers.failing_envs:Fails-v0",), seeds=2
-    )  # fmt: skip
+        steps=400,  # past the step that fails, before which there is one evaluation
+        implementations={how: settings},
+        env_ids=("tests.helpers.failing_envs:Fails-v0",),
+        seeds=2,
+    )
 
 
-@pytest.mark.parametrize(
-    ("how", "state", "reason"),
-    [("raises", "failed", "the sensor fell off"), ("diverges", "diverged", "reward is NaN")],
-)
-def test_a_failing_run_is_named_and_leaves_its_traceback_and_the_others_go_on(
-    how: str, state: str, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_failing_runs_are_named_and_leave_their_tracebacks_and_the_others_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    mixed = failing(how)
+    raises, diverges = failing("raises").implementations, failing("diverges").implementations
     good = {"td3": {**IMPLEMENTATIONS["td3"], "env_kwargs": {"how": "not at all"}}}
-    mixed = replace(mixed, implementations={**mixed.implementations, **good}, seeds=(0,))
-    (failure,) = sweep(mixed, tmp_path, SweepOptions(workers=1))
-    assert failure.startswith(f"{how}/Fails-v0_0 {state}: ")
-    assert reason in failure
-    assert "Traceback" in (tmp_path / how / "Fails-v0_0/log.txt").read_text()
+    mixed = replace(failing("raises"), implementations={**raises, **diverges, **good}, seeds=(0,))
+    failures = sweep(mixed, tmp_path, SweepOptions(workers=1))
+    told = [("raises", "failed", "the sensor fell off"), ("diverges", "diverged", "reward is NaN")]
+    shown = capsys.readouterr().out
+    for failure, (how, state, reason) in zip(failures, told, strict=True):
+        assert failure.startswith(f"{how}/Fails-v0_0 {state}: ")
+        assert reason in failure
+        assert "Traceback" in (tmp_path / how / "Fails-v0_0/log.txt").read_text()
+        assert any("FAILED" in line and f"{how}/Fails" in line for line in shown.splitlines())
     assert RunDirectory(tmp_path / "td3/Fails-v0_0").is_done()
-    assert "FAILED" in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -126,56 +143,52 @@ def test_a_run_that_kills_its_worker_is_given_up_after_the_stated_number_of_rest
 
 
 def test_an_experiment_that_has_grown_is_the_one_that_was_declared_so_at_once(
-    tmp_path: Path,
+    swept: Path, tmp_path: Path
 ) -> None:
     full = experiment()
     small = replace(full, implementations={"td3_reference": IMPLEMENTATIONS["td3_reference"]})
-    assert sweep(replace(small, seeds=(0,)), tmp_path / "grown", SweepOptions(workers=2)) == []
-    assert sweep(full, tmp_path / "grown", SweepOptions(workers=2), extend=True) == []
-    assert sweep(full, tmp_path / "at_once", SweepOptions(workers=2)) == []
-    assert contents(tmp_path / "grown", full) == contents(tmp_path / "at_once", full)
-    history = json.loads((tmp_path / "grown/experiment.json").read_text())["declarations"]
+    assert sweep(replace(small, seeds=(0,)), tmp_path, SweepOptions(workers=2)) == []
+    assert sweep(full, tmp_path, SweepOptions(workers=2), extend=True) == []
+    assert contents(tmp_path, full) == contents(swept, full)
+    history = json.loads((tmp_path / "experiment.json").read_text())["declarations"]
     assert [each["runs_before"] for each in history] == [[], ["td3_reference/Pendulum-v1_0"]]
-    line = told(load_results(tmp_path / "grown").experiment, 4)
+    line = told(load_results(tmp_path).experiment, 4)
     assert "(seeds 1 -> 2; new: implementation td3): 1 run and no verdicts before it" in line
 
 
 def test_only_missing_runs_are_carried_out(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    swept_copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = experiment(seeds=1)
-    sweep(made, tmp_path, SweepOptions(workers=2))
-    kept, lost = made.runs()
-    before = (tmp_path / kept.directory / "provenance.json").read_bytes()
-    (tmp_path / lost.directory / "evaluations.npz").write_bytes(b"damaged")
-    capsys.readouterr()
-    assert sweep(made, tmp_path, SweepOptions(workers=2)) == []
-    assert "2 runs in" in (shown := capsys.readouterr().out)
-    assert "1 complete, 1 to do" in shown
-    assert (tmp_path / kept.directory / "provenance.json").read_bytes() == before
-    assert is_done(tmp_path, made) == [True, True]
+    made = experiment()
+    *kept, lost = (swept_copy / run.directory for run in made.runs())
+    before = [(path / "provenance.json").read_bytes() for path in kept]
+    (lost / "evaluations.npz").write_bytes(b"damaged")
+    assert sweep(made, swept_copy, SweepOptions(workers=2)) == []
+    assert "4 runs in" in (shown := capsys.readouterr().out)
+    assert "3 complete, 1 to do" in shown
+    assert [(path / "provenance.json").read_bytes() for path in kept] == before
+    assert is_done(swept_copy, made) == [True] * 4
 
 
 def test_another_experiment_in_the_same_folder_is_refused_with_the_difference_shown(
-    tmp_path: Path,
+    swept_copy: Path,
 ) -> None:
-    made = experiment(seeds=1)
-    sweep(made, tmp_path, SweepOptions(workers=1))
-    before = contents(tmp_path, made)
+    made = experiment()
+    before = contents(swept_copy, made)
     for changed, difference in [
-        (replace(made, seeds=(1, 2)), r"seeds is \[0\] there and \[1, 2\] here"),
-        (experiment(seeds=1, steps=500), "steps on Pendulum-v1 is 400 there"),
+        (replace(made, seeds=(1, 2)), r"seeds is \[0, 1\] there and \[1, 2\] here"),
+        (experiment(steps=150), "steps on Pendulum-v1 is 120 there"),
         (
             replace(made, margins={"Pendulum-v1": 50.0}),
             "margin of Pendulum-v1 is 10.0 there and 50.0 here",
         ),
     ]:
         with pytest.raises(ConfigError, match=difference):
-            sweep(changed, tmp_path, SweepOptions(workers=1))
-    (tmp_path / "experiment.json").unlink()
-    with pytest.raises(ConfigError, match="total_timesteps is 400 there and 500 here"):
-        sweep(experiment(seeds=1, steps=500), tmp_path, SweepOptions(workers=1))
-    assert contents(tmp_path, made) == before
+            sweep(changed, swept_copy, SweepOptions(workers=1))
+    (swept_copy / "experiment.json").unlink()
+    with pytest.raises(ConfigError, match="total_timesteps is 120 there and 150 here"):
+        sweep(experiment(steps=150), swept_copy, SweepOptions(workers=1))
+    assert contents(swept_copy, made) == before
 
 
 def test_the_declaration_says_whether_it_was_there_before_the_runs(tmp_path: Path) -> None:
@@ -360,8 +373,12 @@ def test_the_implementations_of_the_catalogue_exist() -> None:
 
 # What follows runs the sweep as a command and treats it badly.
 
-STEPS = 2_000  # of each of eight runs
-LASTING = experiment(steps=STEPS, env_ids=("Pendulum-v1", "rocket-v0"))
+LASTING_STEPS = 2_000  # of each of eight runs
+LASTING = experiment(
+    steps=LASTING_STEPS,
+    env_ids=("Pendulum-v1", "rocket-v0"),
+    settings={"eval_freq": LASTING_STEPS // 2, "n_eval_episodes": 2},
+)
 COMMAND = """
 import sys
 from pathlib import Path
@@ -446,7 +463,7 @@ def test_five_killed_workers_and_two_killed_parents_leave_no_trace_in_the_tables
 ) -> None:
     rng = np.random.default_rng(int.from_bytes(os.urandom(4)))
     root, pids = tmp_path / "runs", tmp_path / "pids"
-    moments = np.sort(rng.uniform(0.05, 0.9, 7)) * 8 * STEPS
+    moments = np.sort(rng.uniform(0.05, 0.9, 7)) * 8 * LASTING_STEPS
     victims = rng.permutation(["worker"] * 5 + ["parent"] * 2)
     print("killed:", *zip(moments.astype(int), victims, strict=True))
     plan = list(zip(moments, victims, strict=True))
@@ -509,7 +526,7 @@ def test_workers_of_an_external_scheduler_give_the_same_tables_though_one_is_kil
         many.wait()
         workers = [start("dask_worker", address, *one_thread, *preload) for _ in range(2)]
         with command(root, address) as process:
-            wait_until(lambda: steps_taken(root) >= 8 * STEPS / 2, process)
+            wait_until(lambda: steps_taken(root) >= 8 * LASTING_STEPS / 2, process)
             workers[0].kill()
             workers[0].wait()
             assert process.wait() == 0
@@ -535,7 +552,7 @@ def test_ctrl_c_saves_all_runs_within_seconds_and_leaves_no_process(
 ) -> None:
     root, pids = tmp_path / "runs", tmp_path / "pids"
     with command(root) as process:
-        wait_until(lambda: steps_taken(root) >= 2 * STEPS, process)
+        wait_until(lambda: steps_taken(root) >= 2 * LASTING_STEPS, process)
         began = steps_taken(root)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
         assert process.wait() != 0
@@ -544,7 +561,7 @@ def test_ctrl_c_saves_all_runs_within_seconds_and_leaves_no_process(
     interrupted = [run for run in stopped if run.status()["state"] == "interrupted"]
     assert 1 <= len(interrupted) <= 2
     assert all(load_checkpoint(run.path / "checkpoint") for run in interrupted)
-    assert steps_taken(root) - began < 4 * STEPS
+    assert steps_taken(root) - began < 4 * LASTING_STEPS
     with command(root) as process:
         assert process.wait() == 0
     assert contents(root, LASTING) == contents(undisturbed, LASTING)

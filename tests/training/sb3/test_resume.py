@@ -24,18 +24,21 @@ from training.sb3 import resume as continuation
 from training.sb3.vec_env import layers_of, make_training_env
 
 SMALL = {
-    "learning_starts": 100,
+    "learning_starts": 30,
     "batch_size": 16,
-    "buffer_size": 300,
+    "buffer_size": 95,
     "policy_kwargs": {"net_arch": [16]},
 }
-# In the warm-up; at the end of a Pendulum episode; after an odd number of updates, in
-# mid-episode; when the memory of 300 is just full; after it has wrapped.
-CUTS = (57, 200, 251, 300, 463)
+# In the warm-up; after an odd number of updates, in mid-episode; at the end of a Pendulum episode;
+# when the memory of 95 is just full, at an evaluation; after it has wrapped.
+CUTS = (17, 71, 80, 95, 133)
 
 
 def config(algo: str, env_id: str, **changes: Any) -> RunConfig:
-    settings = {"seed": 3, "total_timesteps": 600, "eval_freq": 150, "n_eval_episodes": 2}
+    settings = {"seed": 3, "total_timesteps": 150, "eval_freq": 95, "n_eval_episodes": 2}
+    settings["max_episode_steps"] = 10
+    if env_id == "rocket-v0":
+        settings["env_kwargs"] = {"dt": 0.2}  # coarse, so that it crashes within an episode
     hyperparams = {**SMALL, **changes.pop("hyperparams", {})}
     return RunConfig(
         algo=algo, env_id=env_id, **{**settings, "hyperparams": hyperparams, **changes}
@@ -68,9 +71,8 @@ def test_a_run_stopped_five_times_ends_like_one_that_was_not(
 def test_so_does_one_with_other_settings(changes: dict[str, Any], tmp_path: Path) -> None:
     run = config("td3", "rocket-v0", **changes)
     straight = trained(run, tmp_path / "straight")
-    # With updates once an episode, of 500 steps here, that is also when it can be saved.
-    cuts = (57,) if "train_freq" in run.hyperparams else (57, 251)
-    assert_same(straight, trained_with_stops(run, tmp_path / "cut", cuts))
+    # With updates once an episode, that is also when it can be saved: after these steps.
+    assert_same(straight, trained_with_stops(run, tmp_path / "cut", (17, 71)))
 
 
 def test_so_does_one_with_correlated_noise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +84,7 @@ def test_so_does_one_with_correlated_noise(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("training.sb3.learner.build_model", with_correlated_noise)
     run = config("td3", "rocket-v0")
     straight = trained(run, tmp_path / "straight")
-    assert_same(straight, trained_with_stops(run, tmp_path / "cut", (57, 251)))
+    assert_same(straight, trained_with_stops(run, tmp_path / "cut", (17, 71)))
 
 
 INGREDIENTS = [
@@ -123,7 +125,7 @@ def test_every_ingredient_left_out_is_noticed(
 ) -> None:
     """The same comparison as above must fail when a part of the state is not restored."""
     algo = "sac" if left_out.startswith("entropy") or left_out.startswith("torch") else "td3"
-    cut = 57 if left_out == "action space's generator" else 351
+    cut = 17 if left_out == "action space's generator" else 117  # an episode goes on to its limit
     run = config(algo, "rocket-v0", normalize="statistics" in left_out or "return" in left_out)
     if left_out == "correlated noise":
 
@@ -258,6 +260,7 @@ def test_what_cannot_be_continued_begins_anew(tmp_path: Path) -> None:
         env_id="rocket-v0",
         total_timesteps=300,
         eval_freq=100,
+        max_episode_steps=20,
         n_eval_episodes=1,
         hyperparams={"n_steps": 50, "batch_size": 25, "n_epochs": 2, "use_sde": True},
     )
