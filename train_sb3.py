@@ -11,7 +11,7 @@ from typing import Any
 
 import tyro
 
-from training.command_line import OVERRIDES, RunOptions, announce, run_command, settle
+from training.command_line import OVERRIDES, RunOptions, prepare_process, print_loading, run_command
 from training.config import ConfigError, RunConfig, uses_reference
 from training.open_run import Progress
 from training.run import run
@@ -73,9 +73,9 @@ class Arguments(RunOptions):
 
 def main() -> None:
     """The command line."""
-    settle()
+    prepare_process()
     arguments = tyro.cli(Arguments, registry=OVERRIDES)
-    announce()
+    print_loading()
     if arguments.list_algos:
         from training.sb3.algorithms import list_algorithms
 

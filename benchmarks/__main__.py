@@ -13,8 +13,8 @@ import tyro
 from benchmarks.choice import choose, find_experiment, recorded_experiment
 from benchmarks.experiments import Experiment
 from benchmarks.request import Paper, RecordOptions, Request
-from benchmarks.sweep.options import AS_USUAL, SweepOptions
-from training.command_line import OVERRIDES, RunOptions, announce, run_command, settle
+from benchmarks.sweep.options import DEFAULT_OPTIONS, SweepOptions
+from training.command_line import OVERRIDES, RunOptions, prepare_process, print_loading, run_command
 from training.config import ConfigError, RunConfig, cause_of, module_of, reading
 
 ExperimentName = Annotated[str, tyro.conf.Positional]
@@ -22,7 +22,7 @@ ExperimentName = Annotated[str, tyro.conf.Positional]
 
 def sweep(
     request: Annotated[Request, tyro.conf.arg(name="")],
-    options: Annotated[SweepOptions, tyro.conf.arg(name="")] = AS_USUAL,
+    options: Annotated[SweepOptions, tyro.conf.arg(name="")] = DEFAULT_OPTIONS,
     dry_run: bool = False,
 ) -> None:
     """Carry out an experiment's runs in parallel; complete runs are not repeated.
@@ -78,17 +78,17 @@ def status(experiment: ExperimentName, root: Path = Path("runs")) -> None:
 def show_overview(
     experiment: Experiment,
     root: Path,
-    options: SweepOptions = AS_USUAL,
+    options: SweepOptions = DEFAULT_OPTIONS,
     extend: bool = False,
 ) -> None:
     """Print what is there, what is missing, and how long that will take."""
     from benchmarks.declaration import refuse_mismatch
-    from benchmarks.sweep.scheduler import refuse_unworkable, told_of_extended
+    from benchmarks.sweep.scheduler import extended_runs_text, refuse_unworkable
     from benchmarks.sweep.status import overview
 
     refuse_mismatch(experiment, root, extend)
     refuse_unworkable(experiment.runs(), root, options.check)
-    if told := told_of_extended(experiment.runs(), root):
+    if told := extended_runs_text(experiment.runs(), root):
         print(told)
     print(overview(experiment.runs(), root, options.workers))
 
@@ -386,7 +386,7 @@ def announced(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def run(*args: object, **options: object) -> None:
-        announce()
+        print_loading()
         command(*args, **options)
 
     return run
@@ -394,7 +394,7 @@ def announced(command: Callable[..., None]) -> Callable[..., None]:
 
 def main() -> None:
     """The command line."""
-    settle()
+    prepare_process()
     try:
         commands = (run, sweep, status, report, publish, verify, compare, fidelity, speed, record,
                     evaluate, scores, optimum)  # fmt: skip

@@ -23,7 +23,7 @@ from benchmarks.experiments import (
 )
 from benchmarks.request import Request
 from training.command_line import parse_overrides
-from training.config import REFERENCE, ConfigError, RunConfig, refuse_alike
+from training.config import REFERENCE, ConfigError, RunConfig, refuse_name_clashes
 from training.run_directory import RunDirectory
 
 UNDECLARED = {"metrics": [FINAL], "failure_regrets": {}}  # in an older experiment.json
@@ -116,7 +116,7 @@ def composed(request: Request) -> Experiment:
             f"{request.name} is an experiment already: choose another name, or no --algos"
         )
     labels = labelled(request)
-    refuse_alike(request.envs)
+    refuse_name_clashes(request.envs)
     assert seeds is not None
     assert request.total_timesteps is not None
     return Experiment(

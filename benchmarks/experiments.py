@@ -9,7 +9,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from training.config import ConfigError, RunConfig, env_name, margin_of, refuse_alike
+from training.config import ConfigError, RunConfig, env_name, margin_of, refuse_name_clashes
 
 EXPERIMENT_FILE = "experiment.json"  # beside the runs: what was declared before them
 DECLARED_FIRST = "declared_first"  # in that file: whether it was there before any of the runs
@@ -91,7 +91,7 @@ class Experiment:
 
         :raises ConfigError: if two runs would share a folder, or two environments a name
         """
-        refuse_alike(self.total_timesteps)
+        refuse_name_clashes(self.total_timesteps)
         runs = [
             RunConfig(label=label, env_id=env_id, seed=seed, total_timesteps=steps, **settings)
             for env_id, steps in self.total_timesteps.items()

@@ -180,7 +180,7 @@ def draw_levels(axes: Axes, levels: Levels) -> None:
         axes.axhline(level, linewidth=1.2, label=f"{name}: {number(level)}", **style)
 
 
-def sane_limits(
+def robust_limits(
     results: Results, env_id: str, drawn: Iterable[ArrayLike], column: str = "mean_return"
 ) -> tuple[float, float]:
     """Ends of an axis of returns that diverged runs and very bad controllers cannot stretch.

@@ -22,7 +22,7 @@ Env = gym.Env[Any, Any]
 Getter = Callable[[Any], Any]
 Setter = Callable[[Any, Any], object]
 NOT_SAVEABLE = "its environment has no get_state() and set_state(), or wrappers without them"
-BEFORE, AFTER = 12, 25  # steps before and after the save in state_fault()
+BEFORE, AFTER = 12, 25  # steps before and after the save in find_restore_fault()
 WRAPPERS = (TimeLimit, OrderEnforcing, PassiveEnvChecker)  # those that gym.make adds
 CLASSIC_CONTROL = "gymnasium.envs.classic_control"
 # All that Gymnasium's classic-control environments carry from one step to the next.
@@ -130,7 +130,7 @@ def _arrays_of_fixed_size(base: Any) -> list[str]:
     ]
 
 
-def state_fault(make: Callable[[], Any], get: Getter, put: Setter) -> str | None:
+def find_restore_fault(make: Callable[[], Any], get: Getter, put: Setter) -> str | None:
     """Save an environment's state in mid-episode, set it in another, and compare what follows.
 
     :param make: returns a new environment, single or vector

@@ -91,7 +91,7 @@ def read_overrides(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[dict[str
     """How tyro reads dictionaries: ``--hyperparams learning_rate=1e-3 batch_size=64``."""
 
     def read(texts: list[str]) -> dict[str, Any]:
-        with refusals_told():
+        with errors_printed():
             return parse_overrides(texts)
 
     if get_origin(info.type) is not dict:
@@ -148,7 +148,7 @@ def run_command(options: RunOptions) -> None:
     sys.path.append("")  # the working folder, for the user's own environments and algorithms
     # A run directory from elsewhere may name any code; a command names code that its user knows.
     careful = nullcontext() if options.resume is None else reading(options.trust)
-    with stop_on_signals() as stop, refusals_told(stop), careful, watching(options.step_timeout):
+    with stop_on_signals() as stop, errors_printed(stop), careful, watching(options.step_timeout):
         config, root = options.configured()
         directory = RunDirectory(root / config.directory)
         was_done = directory.is_done()
@@ -169,7 +169,7 @@ def run_command(options: RunOptions) -> None:
 
 
 @contextmanager
-def refusals_told(stop: StopRequest | None = None) -> Iterator[None]:
+def errors_printed(stop: StopRequest | None = None) -> Iterator[None]:
     """End the process with one line if a run is refused, diverges, fails or is stopped."""
     try:
         yield
@@ -229,7 +229,7 @@ def progress_bar(config: RunConfig) -> Iterator[Progress]:
             bar.stop()
 
 
-def settle() -> None:
+def prepare_process() -> None:
     """Make a command work without a writable home directory, and with any backend or locale.
 
     To be called at the start of a command line, before libraries are imported; processes that it
@@ -247,7 +247,7 @@ def settle() -> None:
         os.environ.setdefault("MPLCONFIGDIR", _temporary_folder())
 
 
-def announce() -> None:
+def print_loading() -> None:
     """Say on a terminal that a command has begun: its libraries take seconds to load."""
     if sys.stderr.isatty():
         print("loading ...", file=sys.stderr, flush=True)

@@ -71,7 +71,7 @@ def env_origin(env_id: str) -> str:
     return "" if module.partition(".")[0] in OWN_MODULES else module
 
 
-def refuse_alike(env_ids: Iterable[str]) -> None:
+def refuse_name_clashes(env_ids: Iterable[str]) -> None:
     """Refuse different environments whose results would have the same name or the same folder.
 
     Two modules may register the same name. ``a/Env-v0`` and ``a-Env-v0`` have the same folder, and

@@ -120,7 +120,7 @@ class CustomLearner(Learner):
 
         def on_step(*_: Any) -> None:
             self._seen += 1
-            self._refuse_untold()
+            self._check_steps_reported()
             returns = self.env.get_episode_rewards()
             supervisor.after_step(returns[-1] if returns else None)
 
@@ -131,10 +131,10 @@ class CustomLearner(Learner):
             if inspect.isgenerator(steps):
                 for _ in steps:
                     on_step()
-        self._refuse_untold()
+        self._check_steps_reported()
         supervisor.finish()
 
-    def _refuse_untold(self) -> None:
+    def _check_steps_reported(self) -> None:
         if self._seen != self.step:
             raise RuntimeError(
                 f"{self.config.algo} has taken {self.step} steps in the environment and called"

@@ -81,7 +81,7 @@ def stop_on_signals() -> Iterator[StopRequest]:
 
 
 @contextmanager
-def escapes_named(where: Callable[[], str], error: type[Exception]) -> Iterator[None]:
+def exits_as_errors(where: Callable[[], str], error: type[Exception]) -> Iterator[None]:
     """Turn an environment's ``sys.exit``, ``os._exit`` or KeyboardInterrupt into an error.
 
     A KeyboardInterrupt from the keyboard is let through. ``os._exit`` is replaced only for this
@@ -151,7 +151,7 @@ def watching(timeout: float | None) -> Iterator[None]:
 
 
 @contextmanager
-def told_of_hangs(run: "OpenRun") -> Iterator[None]:
+def recording_hangs(run: "OpenRun") -> Iterator[None]:
     """Within this context, a hang is recorded in this run's directory."""
     _runs.append(run)
     try:

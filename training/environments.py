@@ -80,13 +80,13 @@ def quiet_construction(env_id: str) -> Iterator[None]:
     if "mujoco" in str(spec and spec.entry_point).lower() or "mujoco" in sys.modules:
         with suppress(ImportError):  # making the environment then raises it
             mujoco = importlib.import_module("mujoco")
-            mujoco.set_mju_user_warning(lambda text: say_once(f"MuJoCo: {text}"))
+            mujoco.set_mju_user_warning(lambda text: log_once(f"MuJoCo: {text}"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
-def say_once(text: str) -> None:
+def log_once(text: str) -> None:
     """Log a remark on one line, unless this process has logged the same before."""
     line = COLOURS.sub("", one_line(text))
     if line not in _said:
@@ -94,7 +94,7 @@ def say_once(text: str) -> None:
         logger.warning("%s", line)
 
 
-def leave_remarks_to_parent() -> None:
+def silence_remarks() -> None:
     """Log no remarks in this process: its parent has logged them in the checks before the run."""
     logger.setLevel(logging.ERROR)
 
@@ -156,7 +156,7 @@ def make_guarded(config: RunConfig) -> Env:
 
 
 @contextmanager
-def errors_at(step_of: Callable[[bool], int], where: str = "") -> Iterator[None]:
+def errors_with_step(step_of: Callable[[bool], int], where: str = "") -> Iterator[None]:
     """Add to the errors of a guarded environment the training step at which they occurred.
 
     :param step_of: returns the step, given whether the error occurred in ``reset``

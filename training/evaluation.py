@@ -24,7 +24,7 @@ from envs.rollout import (
 from envs.step_check import CLOCK
 from training.config import FIRST_SEED, HELD_OUT_SEED, DivergedError, RunConfig
 from training.endings import RunStopped
-from training.environments import errors_at, make_batch_env, make_env
+from training.environments import errors_with_step, make_batch_env, make_env
 from training.open_run import OpenRun
 from training.run_directory import EVALUATIONS
 
@@ -34,7 +34,7 @@ PUBLISHED_SEED_OFFSET = 100  # of the TD3 author's evaluations
 N_LATE = 10  # evaluation points at a run's end whose policies are scored on held-out starts
 
 
-class Players:
+class EvaluationEnvs:
     """Environments to evaluate in; each is made when it is first needed.
 
     Between evaluations an environment is reset, not made anew. By Gymnasium's contract,
@@ -71,7 +71,7 @@ class Players:
         measures = self._measures() if measured else {}
         CLOCK.enter("a reset of the evaluation")
         try:
-            return self._play(policy, seeds, measures, partial(_watched, on_step))
+            return self._play(policy, seeds, measures, partial(_timed_step, on_step))
         finally:
             CLOCK.leave()
 
@@ -124,7 +124,7 @@ class Players:
         self._singles, self._batches = [], {}
 
 
-def _watched(on_step: OnStep) -> None:
+def _timed_step(on_step: OnStep) -> None:
     CLOCK.enter("a step of the evaluation")
     on_step()
 
@@ -158,7 +158,7 @@ class Evaluator:
         self._should_stop = should_stop
         self._patience = patience
         self._asked_at: float | None = None
-        self._players = Players(config)
+        self._players = EvaluationEnvs(config)
         grid = [*range(0, config.total_timesteps, config.eval_freq), config.total_timesteps]
         self._pending = grid
         self._late_points = grid[-N_LATE:]
@@ -217,7 +217,7 @@ class Evaluator:
         self._players.close()
 
     def _evaluate(self, policy: Policy, step: int) -> bool:
-        with errors_at(lambda _: step, ", in the evaluation"):
+        with errors_with_step(lambda _: step, ", in the evaluation"):
             evaluation = self._play(policy, FIRST_SEED, self._config.n_eval_episodes)
             refuse_not_finite("return of the evaluation", evaluation.returns, step)
             if step >= self._late_points[0]:
@@ -241,9 +241,9 @@ class Evaluator:
         """Play from start states of consecutive seeds, or as published, if the run asks for it."""
         seeds = range(first_seed, first_seed + n_episodes)
         with global_generators_preserved():  # SB3's training draws from them
-            return evaluate(self._players.play(policy, seeds, measured, self._heed_stop))
+            return evaluate(self._players.play(policy, seeds, measured, self._check_stop_request))
 
-    def _heed_stop(self) -> None:
+    def _check_stop_request(self) -> None:
         if not self._should_stop():
             return
         now = time.monotonic()

@@ -18,11 +18,11 @@ import torch
 
 from envs.checks.play import action_sequence, global_generators_preserved, play, same
 from envs.rollout import Env
-from envs.saved_state import get_state, set_state, state_fault
+from envs.saved_state import find_restore_fault, get_state, set_state
 from envs.step_check import CLOCK
 from training.config import FIRST_SEED, ConfigError, RunConfig, one_line
-from training.endings import escapes_named
-from training.environments import SAME_STEP, make_env, make_native_env, say_once
+from training.endings import exits_as_errors
+from training.environments import SAME_STEP, log_once, make_env, make_native_env
 from training.run_directory import BEGINS_ANEW
 from training.supervisor import Learner
 
@@ -60,7 +60,7 @@ def pass_gate(
     check_device(config.device)
     CLOCK.enter("the checks before the run")
     with (
-        escapes_named(lambda: "in the checks before the run", ConfigError),
+        exits_as_errors(lambda: "in the checks before the run", ConfigError),
         closing(make_env(config)) as env,
     ):
         refuse_unbounded_actions(config, env)
@@ -78,7 +78,7 @@ def pass_gate(
     if reason is not None:
         notes.append(f"{BEGINS_ANEW}: {reason}")
     for line in [*(f"SB3's checker on {config.env_id}: {remark}" for remark in remarks), *notes]:
-        say_once(line)
+        log_once(line)
     return Passed(learner, notes, reason is None)
 
 
@@ -127,7 +127,7 @@ def refuse_unbounded_actions(config: RunConfig, env: Env) -> None:
         )
 
 
-class _AsTrained(gym.Wrapper[Any, Any, Any, Any]):
+class _CheckerView(gym.Wrapper[Any, Any, Any, Any]):
     """Gives the checker the attributes that training finds: ``compute_reward``, action masks.
 
     The checker looks below all wrappers for ``compute_reward``, which marks a goal environment. An
@@ -135,7 +135,7 @@ class _AsTrained(gym.Wrapper[Any, Any, Any, Any]):
     """
 
     @property
-    def unwrapped(self) -> "_AsTrained":
+    def unwrapped(self) -> "_CheckerView":
         return self
 
     def __getattr__(self, name: str) -> Any:
@@ -156,7 +156,7 @@ def remarks_of_checker(config: RunConfig, env: Env) -> list[str]:
     with warnings.catch_warnings(record=True) as caught, redirect_stdout(io.StringIO()):
         warnings.simplefilter("always")
         try:
-            check_env(_AsTrained(env), skip_render_check=True)
+            check_env(_CheckerView(env), skip_render_check=True)
         except Exception as error:  # a user's environment may raise anything
             raise ConfigError(
                 f"SB3's checker refuses {config.env_id}: {type(error).__name__}:"
@@ -192,8 +192,8 @@ def reason_not_restorable(config: RunConfig) -> str | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if config.vec_env != "native":
-            return state_fault(partial(make_env, config), get_state, set_state)
-        return state_fault(
+            return find_restore_fault(partial(make_env, config), get_state, set_state)
+        return find_restore_fault(
             partial(make_native_env, config, config.n_envs, autoreset_mode=SAME_STEP),
             lambda env: env.get_state(),
             lambda env, state: env.set_state(state),

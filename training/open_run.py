@@ -14,8 +14,8 @@ from filelock import Timeout
 
 from training.checkpoint import load_checkpoint, save_checkpoint
 from training.config import LINEAR, BrokenEnvironmentError, ConfigError, RunConfig, one_line
-from training.endings import escapes_named, told_of_hangs
-from training.provenance import PARTS, History, describe_software, sealed
+from training.endings import exits_as_errors, recording_hangs
+from training.provenance import PARTS, History, describe_software, with_digest
 from training.run_directory import (
     CONFIG,
     EVALUATIONS,
@@ -137,10 +137,10 @@ class OpenRun(RunDirectory):
 
         :param settings: content of config.json
         :param notes: for log.txt
-        :raises ConfigError: as :meth:`take_up` does
+        :raises ConfigError: as :meth:`attach_history` does
         """
-        self.take_up(history)
-        if not can_take_up(self, settings):
+        self.attach_history(history)
+        if not can_resume(self, settings):
             shutil.rmtree(self.path / CHECKPOINT, ignore_errors=True)
         if not self._has(CHECKPOINT):
             shutil.rmtree(self.path / "tensorboard", ignore_errors=True)
@@ -152,7 +152,7 @@ class OpenRun(RunDirectory):
         for note in notes:  # a resumed run finds them in its saved log
             self.log(note)
 
-    def break_off(self, error: BaseException) -> None:
+    def record_failure(self, error: BaseException) -> None:
         """Record in log.txt and status.json what ended the run."""
         state = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         with suppress(OSError):  # a full disk must not hide the error itself
@@ -161,7 +161,7 @@ class OpenRun(RunDirectory):
             state = getattr(error, "run_state", state)
             self.write_status(state, self.step, message=repr(error))
 
-    def take_up(self, history: History) -> None:
+    def attach_history(self, history: History) -> None:
         """Add this process to the history of the run that is there, if any.
 
         :raises ConfigError: if other software made that run, or config.json is not the one that
@@ -192,14 +192,14 @@ class OpenRun(RunDirectory):
         timed = {"status.json", PROVENANCE, MONITOR, ".lock"}
         files = (path for path in self.path.iterdir() if path.is_file())
         made_with = self._history.provenance(self.first_step, self.step)
-        self.write_json(PROVENANCE, sealed(made_with))
+        self.write_json(PROVENANCE, with_digest(made_with))
         names = sorted(file.name for file in files if file.name not in timed)
         self.write_status("done", self.step, digests=self._digests(names))
         if not self._keep_checkpoint:
             shutil.rmtree(self.path / CHECKPOINT, ignore_errors=True)
 
 
-def can_take_up(run: RunDirectory, settings: dict[str, Any]) -> bool:
+def can_resume(run: RunDirectory, settings: dict[str, Any]) -> bool:
     """Whether a run may go on from the checkpoint that is there, if there is one.
 
     A run with a schedule cannot be extended: in a longer run it would have begun differently.
@@ -258,17 +258,17 @@ def open_run(
         run.begin(settings, history, notes)
         try:
             with (
-                told_of_hangs(run),
-                escapes_named(lambda: f"at step {run.step}", BrokenEnvironmentError),
+                recording_hangs(run),
+                exits_as_errors(lambda: f"at step {run.step}", BrokenEnvironmentError),
             ):
                 yield run
         except BaseException as error:
-            run.break_off(error)
+            run.record_failure(error)
             raise
         try:
             run.finish()
         except OSError as error:  # a disk that is full only now
-            run.break_off(error)
+            run.record_failure(error)
             raise
 
 

@@ -118,12 +118,12 @@ def mixture(contents: Iterable[Mapping[str, Any]]) -> str | None:
     return f"These runs were not all made alike: {'; '.join(texts)}." if texts else None
 
 
-def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
+def with_digest(content: Mapping[str, Any]) -> dict[str, Any]:
     """Add to the content of a file its own digest, which status.json does not hold."""
     return {**content, SEAL: _digest_of(content)}
 
 
-def is_whole(content: Mapping[str, Any]) -> bool:
+def digest_matches(content: Mapping[str, Any]) -> bool:
     """Whether content matches its digest; true for content from before there were digests."""
     if SEAL not in content:
         return "parts" not in content  # digests and parts were introduced together

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from training.checkpoint import digest, write_through
 from training.config import ConfigError, RunConfig
-from training.provenance import is_whole
+from training.provenance import digest_matches
 from training.schemas import parsed, read_json
 
 try:
@@ -84,7 +84,7 @@ class RunDirectory:
         :raises ConfigError: if it is not what the run left
         """
         content = self.read_json(PROVENANCE) or {}
-        if not is_whole(content):
+        if not digest_matches(content):
             raise ConfigError(f"{self.path / PROVENANCE} is not what the run left: it is damaged")
         return content
 

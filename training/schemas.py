@@ -100,7 +100,7 @@ def parsed(content: bytes, file: Path) -> Any:
     """
     try:
         value = json.loads(content)
-        fault = fault_of(value, SCHEMAS.get(file.name, ANY))
+        fault = schema_violation(value, SCHEMAS.get(file.name, ANY))
     except RecursionError:
         raise ConfigError(f"{file} is damaged: it is nested too deeply") from None
     except ValueError as error:
@@ -139,18 +139,20 @@ def read_evaluations(content: bytes, file: Path) -> "dict[str, NDArray[Any]]":
     return arrays
 
 
-def fault_of(value: Any, schema: Any, where: str = "") -> str | None:
+def schema_violation(value: Any, schema: Any, where: str = "") -> str | None:
     """What is wrong with a value, in words; None if it matches its schema.
 
     :param where: its place within the file
     """
     if isinstance(schema, tuple):
-        faults = [fault_of(value, each, where) for each in schema]
+        faults = [schema_violation(value, each, where) for each in schema]
         return None if None in faults else f"{_at(where)} must be {_words(schema)}"
     if isinstance(schema, dict) and isinstance(value, dict):
         return _fault_of_parts(value, schema, where)
     if isinstance(schema, list) and isinstance(value, list):
-        faults = [fault_of(each, schema[0], f"{where}[{i}]") for i, each in enumerate(value)]
+        faults = [
+            schema_violation(each, schema[0], f"{where}[{i}]") for i, each in enumerate(value)
+        ]
         return next((fault for fault in faults if fault), None)
     if schema is None or isinstance(schema, str):
         fits = value == schema
@@ -169,7 +171,7 @@ def _fault_of_parts(value: Json, schema: Json, where: str) -> str | None:
         kind = schema.get(name, schema.get(f"{name}?", schema.get("*")))
         if kind is None:
             return f"{_at(where)} has an unknown entry {name!r:.60}"
-        if kind is not object and (fault := fault_of(part, kind, f"{where}.{name:.60}")):
+        if kind is not object and (fault := schema_violation(part, kind, f"{where}.{name:.60}")):
             return fault
     return None
 

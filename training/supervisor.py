@@ -11,7 +11,7 @@ from envs.rollout import Policy
 from envs.step_check import NotFiniteError
 from training.config import DivergedError, RunConfig
 from training.endings import RunStopped
-from training.environments import errors_at
+from training.environments import errors_with_step
 from training.evaluation import Evaluator, refuse_not_finite
 from training.open_run import OpenRun
 
@@ -153,7 +153,7 @@ class Supervisor:
 
         :param step_of: returns the step of an error, given whether it occurred in ``reset``
         """
-        with errors_at(step_of):
+        with errors_with_step(step_of):
             try:
                 yield
             except NotFiniteError:

@@ -22,7 +22,7 @@ from benchmarks.experiments import (
 from benchmarks.optimum import values as optimal_returns
 from benchmarks.optimum.tasks import FIRST_SEED, has_optimum
 from training.config import FIRST_SEED as FIRST_CURVE_SEED
-from training.config import ConfigError, RunConfig, env_name, refuse_alike
+from training.config import ConfigError, RunConfig, env_name, refuse_name_clashes
 from training.provenance import mixture
 from training.run_directory import BEGINS_ANEW, RunDirectory
 
@@ -118,7 +118,7 @@ def load_results(root: Path) -> Results:
     if not runs:
         left_out = f": left out are {', '.join(unfinished)}" if unfinished else ""
         raise FileNotFoundError(f"no complete run in {root}{left_out}")
-    refuse_alike(sorted({run.config["env_id"] for run in runs}))
+    refuse_name_clashes(sorted({run.config["env_id"] for run in runs}))
     curves, finals = _frames(runs)
     origins = [run.made_with for run in runs]
     notes = {note for made_with in origins for note in made_with.get("notes", ())}

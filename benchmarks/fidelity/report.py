@@ -118,7 +118,7 @@ def page(record: dict[str, Any]) -> str:
     name = f"{record['package'] or record['adapter']} {record['version']}".strip()
     verdict = record["verdict"]
     parts = [f"# Is {name} the published TD3?",
-             f"**{verdict}**. {MEANING[verdict]}{told_of_declined(record['cases'])}"]  # fmt: skip
+             f"**{verdict}**. {MEANING[verdict]}{declined_text(record['cases'])}"]  # fmt: skip
     if record["faults"]:
         parts += ["## What is wrong with the adapter", bullets(record["faults"])]
     if record["cases"]:
@@ -135,7 +135,7 @@ def page(record: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def told_of_declined(cases: Sequence[dict[str, Any]]) -> str:
+def declined_text(cases: Sequence[dict[str, Any]]) -> str:
     """A sentence on the cases that the adapter declines; empty if it declines none."""
     declined = [case["name"] for case in cases if case["verdict"] == DECLINED]
     if not declined:

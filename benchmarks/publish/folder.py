@@ -20,7 +20,7 @@ from benchmarks.report.page import VERDICTS, write_report
 from benchmarks.report.terminal import scores
 from benchmarks.report.wording import sentences, short
 from training.config import ConfigError, env_name
-from training.provenance import sealed
+from training.provenance import with_digest
 from training.run_directory import CONFIG, EVALUATIONS, PROVENANCE, RunDirectory
 
 SUMMARY = "published.json"
@@ -133,7 +133,7 @@ def portable(made_with: dict[str, Any]) -> dict[str, Any]:
     if words and Path(words[0]).name == "__main__.py":
         words = ["python", "-m", Path(words[0]).parent.name, *words[1:]]
     words = [Path(word).name if word.startswith("/") else word for word in words]
-    return sealed({**made_with, "command": words})
+    return with_digest({**made_with, "command": words})
 
 
 def shrink(file: Path, target: Path) -> None:

@@ -27,7 +27,7 @@ from benchmarks.plot_style import (
     draw_levels,
     finish,
     possible,
-    sane_limits,
+    robust_limits,
     set_limits,
     set_log_scale,
     styles_of,
@@ -111,7 +111,7 @@ def learning_curves(results: Results, env_id: str, levels: Levels, half_std: boo
     figure, axes = _new_axes()
     drawn = draw_curves(axes, results, env_id, "mean_return", half_std)
     draw_levels(axes, levels)
-    set_limits(axes, *sane_limits(results, env_id, [*drawn, list(levels.values())]))
+    set_limits(axes, *robust_limits(results, env_id, [*drawn, list(levels.values())]))
     n_episodes = results.curves.query("env_id == @env_id")["n_episodes"].max()
     axes.set_ylabel("return" + f", mean of {n_episodes} episodes" * bool(n_episodes))
     band = about_band(results, env_id, half_std)
@@ -130,7 +130,7 @@ def _regret(results: Results, env_id: str, levels: Levels, half_std: bool) -> Pi
     set_log_scale(axes)
     # An interval's low end may be zero or less, which no such axis can show.
     curves, levels_drawn = np.concatenate(drawn[::3]), np.array(list(regrets.values()))
-    _, top = sane_limits(results, env_id, [curves, levels_drawn], "mean_regret")
+    _, top = robust_limits(results, env_id, [curves, levels_drawn], "mean_regret")
     if (curves > 0).any() and top > 0:
         lowest = curves[curves > 0].min()
         near = levels_drawn[levels_drawn > lowest / 10]  # a far better one would flatten curves
@@ -157,7 +157,7 @@ def _final_returns(results: Results, env_id: str) -> Picture:
             low, high = max(low, possible(results, env_id, "mean_return")[0]), min(high, optimum)
         means[label] = Interval(mean, min(low, mean), max(high, mean))
     drawn = [typical_part(samples[label], means[label]) for label in styles]
-    low, high = sane_limits(results, env_id, [*drawn, [optimum]])
+    low, high = robust_limits(results, env_id, [*drawn, [optimum]])
     names = []
     for row, (label, returns) in enumerate(samples.items()):
         mean, low_95, high_95 = means[label]

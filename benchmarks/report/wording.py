@@ -65,7 +65,7 @@ def sentences(
     told = [each for each in comparisons if each.is_conclusive or any(each.failed_runs)]
     parts = [(sentence(each), settings_line([each])) for each in told]
     if len(told) > MOST_SENTENCES:
-        parts = [(in_short(env_id, group), settings_line(group))
+        parts = [(environment_summary(env_id, group), settings_line(group))
                  for env_id, group in by_environment(told)]  # fmt: skip
     untold = [each for each in comparisons if each not in told]
     if untold:
@@ -153,7 +153,7 @@ def short(each: Comparison) -> str:
     return f"{text} {typical(each.verdict)} Judged on {number_of_runs(each.verdict)}."
 
 
-def in_short(env_id: str, comparisons: Sequence[Comparison]) -> str:
+def environment_summary(env_id: str, comparisons: Sequence[Comparison]) -> str:
     """An environment's comparisons by outcome; the table has the rest."""
     told: dict[str, list[str]] = {}
     for each in comparisons:

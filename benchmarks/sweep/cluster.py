@@ -131,7 +131,7 @@ class Workers:
         for address in sorted(newcomers & self._reasons.keys()):
             if reason := self._reasons[address]:
                 alike[reason].append(address)
-        refused = [f"{name_some(each)} cannot take runs: {why}" for why, each in alike.items()]
+        refused = [f"{first_of(each)} cannot take runs: {why}" for why, each in alike.items()]
         able = {address for address in present if self._reasons.get(address, "") is None}
         return able, refused
 
@@ -151,7 +151,7 @@ class Workers:
             self._complete_at = time.monotonic()
 
 
-def name_some(addresses: Sequence[str]) -> str:
+def first_of(addresses: Sequence[str]) -> str:
     """Names the first of some workers, and says how many more there are."""
     further = len(addresses) - 1
     return f"worker {addresses[0]}" + (f" and {further} more" if further else "")

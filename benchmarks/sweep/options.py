@@ -22,4 +22,4 @@ class SweepOptions:
     resumes; without it such runs start over, with the same result"""
 
 
-AS_USUAL = SweepOptions()
+DEFAULT_OPTIONS = SweepOptions()

@@ -18,11 +18,11 @@ from benchmarks.experiments import EXPERIMENT_FILE, Experiment
 from benchmarks.report.wording import sentence
 from benchmarks.sweep.cluster import Workers, available_processors, connect
 from benchmarks.sweep.display import Display
-from benchmarks.sweep.options import AS_USUAL, SweepOptions
+from benchmarks.sweep.options import DEFAULT_OPTIONS, SweepOptions
 from benchmarks.sweep.worker import SESSION, Outcome, carry_out
 from training.config import ConfigError, RunConfig, env_name, one_line
 from training.endings import HUNG, RunStopped, StopRequest, stop_on_signals, watching
-from training.open_run import OpenRun, can_take_up
+from training.open_run import OpenRun, can_resume
 from training.provenance import History, describe_software
 from training.run import hyperparameters_of, refuse_impossible
 from training.run_directory import RunDirectory, refuse_other_settings, settings_of
@@ -44,7 +44,7 @@ class Job(NamedTuple):
 def sweep(
     experiment: Experiment,
     root: Path,
-    options: SweepOptions = AS_USUAL,
+    options: SweepOptions = DEFAULT_OPTIONS,
     extend: bool = False,
 ) -> list[str]:
     """Carry out an experiment's runs that are not complete; a failing one does not stop others.
@@ -69,7 +69,7 @@ def sweep(
         refuse_unworkable(configs, root, options.check)
     with exclusive(root):
         declare(experiment, root)
-        if told := told_of_extended(configs, root):
+        if told := extended_runs_text(configs, root):
             print(told)
         if options.scheduler is None:  # on a cluster, each worker checks it
             refuse_other_software(unfinished(configs, root), root, options.allow_mixed)
@@ -99,14 +99,14 @@ def _is_complete(directory: RunDirectory, run: RunConfig) -> bool:
     return directory.is_done() and not directory.is_shorter(run.total_timesteps)
 
 
-def told_of_extended(configs: Sequence[RunConfig], root: Path) -> str:
+def extended_runs_text(configs: Sequence[RunConfig], root: Path) -> str:
     """A line on the runs that are to have more steps than they have; empty without any."""
     places = [(RunDirectory(root / run.directory), run) for run in configs]
     shorter = [(place, run) for place, run in places if place.is_shorter(run.total_timesteps)]
     if not shorter:
         return ""
     resuming = sum(
-        can_take_up(place, settings_of(run, hyperparameters_of(run))) for place, run in shorter
+        can_resume(place, settings_of(run, hyperparameters_of(run))) for place, run in shorter
     )
     return (
         f"runs that get more steps: {len(shorter)}, of which {resuming} resume from a checkpoint"
@@ -163,7 +163,7 @@ class Sweep:
         session: str,
         display: Display,
         request: StopRequest,
-        options: SweepOptions = AS_USUAL,
+        options: SweepOptions = DEFAULT_OPTIONS,
     ) -> None:
         self._client = client
         self._root = root
@@ -282,7 +282,7 @@ def refuse_other_software(configs: Sequence[RunConfig], root: Path, allow_mixed:
     software = {config.device: describe_software(config.device) for config in configs}
     for config in configs:
         history = History(software[config.device], allow_mixed)
-        OpenRun(root / config.directory).take_up(history)
+        OpenRun(root / config.directory).attach_history(history)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from benchmarks.sweep.display import format_time
 from benchmarks.table import markdown
 from training.config import ConfigError, RunConfig, one_line
 from training.endings import RunStopped
-from training.open_run import can_take_up
+from training.open_run import can_resume
 from training.run import hyperparameters_of, run
 from training.run_directory import RunDirectory, settings_of
 
@@ -46,7 +46,7 @@ def overview(
     for config in configs:
         groups.setdefault((config.env_id, config.label), []).append(config)
     shown = track(groups.values(), "measuring speeds", transient=True)
-    found = [look_at(runs, root, measured) for runs in shown]
+    found = [group_status(runs, root, measured) for runs in shown]
     missing = sum(each.missing for each in found)
     count = workers or available_processors()
     left = sum(each.seconds for each in found) / max(1, min(count, missing))
@@ -82,7 +82,7 @@ class Group(NamedTuple):
     longest: float
 
 
-def look_at(runs: Sequence[RunConfig], root: Path, measured: bool) -> Group:
+def group_status(runs: Sequence[RunConfig], root: Path, measured: bool) -> Group:
     """The state of the runs of one implementation on one environment."""
     states = {run.directory: _state(root / run.directory, run) for run in runs}
     steps = [
@@ -120,7 +120,7 @@ def _state(path: Path, run: RunConfig) -> dict[str, Any]:
         if status["state"] != "done" or not directory.is_shorter(run.total_timesteps):
             return status
         settings = settings_of(run, hyperparameters_of(run))
-        step = status["step"] if can_take_up(directory, settings) else 0
+        step = status["step"] if can_resume(directory, settings) else 0
         return {**status, "state": SHORTER, "step": step}
     except ConfigError as error:
         return {"state": DAMAGED, "step": 0, "message": str(error)}

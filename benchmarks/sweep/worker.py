@@ -11,10 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.sweep.options import AS_USUAL, SweepOptions
+from benchmarks.sweep.options import DEFAULT_OPTIONS, SweepOptions
 from training.config import RunConfig
 from training.endings import RunStopped, watching
-from training.environments import leave_remarks_to_parent
+from training.environments import silence_remarks
 from training.open_run import RunBusyError
 from training.provenance import git_changes, git_commit, package_versions
 from training.run import run
@@ -32,7 +32,7 @@ class Outcome(NamedTuple):
 
 
 @contextmanager
-def memory_given_back() -> Iterator[None]:
+def releasing_memory() -> Iterator[None]:
     """Give memory that a run no longer uses back to the system, if the C library can.
 
     Without it a worker grows by some 2 MB a run: models sit in reference cycles, and glibc keeps
@@ -46,9 +46,9 @@ def memory_given_back() -> Iterator[None]:
             ctypes.CDLL(None).malloc_trim(0)
 
 
-@memory_given_back()
+@releasing_memory()
 def carry_out(
-    config: RunConfig, root: Path, session: str, options: SweepOptions = AS_USUAL
+    config: RunConfig, root: Path, session: str, options: SweepOptions = DEFAULT_OPTIONS
 ) -> Outcome:
     """Carry out a run; whatever happens to it is returned, never raised.
 
@@ -150,4 +150,4 @@ def dask_setup(worker: object) -> None:
     Dask calls this in new workers.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    leave_remarks_to_parent()
+    silence_remarks()

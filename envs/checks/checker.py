@@ -23,10 +23,10 @@ from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env as check_with_gymnasium
 
-from envs.checks.episodes import KINDS, check_episodes, is_silent
+from envs.checks.episodes import KINDS, check_episodes, neither_raises_nor_warns
 from envs.checks.findings import SEVERITIES, Finding, finding, has_errors
 from envs.checks.play import Clock, Env, brief, global_generators_preserved, leaves, play
-from envs.checks.repetition import Bench, check_repetition
+from envs.checks.repetition import EpisodeRepeater, check_repetition
 from envs.checks.vector import MakeVector, check_vector
 
 OnStage = Callable[[str], None]
@@ -104,12 +104,12 @@ def check_environment(
     clock = Clock()
     with ExitStack() as stack:
         stack.enter_context(global_generators_preserved())
-        stack.enter_context(clock.replacing_the_real_ones())
+        stack.enter_context(clock.replacing_real_clocks())
         stack.enter_context(warnings.catch_warnings())
         stack.enter_context(redirect_stdout(io.StringIO()))
         warnings.simplefilter("ignore")
         try:
-            bench = Bench(make, limits.compared_steps, clock)
+            bench = EpisodeRepeater(make, limits.compared_steps, clock)
         except (gym.error.Error, ImportError):
             raise
         except Exception as error:
@@ -123,7 +123,7 @@ def check_environment(
 
 
 def _findings(
-    bench: Bench,
+    bench: EpisodeRepeater,
     make_vector: MakeVector | None,
     limits: Limits,
     on_stage: OnStage,
@@ -155,7 +155,7 @@ def _check_nan_action(env: Env) -> Iterator[Finding]:
     for leaf in numbers:
         leaf.fill(np.nan)
     play(env, 0, [])
-    if numbers and is_silent(partial(env.step, action)):
+    if numbers and neither_raises_nor_warns(partial(env.step, action)):
         yield finding("nan-action", f"step({brief(action)}) neither raised nor warned")
 
 
@@ -180,7 +180,7 @@ def _check_spec(spec: EnvSpec | None) -> Iterator[Finding]:
         yield finding("spec", f"spec.to_json() raised {brief(repr(error))}")
 
 
-def _check_with_public_checkers(bench: Bench) -> Iterator[Finding]:
+def _check_with_public_checkers(bench: EpisodeRepeater) -> Iterator[Finding]:
     # Imported here, since the environments need no reinforcement-learning library.
     from stable_baselines3.common.env_checker import check_env as check_with_sb3
 

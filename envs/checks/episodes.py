@@ -88,14 +88,14 @@ def _check_episode(
         result = _attempt(partial(env.step, given))
         if not same(action, given):
             yield finding("action-mutated", f"{where} changed {brief(action)} to {brief(given)}")
-    if terminated and is_silent(partial(env.step, next(actions))):
+    if terminated and neither_raises_nor_warns(partial(env.step, next(actions))):
         yield finding(
             "step-past-end", f"one more step was accepted after {where}, which terminated"
         )
     return Ending(seed, kind, length, terminated, truncated)
 
 
-def is_silent(call: Callable[[], Any]) -> bool:
+def neither_raises_nor_warns(call: Callable[[], Any]) -> bool:
     """Whether a call neither raises nor warns."""
     with catch_warnings(record=True) as caught:
         simplefilter("always")
@@ -170,7 +170,7 @@ def _check_time_limit(env: Env, endings: list[Ending]) -> Iterator[Finding]:
         play(env, e.seed, islice(action_sequence(env.action_space, e.kind, e.seed), longest))
         for e in last
     ]
-    if {len(trace) for trace in traces} == {longest + 1} and not _end_is_told(traces):
+    if {len(trace) for trace in traces} == {longest + 1} and not _end_is_observable(traces):
         yield finding(
             "time-limit-as-termination",
             f"{len(last)} of {len(endings)} episodes, with different starts and actions, terminated"
@@ -182,7 +182,7 @@ def _flat(value: Any) -> NDArray[Any]:
     return np.concatenate([np.ravel(leaf) for leaf in leaves(value)])
 
 
-def _end_is_told(traces: list[Trace]) -> bool:
+def _end_is_observable(traces: list[Trace]) -> bool:
     """Whether a component of the observation has the same value at all ends, and nowhere else."""
     observations = [[_flat(outcome.observation) for outcome in trace] for trace in traces]
     if len({observation.size for trace in observations for observation in trace}) > 1:

@@ -35,25 +35,27 @@ class Outcome(NamedTuple):
 
 
 Trace = list[Outcome]
-Meddle = Callable[[Env, Any], None]  # called with each observation; should be harmless
+Disturb = Callable[[Env, Any], None]  # called with each observation; should be harmless
 
 
-def play(env: Env, seed: int | None, actions: Iterable[Any], meddle: Meddle | None = None) -> Trace:
+def play(
+    env: Env, seed: int | None, actions: Iterable[Any], disturb: Disturb | None = None
+) -> Trace:
     """Reset, and step until the episode ends or the actions run out.
 
-    :param meddle: called after the reset and after each step
+    :param disturb: called after the reset and after each step
     """
     try:
         observation, _ = env.reset(seed=seed)
         trace = [Outcome(deepcopy(observation))]
-        if meddle:
-            meddle(env, observation)
+        if disturb:
+            disturb(env, observation)
     except Exception as error:
         return [Outcome(None, error=repr(error))]
-    return trace + go_on(env, actions, meddle)
+    return trace + continue_episode(env, actions, disturb)
 
 
-def go_on(env: Env, actions: Iterable[Any], meddle: Meddle | None = None) -> Trace:
+def continue_episode(env: Env, actions: Iterable[Any], disturb: Disturb | None = None) -> Trace:
     """Step as :func:`play` does, but without a reset."""
     trace: Trace = []
     try:
@@ -62,8 +64,8 @@ def go_on(env: Env, actions: Iterable[Any], meddle: Meddle | None = None) -> Tra
             trace.append(
                 Outcome(deepcopy(observation), deepcopy(reward), bool(terminated), bool(truncated))
             )
-            if meddle:
-                meddle(env, observation)
+            if disturb:
+                disturb(env, observation)
             if terminated or truncated:
                 break
     except Exception as error:
@@ -174,7 +176,7 @@ class Clock:
         return int(self.now * 1e9) if real.__name__.endswith("_ns") else self.now
 
     @contextmanager
-    def replacing_the_real_ones(self) -> Iterator[None]:
+    def replacing_real_clocks(self) -> Iterator[None]:
         """Within this context, replace every clock, including names from ``from time import``."""
         names = [name + suffix for name in CLOCKS for suffix in ("", "_ns")]
         replacements: dict[int, Any] = {id(datetime.datetime): self._datetime_class()}

@@ -13,15 +13,15 @@ import numpy as np
 from envs.checks.findings import Finding, finding
 from envs.checks.play import (
     Clock,
+    Disturb,
     Env,
     Kind,
-    Meddle,
     Trace,
     action_sequence,
     brief,
+    continue_episode,
     difference,
     global_generators,
-    go_on,
     leaves,
     play,
     same,
@@ -31,11 +31,11 @@ from envs.checks.play import (
 EPOCH = 1e9  # s, where the replaced clocks begin
 N_STARTS = 12
 MAX_FRAMES = 40
-NAPS = 3  # of 10 ms each
+N_PAUSES = 3  # of 10 ms each
 SEED = 50
 
 
-class Bench:
+class EpisodeRepeater:
     """Environments under test, and the episodes that are played in each of them.
 
     :param make: returns a new environment
@@ -71,19 +71,19 @@ class Bench:
         seed_global_generators(seed)
         self.clock.now, self.clock.tick = now, tick
 
-    def standard(self, env: Env, meddle: Meddle | None = None, **conditions: Any) -> Trace:
+    def standard(self, env: Env, disturb: Disturb | None = None, **conditions: Any) -> Trace:
         """Play two seeded episodes, and one without a seed, which goes on with the generator."""
         self.control(**conditions)
         seeds = (SEED, SEED + 1, None)
-        traces = [play(env, *episode, meddle) for episode in zip(seeds, self.actions, strict=True)]
+        traces = [play(env, *episode, disturb) for episode in zip(seeds, self.actions, strict=True)]
         return [outcome for trace in traces for outcome in trace]
 
-    def change(self, env: Env, meddle: Meddle | None = None, **conditions: Any) -> str | None:
+    def change(self, env: Env, disturb: Disturb | None = None, **conditions: Any) -> str | None:
         """How the standard episodes differ from the reference, in words; None if they do not."""
-        return difference(self.reference, self.standard(env, meddle, **conditions))
+        return difference(self.reference, self.standard(env, disturb, **conditions))
 
 
-def check_repetition(bench: Bench) -> Iterator[Finding]:
+def check_repetition(bench: EpisodeRepeater) -> Iterator[Finding]:
     """Repeat the standard episodes under several changes."""
     yield from _check_starts(bench.new())
     bench.reference = bench.standard(bench.new())
@@ -101,7 +101,7 @@ def check_repetition(bench: Bench) -> Iterator[Finding]:
     elif not untouched:
         yield finding("global-randomness", "reset or step changed a global generator's state")
 
-    naps = iter([0.01] * NAPS)
+    naps = iter([0.01] * N_PAUSES)
     change = bench.change(bench.new(), now=2 * EPOCH, tick=1e3) or bench.change(
         bench.new(), lambda *_: time.sleep(next(naps, 0)), tick=None
     )
@@ -112,7 +112,7 @@ def check_repetition(bench: Bench) -> Iterator[Finding]:
     # those episodes were at other times.
     elif change := bench.change(bench.env) or bench.change(bench.env):
         yield finding("state-survives-reset", f"after other episodes, {change}")
-    if change := bench.change(bench.new(), _scribble):
+    if change := bench.change(bench.new(), _modify_in_place):
         yield finding("observation-is-state", f"once observations were written to, {change}")
     yield from _check_rendering(bench)
     yield from _check_copies(bench)
@@ -129,13 +129,13 @@ def _check_starts(env: Env) -> Iterator[Finding]:
         )
 
 
-def _scribble(env: Env, observation: Any) -> None:
+def _modify_in_place(env: Env, observation: Any) -> None:
     for leaf in leaves(observation):
         if isinstance(leaf, np.ndarray) and leaf.flags.writeable and leaf.dtype.kind in "fiub":
             np.add(leaf, 1, out=leaf, casting="unsafe")
 
 
-def _check_rendering(bench: Bench) -> Iterator[Finding]:
+def _check_rendering(bench: EpisodeRepeater) -> Iterator[Finding]:
     if "rgb_array" not in (bench.env.metadata.get("render_modes") or ()):
         return
     try:
@@ -172,7 +172,7 @@ def _check_rendering(bench: Bench) -> Iterator[Finding]:
             yield finding("frame", "a later render() changed a frame returned before")
 
 
-def _check_copies(bench: Bench) -> Iterator[Finding]:
+def _check_copies(bench: EpisodeRepeater) -> Iterator[Finding]:
     """Copy in mid-episode, then play copy and original to the end and into the next episode."""
     actions = bench.actions[0]
     half = len(play(bench.new(), SEED, actions)) // 2
@@ -184,7 +184,7 @@ def _check_copies(bench: Bench) -> Iterator[Finding]:
 
     def rest(env: Env) -> Trace:
         bench.control(seed=1)
-        return [*go_on(env, actions[half:]), *play(env, None, actions[:1])]
+        return [*continue_episode(env, actions[half:]), *play(env, None, actions[:1])]
 
     expected = rest(half_played())
     copiers: dict[str, Callable[[Env], Env]] = {

@@ -46,7 +46,7 @@ def parse(words: Sequence[str]) -> ParsedCommand:
         patch("tyro.cli", _stopping_tyro),
         patch("tyro.extras.subcommand_cli_from_dict", _stopping_subcommand),
         patch("argparse.ArgumentParser.parse_args", _stopping_argparse),
-        patch("training.command_line.settle", lambda: None),
+        patch("training.command_line.prepare_process", lambda: None),
         patch.object(sys, "argv", [name, *rest]),
         patch.object(sys, "path", [*sys.path]),
     ]

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from training.config import RunConfig
 from training.open_run import open_run
-from training.provenance import sealed
+from training.provenance import with_digest
 from training.run_directory import RunDirectory
 
 
@@ -54,7 +54,7 @@ def made_up_run(
 def edit_provenance(path: Path, **values: Any) -> None:
     """Change entries of a run's provenance.json."""
     run = RunDirectory(path)
-    run.write_json("provenance.json", sealed({**run.provenance(), **values}))
+    run.write_json("provenance.json", with_digest({**run.provenance(), **values}))
 
 
 def set_optimum(monkeypatch: pytest.MonkeyPatch, value: float = 0.0, loss: float = 1.0) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import announced
-from training.command_line import announce
+from training.command_line import print_loading
 
 ROOT = Path(__file__).parents[2]
 SLOW = {
@@ -58,7 +58,7 @@ def test_help_of_what_registers_environments_loads_no_more_than_that() -> None:
 def test_a_command_says_on_a_terminal_that_it_has_begun(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    announce()
+    print_loading()
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     announced(lambda: print("result"))()

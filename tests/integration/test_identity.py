@@ -16,7 +16,7 @@ from benchmarks.policies.record import run_of
 from benchmarks.report.gallery import showcase
 from tests.helpers.comparison import compare_page
 from tests.helpers.made_up_runs import made_up_run
-from training.config import ConfigError, RunConfig, env_name, env_stem, refuse_alike
+from training.config import ConfigError, RunConfig, env_name, env_stem, refuse_name_clashes
 from training.sb3.algorithms import environment_family
 
 OWN = Experiment(
@@ -145,7 +145,7 @@ def test_different_environments_of_one_name_or_place_are_refused(
 ) -> None:
     words = "two of the environments would be called alike"
     with pytest.raises(ConfigError, match=words):
-        refuse_alike([first, second])
+        refuse_name_clashes([first, second])
     experiment = dataclasses.replace(OWN, total_timesteps={first: 100, second: 100})
     with pytest.raises(ConfigError, match=words):
         experiment.runs()
@@ -156,7 +156,7 @@ def test_different_environments_of_one_name_or_place_are_refused(
 
 
 def test_one_environment_under_two_names_is_one_and_not_run_twice(tmp_path: Path) -> None:
-    refuse_alike(["rocket-v0", "envs:rocket-v0"])
+    refuse_name_clashes(["rocket-v0", "envs:rocket-v0"])
     made_up_run(tmp_path, "a", 0, [0.0, 1.0], env_id="rocket-v0", evaluation="published")
     made_up_run(tmp_path, "b", 0, [0.0, 1.0], env_id="envs:rocket-v0", evaluation="published")
     assert groups(load_results(tmp_path)) == [("rocket-v0", "a"), ("rocket-v0", "b")]

@@ -108,14 +108,14 @@ def test_what_is_no_folder_is_no_home(
 ) -> None:
     monkeypatch.setenv("HOME", home)
     monkeypatch.setenv("MPLBACKEND", "nonsense")
-    command_line.settle()
+    command_line.prepare_process()
     assert Path.home().is_dir()
     assert os.environ["MPLBACKEND"] == "Agg"
     assert "no home directory" in capsys.readouterr().err
 
 
 def test_without_a_home_there_is_a_temporary_one_that_goes(folder: Path) -> None:
-    code = "from training.command_line import settle; settle()\n"
+    code = "from training.command_line import prepare_process; prepare_process()\n"
     code += "from pathlib import Path; print(Path.home(), Path.home().is_dir())"
     finished = execute(folder, code)
     home, existed = finished.stdout.split()
@@ -135,7 +135,7 @@ def test_a_home_that_cannot_be_written_keeps_its_place_but_not_matplotlibs_setti
     monkeypatch.setenv("MPLCONFIGDIR", "theirs")  # put back at the end
     monkeypatch.delenv("MPLCONFIGDIR")
     monkeypatch.setattr("os.access", lambda path, mode: False)
-    command_line.settle()
+    command_line.prepare_process()
     assert os.environ["HOME"] == str(tmp_path)
     assert Path(os.environ["MPLCONFIGDIR"]).is_dir()
 

@@ -74,7 +74,7 @@ class SB3Learner(Learner):
         callback = StepCallback(self, supervisor, saved)
         steps_left = self.config.total_timesteps - self.step
         try:
-            with self._divergence_noticed(), supervisor.guarded(callback.step_of):
+            with self._divergence_as_error(), supervisor.guarded(callback.step_of):
                 self.model.learn(steps_left, callback, reset_num_timesteps=saved is None)
         finally:
             logger.close()  # otherwise its thread and memory stay until the process ends
@@ -105,7 +105,7 @@ class SB3Learner(Learner):
         return Normalization.of(env) if isinstance(env, VecNormalize) and env.norm_obs else None
 
     @contextmanager
-    def _divergence_noticed(self) -> Iterator[None]:
+    def _divergence_as_error(self) -> Iterator[None]:
         """Raise a DivergedError where torch refuses the parameters of an action distribution."""
         try:
             yield

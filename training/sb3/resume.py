@@ -23,7 +23,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor, Ve
 
 from envs.saved_state import NOT_SAVEABLE, can_be_saved, decode, encode, get_state, set_state
 from training.environments import MONITOR_STATE
-from training.sb3.subproc import NamingSubprocVecEnv
+from training.sb3.subproc import ReportingSubprocVecEnv
 from training.sb3.vec_env import NativeVecEnv, layers_of
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def reason_not_resumable(algo: str, model: Any) -> str | None:
 def _environments_can_be_saved(base: VecEnv) -> bool:
     if isinstance(base, NativeVecEnv):
         return hasattr(base.env, "get_state")
-    if isinstance(base, NamingSubprocVecEnv):
+    if isinstance(base, ReportingSubprocVecEnv):
         return all(base.env_method("state_can_be_saved"))
     assert isinstance(base, DummyVecEnv)
     return all(can_be_saved(_inside_monitor(env)) for env in base.envs)
@@ -190,7 +190,7 @@ def _layer_state(layer: VecEnv) -> dict[str, Any]:
         return {"attributes": _encoded(layer, VEC_MONITOR)}
     if isinstance(layer, NativeVecEnv):
         return {"environment": layer.env.get_state()}  # type: ignore[attr-defined]
-    if isinstance(layer, NamingSubprocVecEnv):
+    if isinstance(layer, ReportingSubprocVecEnv):
         return {"environments": layer.env_method("saved_state")}
     assert isinstance(layer, DummyVecEnv)
     return {
@@ -207,7 +207,7 @@ def _set_layer_state(layer: VecEnv, state: dict[str, Any]) -> None:
         _set_encoded(getattr(layer, name), mean)
     if isinstance(layer, NativeVecEnv):
         layer.env.set_state(state["environment"])  # type: ignore[attr-defined]
-    if isinstance(layer, NamingSubprocVecEnv):
+    if isinstance(layer, ReportingSubprocVecEnv):
         for i, values in enumerate(state["environments"]):
             layer.env_method("restore_state", values, indices=i)
     if isinstance(layer, DummyVecEnv):

@@ -15,14 +15,14 @@ from envs.rollout import Env
 from envs.saved_state import can_be_saved, get_state, set_state
 from envs.step_check import CLOCK, StepGuard
 from training.config import BrokenEnvironmentError, RunConfig, one_line
-from training.environments import leave_remarks_to_parent, make_env
+from training.environments import make_env, silence_remarks
 
 LOST = (EOFError, ConnectionError)  # raised here if a subprocess has ended
 JOIN_TIMEOUT = 5.0  # s to wait for a process that is ending
 
 
 @contextmanager
-def error_left(note: Path) -> Iterator[None]:
+def error_written_to(note: Path) -> Iterator[None]:
     """End this process at an error, after writing it for the parent: a line, and its traceback.
 
     :param note: the file to write
@@ -36,7 +36,7 @@ def error_left(note: Path) -> Iterator[None]:
         raise SystemExit(1) from None
 
 
-class Confessing(StepGuard):
+class ErrorReportingEnv(StepGuard):
     """Copies like a StepGuard, without checks, and writes down the error that ends its process.
 
     :param note: the file to write
@@ -48,12 +48,12 @@ class Confessing(StepGuard):
 
     def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
         """Start an episode."""
-        with error_left(self._note):
+        with error_written_to(self._note):
             return super().reset(**options)
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Take a step."""
-        with error_left(self._note):
+        with error_written_to(self._note):
             return super().step(action)
 
     def state_can_be_saved(self) -> bool:
@@ -69,7 +69,7 @@ class Confessing(StepGuard):
         set_state(self.env, state)
 
 
-class NamingSubprocVecEnv(SubprocVecEnv):
+class ReportingSubprocVecEnv(SubprocVecEnv):
     """Environments in processes of their own; if a process ends, the error names its environment.
 
     :raises BrokenEnvironmentError: if an environment ends its process; quotes its error
@@ -82,7 +82,7 @@ class NamingSubprocVecEnv(SubprocVecEnv):
             super().__init__([_Maker(config, note) for note in self._notes])
         except LOST as error:
             try:
-                self._name_the_lost(error)
+                self._raise_naming_env(error)
             finally:
                 self.close()
 
@@ -121,11 +121,11 @@ class NamingSubprocVecEnv(SubprocVecEnv):
         try:
             yield
         except LOST as error:
-            self._name_the_lost(error)
+            self._raise_naming_env(error)
         finally:
             CLOCK.leave()
 
-    def _name_the_lost(self, error: BaseException) -> NoReturn:
+    def _raise_naming_env(self, error: BaseException) -> NoReturn:
         for i, note in enumerate(self._notes):
             if note.exists():
                 said, _, trace = note.read_text(encoding="utf-8").partition("\n")
@@ -151,6 +151,6 @@ class _Maker:
 
     def __call__(self) -> Env:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all processes
-        leave_remarks_to_parent()
-        with error_left(self._note):
-            return Confessing(make_env(self._config), self._note)
+        silence_remarks()
+        with error_written_to(self._note):
+            return ErrorReportingEnv(make_env(self._config), self._note)

@@ -27,7 +27,7 @@ from training.environments import (
     make_guarded,
     make_native_env,
 )
-from training.sb3.subproc import NamingSubprocVecEnv
+from training.sb3.subproc import ReportingSubprocVecEnv
 
 
 def make_training_env(config: RunConfig, gamma: float = 0.99) -> VecEnv:
@@ -44,7 +44,7 @@ def make_training_env(config: RunConfig, gamma: float = 0.99) -> VecEnv:
         native = make_native_env(config, config.n_envs, autoreset_mode=SAME_STEP)
         env = VecMonitor(NativeVecEnv(native))
     elif config.vec_env == "subproc":
-        env = VecMonitor(NamingSubprocVecEnv(config))
+        env = VecMonitor(ReportingSubprocVecEnv(config))
     else:
         env = VecMonitor(DummyVecEnv([partial(make_guarded, config)] * config.n_envs))
     if not config.normalize:

@@ -100,8 +100,8 @@ def _contents(run: RunDirectory) -> dict[str, bytes] | None:
         return None
     contents = {name: _content(run.path / name) for name in (CONFIG, EVALUATIONS)}
     known = status.get("digests", {})
-    is_whole = all(digest(contents[name]) == known.get(name) for name in contents)
-    return contents if is_whole else None
+    digest_matches = all(digest(contents[name]) == known.get(name) for name in contents)
+    return contents if digest_matches else None
 
 
 def read(files: list[Path], options: Options) -> pd.DataFrame | None:

@@ -16,7 +16,7 @@ from benchmarks.analysis.load import load_results
 from benchmarks.analysis.statistics import Interval
 from benchmarks.analysis.verdict import Answer, Part
 from benchmarks.outputs import write_all
-from benchmarks.plot_style import draw_curves, finish, possible, sane_limits, set_log_scale
+from benchmarks.plot_style import draw_curves, finish, possible, robust_limits, set_log_scale
 from benchmarks.report.figures import known_levels, plot_all, typical_part
 from benchmarks.report.scores import standings
 from benchmarks.report.tables import all_tables
@@ -157,7 +157,7 @@ def test_a_diverged_run_does_not_flatten_the_others(tmp_path: Path) -> None:
         assert figure.width == 960
     results = load_results(tmp_path / "runs")
     finals = results.finals["mean_return"].to_numpy()
-    low, high = sane_limits(results, "Pendulum-v1", [finals])
+    low, high = robust_limits(results, "Pendulum-v1", [finals])
     assert -100.0 < low < high < 20.0
     text = svg(tmp_path / "out", "learning_curve_Pendulum-v1")
     assert "b (n = 5), down to -200,004.0" in text

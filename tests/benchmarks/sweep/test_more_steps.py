@@ -10,7 +10,7 @@ from benchmarks.analysis.load import load_results
 from benchmarks.declaration import declare, told
 from benchmarks.experiments import Experiment
 from benchmarks.sweep.options import SweepOptions
-from benchmarks.sweep.scheduler import sweep, told_of_extended
+from benchmarks.sweep.scheduler import extended_runs_text, sweep
 from benchmarks.sweep.status import overview
 from tests.helpers.made_up_runs import made_up_run
 from training.config import ConfigError
@@ -62,6 +62,6 @@ def test_runs_that_are_still_to_be_made_longer_are_left_out_and_named(tmp_path: 
     results = load_results(tmp_path)
     assert results.finals["seed"].tolist() == [0]
     assert results.unfinished == ["td3/Pendulum-v1_1 (100 of 200 steps)"]
-    told_before = told_of_extended(made.runs(), tmp_path)
+    told_before = extended_runs_text(made.runs(), tmp_path)
     assert "more steps: 1, of which 0 resume from a checkpoint and 1 start over" in told_before
     assert "1 done, 1 shorter" in overview(made.runs(), tmp_path, measured=False)
