@@ -35,7 +35,12 @@ CUTS = (17, 71, 80, 95, 133)
 
 
 def config(algo: str, env_id: str, **changes: Any) -> RunConfig:
-    settings = {"seed": 3, "total_timesteps": 150, "eval_freq": 95, "n_eval_episodes": 2}
+    settings: dict[str, Any] = {
+        "seed": 3,
+        "total_timesteps": 150,
+        "eval_freq": 95,
+        "n_eval_episodes": 2,
+    }
     settings["max_episode_steps"] = 10
     if env_id == "rocket-v0":
         settings["env_kwargs"] = {"dt": 0.2}  # coarse, so that it crashes within an episode
