@@ -16,16 +16,18 @@ from training.open_run import OpenRun
 from training.run import run
 from training.run_directory import RunDirectory
 
-SMALL: dict[str, Any] = {"learning_starts": 100, "batch_size": 16}
+SMALL: dict[str, Any] = {"learning_starts": 40, "batch_size": 16}
 SB3 = {**SMALL, "policy_kwargs": {"net_arch": [16]}}
 REFERENCE = {**SMALL, "hidden_sizes": [16]}
 # Off the grid of evaluations, and the longer run's late points begin before the shorter one's end.
-SHORT, LONG = 430, 610
+SHORT, LONG = 172, 244
 
 
 def config(algo: str, steps: int = SHORT, **changes: Any) -> RunConfig:
-    hyperparams = {"td3_reference": REFERENCE, "ppo": {"n_steps": 64}}.get(algo, SB3)
-    settings = {"eval_freq": 50, "n_eval_episodes": 2, "max_episode_steps": 20,
+    hyperparams = {"td3_reference": REFERENCE, "ppo": {"n_steps": 32, "batch_size": 32}}.get(
+        algo, SB3
+    )
+    settings = {"eval_freq": 20, "n_eval_episodes": 2, "max_episode_steps": 10,
                 "hyperparams": hyperparams, **changes}  # fmt: skip
     return RunConfig(algo=algo, env_id="Pendulum-v1", total_timesteps=steps, **settings)
 
@@ -58,8 +60,8 @@ CONTINUED = {
     "td3_reference": config("td3_reference"),
     "rollouts": config("ppo"),
     "as in the paper": config("td3_reference", preset="paper"),
-    "few late points": config("td3_reference", n_eval_episodes=1, eval_freq=200),
-    "a small memory": config("td3_reference", hyperparams={**REFERENCE, "buffer_size": 150}),
+    "few late points": config("td3_reference", n_eval_episodes=1, eval_freq=80),
+    "a small memory": config("td3_reference", hyperparams={**REFERENCE, "buffer_size": 60}),
 }
 
 
@@ -73,27 +75,27 @@ def test_a_complete_run_with_a_checkpoint_goes_on_as_if_it_had_not_ended(
     short = CONTINUED[name]
     long = replace(short, total_timesteps=LONG)
     at_once = outcome(run(long, tmp_path / "at_once", check=False))
-    run(short, tmp_path, checkpoint_freq=43, check=False, keep_checkpoint=True)
+    run(short, tmp_path, checkpoint_freq=17, check=False, keep_checkpoint=True)
     path = run(long, tmp_path, check=False, extend=True)
-    assert taken_up_at(path) >= SHORT - 2 * 43
+    assert taken_up_at(path) >= SHORT - 2 * 17
     assert outcome(path) == at_once
     assert not (path / "checkpoint").exists()
 
 
 def test_the_late_policies_of_a_longer_run_are_those_of_its_own_last_points(tmp_path: Path) -> None:
     short = config("td3_reference")
-    run(short, tmp_path, checkpoint_freq=43, check=False, keep_checkpoint=True)
-    path = run(replace(short, total_timesteps=1_000), tmp_path, check=False, extend=True)
+    run(short, tmp_path, checkpoint_freq=17, check=False, keep_checkpoint=True)
+    path = run(replace(short, total_timesteps=400), tmp_path, check=False, extend=True)
     with np.load(path / "evaluations.npz") as arrays:
-        assert arrays["late_timesteps"].tolist() == [*range(550, 1_001, 50)]
-        assert arrays["timesteps"].tolist() == [*range(0, 1_001, 50)]
+        assert arrays["late_timesteps"].tolist() == [*range(220, 401, 20)]
+        assert arrays["timesteps"].tolist() == [*range(0, 401, 20)]
 
 
 @pytest.mark.parametrize(
     "short",
     [
-        config("sac", 150, hyperparams={**SB3, "use_sde": True}),  # draws its noise too early
-        config("td3", 150, hyperparams={**SB3, "learning_rate": "linear:1e-3"}),
+        config("sac", 60, hyperparams={**SB3, "use_sde": True}),  # draws its noise too early
+        config("td3", 60, hyperparams={**SB3, "learning_rate": "linear:1e-3"}),
     ],
     ids=["state-dependent exploration", "a schedule"],
 )
@@ -102,17 +104,17 @@ def test_a_run_that_cannot_go_on_starts_over_with_the_same_result(
 ) -> None:
     long = replace(short, total_timesteps=2 * short.total_timesteps)
     at_once = outcome(run(long, tmp_path / "at_once", check=False))
-    run(short, tmp_path, checkpoint_freq=43, check=False, keep_checkpoint=True)
+    run(short, tmp_path, checkpoint_freq=17, check=False, keep_checkpoint=True)
     path = run(long, tmp_path, check=False, extend=True)
     assert taken_up_at(path) == 0
     assert outcome(path) == at_once
 
 
 def test_without_a_checkpoint_a_complete_run_starts_over(tmp_path: Path) -> None:
-    short = config("td3_reference", 150)
-    long = replace(short, total_timesteps=200)
+    short = config("td3_reference", 60)
+    long = replace(short, total_timesteps=80)
     at_once = outcome(run(long, tmp_path / "at_once", check=False))
-    run(short, tmp_path, checkpoint_freq=43, check=False)
+    run(short, tmp_path, checkpoint_freq=17, check=False)
     path = run(long, tmp_path, check=False, extend=True)
     assert taken_up_at(path) == 0
     assert outcome(path) == at_once
@@ -131,7 +133,7 @@ def test_a_stopped_run_that_is_made_longer_and_broken_off_again_ends_the_same(
         steps.append(step)
 
     with pytest.raises(RunStopped):
-        run(short, tmp_path, stops, lambda: bool(steps and steps[-1] >= 210), check=False)
+        run(short, tmp_path, stops, lambda: bool(steps and steps[-1] >= 84), check=False)
 
     def killed(self: OpenRun) -> None:
         raise MemoryError
@@ -141,7 +143,7 @@ def test_a_stopped_run_that_is_made_longer_and_broken_off_again_ends_the_same(
         with pytest.raises(MemoryError):
             run(long, tmp_path, check=False, extend=True)
     path = run(long, tmp_path, check=False)  # it is the longer run from now on
-    assert taken_up_at(path) >= 210
+    assert taken_up_at(path) >= 84
     assert outcome(path) == at_once
 
 

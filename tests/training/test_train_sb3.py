@@ -19,12 +19,14 @@ from training.environments import make_env
 from training.run_directory import RunDirectory
 from training.sb3 import learner
 
-SHORT: dict[str, Any] = {"total_timesteps": 300, "eval_freq": 100, "n_eval_episodes": 2}
+SHORT: dict[str, Any] = {"total_timesteps": 150, "eval_freq": 50, "n_eval_episodes": 2}
+LIMIT = 20  # steps of an episode
 TINY = {"learning_starts": 50, "batch_size": 16, "policy_kwargs": {"net_arch": [8]}}
 
 
 def short_run(root: Path, **changes: Any) -> Path:
-    settings = {"algo": "td3", "env_id": "rocket-v0", "hyperparams": TINY, **SHORT, **changes}
+    settings = {"algo": "td3", "env_id": "rocket-v0", "hyperparams": TINY, **SHORT}
+    settings |= {"max_episode_steps": LIMIT, **changes}
     return train(RunConfig(**settings), root)
 
 
@@ -82,8 +84,8 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(tmp_path: 
 
 def test_evaluating_more_often_does_not_change_the_training(tmp_path: Path) -> None:
     seldom, often = (
-        short_run(tmp_path / "a", eval_freq=300),
-        short_run(tmp_path / "b", eval_freq=50),
+        short_run(tmp_path / "a", eval_freq=150),
+        short_run(tmp_path / "b", eval_freq=25),
     )
     weights = [TD3.load(path / "model.zip").get_parameters()["policy"] for path in (seldom, often)]
     assert all((weights[0][name] == weights[1][name]).all() for name in weights[0])
@@ -92,7 +94,7 @@ def test_evaluating_more_often_does_not_change_the_training(tmp_path: Path) -> N
 def test_the_saved_model_is_the_one_that_was_scored_last(tmp_path: Path) -> None:
     path = short_run(tmp_path)
     model = TD3.load(path / "model.zip", device="cpu")
-    config = RunConfig(algo="td3", env_id="rocket-v0", **SHORT)
+    config = RunConfig(algo="td3", env_id="rocket-v0", max_episode_steps=LIMIT, **SHORT)
     envs = [make_env(config) for _ in range(2)]
     with np.load(path / "evaluations.npz") as found:
         assert (
@@ -118,14 +120,14 @@ def test_only_the_first_training_episode_is_seeded(
         return DummyVecEnv([lambda: Monitor(Recorder(make_env(config)))])
 
     monkeypatch.setattr(learner, "make_training_env", make)
-    short_run(tmp_path, env_id="Pendulum-v1", total_timesteps=800, seed=6)
+    short_run(tmp_path, env_id="Pendulum-v1", total_timesteps=4 * LIMIT, seed=6)
     assert seeds == [6, None, None, None, None]
     assert len(set(starts)) == 5
 
 
 def test_the_monitor_file_is_read_by_sb3s_own_tools(tmp_path: Path) -> None:
-    episodes = load_results(str(short_run(tmp_path, env_id="Pendulum-v1", total_timesteps=400)))
-    assert episodes["l"].tolist() == [200, 200]
+    run = short_run(tmp_path, env_id="Pendulum-v1", total_timesteps=2 * LIMIT)
+    assert load_results(str(run))["l"].tolist() == [LIMIT, LIMIT]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.__main__ import main
 from benchmarks.policies.drawing import encode_gif
 from benchmarks.policies.load import load_policy
 from benchmarks.policies.record import Noisy, record
@@ -19,6 +20,8 @@ from envs.controllers import make_controller
 from envs.rollout import play_side_by_side, rollout
 from training.config import ConfigError, RunConfig
 from training.run import run
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -187,16 +190,36 @@ def test_an_animation_lasts_as_long_as_what_it_shows(fps: int) -> None:
     ],
 )
 def test_what_cannot_be_recorded_is_refused_in_one_line(
-    arguments: list[str], complaint: str, tmp_path: Path
+    arguments: list[str],
+    complaint: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    command = [sys.executable, "-m", "benchmarks", "record", *arguments]
-    command += ["--output", str(tmp_path / "x")]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3])
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", command("benchmarks", ["record", *arguments], tmp_path))
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    refused(capsys.readouterr().err, complaint, tmp_path)
+
+
+def test_it_is_in_a_process_of_its_own_too(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", *command("benchmarks", ["record", "autopilot"], tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 2
-    (line,) = done.stderr.splitlines()
+    refused(done.stderr, "no policy 'autopilot'", tmp_path)
+
+
+def command(name: str, arguments: list[str], folder: Path) -> list[str]:
+    return [name, *arguments, "--output", str(folder / "x")]
+
+
+def refused(said: str, complaint: str, folder: Path) -> None:
+    (line,) = said.splitlines()
     assert line.startswith("error: ")
     assert complaint in line
-    assert list(tmp_path.iterdir()) == []
+    assert list(folder.iterdir()) == []
 
 
 def test_a_policy_for_another_environment_is_refused(runs: dict[str, Path]) -> None:

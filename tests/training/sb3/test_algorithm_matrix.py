@@ -20,11 +20,12 @@ from training.sb3.algorithms import ALGORITHMS, build_model, resolve_hyperparame
 from training.sb3.normalization import Normalization, NormalizedPolicy
 from training.sb3.vec_env import make_training_env
 
-STEPS = 2_000
+STEPS, EVAL_FREQ = 400, 100
+LIMIT = 40  # steps of an episode
 NET = {"policy_kwargs": {"net_arch": [16]}}
 OFF_POLICY = {**NET, "learning_starts": 100, "batch_size": 16, "buffer_size": STEPS}
 SELDOM = {**OFF_POLICY, "train_freq": 4}
-ROLLOUTS = {**NET, "n_steps": 250, "batch_size": 50}
+ROLLOUTS = {**NET, "n_steps": 50, "batch_size": 25}
 HYPERPARAMS: dict[str, dict[str, Any]] = {
     "a2c": NET,
     "ars": {**NET, "n_delta": 2},
@@ -98,7 +99,9 @@ SLOW = {"a2c", "crossq", "ddpg", "qrdqn", "recurrent_ppo", "sac", "td3", "tqc"}
 
 
 def config(algo: str, env_id: str, **changes: Any) -> RunConfig:
-    settings = {"total_timesteps": STEPS, "eval_freq": 500, "n_eval_episodes": 2, "seed": 1}
+    settings = {"total_timesteps": STEPS, "eval_freq": EVAL_FREQ, "n_eval_episodes": 2, "seed": 1}
+    if env_id in (*CONTINUOUS, "CartPole-v1"):  # elsewhere they are short already
+        settings["max_episode_steps"] = LIMIT
     hyperparams = changes.pop("hyperparams", HYPERPARAMS.get(algo, {}))
     return RunConfig(algo=algo, env_id=env_id, **{**settings, **changes}, hyperparams=hyperparams)
 
@@ -112,7 +115,7 @@ def assert_complete(run: RunConfig, path: Path, kind: Any) -> None:
     reached = RunDirectory(path).status()["step"]
     assert (path / "best_model.zip").exists()
     with np.load(path / "evaluations.npz") as found:
-        assert found["timesteps"].tolist() == [0, 500, 1000, 1500, reached]
+        assert found["timesteps"].tolist() == [0, 100, 200, 300, reached]
         assert found["results"].shape == found["ep_lengths"].shape == (5, 2)
         assert found["final_results"].shape == (100,)
         assert np.isfinite(found["results"]).all()
@@ -165,7 +168,8 @@ def test_masks_hold_in_training_and_evaluation(changes: dict[str, Any], tmp_path
 
 
 def test_a_recurrent_policy_remembers_in_its_evaluation(tmp_path: Path) -> None:
-    run = config("recurrent_ppo", "Pendulum-v1", total_timesteps=500)
+    steps = {"total_timesteps": 500, "eval_freq": 500, "max_episode_steps": 200}
+    run = config("recurrent_ppo", "Pendulum-v1", **steps)
     path = train(run, tmp_path)
     model = ALGORITHMS["recurrent_ppo"].load().load(path / "model.zip", device="cpu")
     returns = []
@@ -214,8 +218,8 @@ from stable_baselines3 import PPO
 
 
 class ShortSighted(PPO):
-    def __init__(self, policy, env, n_steps=250, gamma=0.9, boldness=0.01, **options):
-        super().__init__(policy, env, n_steps=n_steps, gamma=gamma, batch_size=50, n_epochs=2,
+    def __init__(self, policy, env, n_steps=50, gamma=0.9, boldness=0.01, **options):
+        super().__init__(policy, env, n_steps=n_steps, gamma=gamma, batch_size=25, n_epochs=2,
                          ent_coef=boldness, **options)
 """
 
@@ -229,7 +233,8 @@ def test_a_users_own_algorithm_and_environment_train_from_the_working_folder(
     monkeypatch.setattr(sys, "path", list(sys.path))
     arguments = ["--algo", "own_algorithm:ShortSighted", "--env-id", "own_task:Corridor-v0"]
     arguments += ["--env-kwargs", "length=4", "--hyperparams", "boldness=0.1", "--seed", "1"]
-    arguments += ["--total-timesteps", str(STEPS), "--eval-freq", "500", "--n-eval-episodes", "2"]
+    arguments += ["--total-timesteps", str(STEPS), "--eval-freq", str(EVAL_FREQ)]
+    arguments += ["--n-eval-episodes", "2"]
     monkeypatch.setattr(sys, "argv", ["train_sb3.py", *arguments])
     train_sb3.main()
     assert "runs/shortsighted/Corridor-v0_1 is complete" in capsys.readouterr().out
@@ -263,7 +268,7 @@ def test_the_list_names_every_algorithm_with_its_action_spaces(
 def test_a_normalised_run_saves_the_statistics_that_its_policy_needs(
     algo: str, env_id: str, n_envs: int, tmp_path: Path
 ) -> None:
-    run = config(algo, env_id, normalize=True, n_envs=n_envs, total_timesteps=1000)
+    run = config(algo, env_id, normalize=True, n_envs=n_envs, total_timesteps=200)
     path = train(run, tmp_path)
     model: Any = ALGORITHMS[algo].load().load(path / "model.zip", device="cpu")
     policy = NormalizedPolicy(model, Normalization.load(path / "normalization.npz"))
@@ -289,7 +294,7 @@ def test_environments_in_processes_of_their_own_give_the_same_bytes(
 ) -> None:
     dummy, subproc = (
         train(
-            config(algo, "Pendulum-v1", n_envs=2, vec_env=kind, total_timesteps=1000),
+            config(algo, "Pendulum-v1", n_envs=2, vec_env=kind, total_timesteps=200),
             tmp_path / kind,
         )
         for kind in ("dummy", "subproc")
