@@ -30,7 +30,7 @@ ENDED = ("done", "failed", "diverged")
 COPIED = ("*.csv", "*.md", "*.svg", VERDICTS)
 LEFT_OUT = ("showcase", "trajectories", "fidelity")  # from policies, or not of an experiment
 PNG_WIDTH = 800
-PNG_COLOURS = 64
+PNG_COLOURS = 128
 EPOCH = (1980, 1, 1, 0, 0, 0)  # of all files in the archive: the same runs give the same bytes
 
 
@@ -142,7 +142,9 @@ def shrink(file: Path, target: Path) -> None:
         small = image.convert("RGB")
         small.thumbnail((PNG_WIDTH, 10 * PNG_WIDTH))
         buffer = io.BytesIO()
-        small.quantize(PNG_COLOURS).save(buffer, "png", optimize=True)
+        # Pillow's default, the median cut, would blend colours of thin lines: blue and green.
+        palette = small.quantize(PNG_COLOURS, Image.Quantize.FASTOCTREE)
+        palette.save(buffer, "png", optimize=True)
     target.write_bytes(buffer.getvalue())
 
 
