@@ -167,6 +167,15 @@ run(RunConfig.from_json(json.loads(sys.argv[1])), sys.argv[2], checkpoint_freq=2
 """
 
 
+def says_running(status: Path, since: int) -> bool:
+    """Whether a status written since then, not one left by a killed process, says so."""
+    try:
+        is_new = status.stat().st_mtime_ns > since
+        return is_new and json.loads(status.read_text())["state"] == "running"
+    except FileNotFoundError:
+        return False
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("env_id", ["Pendulum-v1", "rocket-v0"])
 def test_a_process_killed_at_random_moments_ends_as_if_it_had_not_been(
@@ -178,9 +187,10 @@ def test_a_process_killed_at_random_moments_ends_as_if_it_had_not_been(
     rng = random.Random(0)
     steps_when_killed = []
     for _ in range(8):
+        started = time.time_ns()
         process = subprocess.Popen(command)
         status = tmp_path / "killed" / run.directory / "status.json"
-        while not status.exists() or json.loads(status.read_text())["state"] != "running":
+        while not says_running(status, started):
             time.sleep(0.01)
         time.sleep(2.0 + rng.uniform(0.0, 1.5))
         process.send_signal(signal.SIGKILL)
