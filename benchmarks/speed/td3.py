@@ -37,6 +37,11 @@ WARM_UP = 300  # steps, so that there is something to draw batches from
 # Products of 256 x 256 matrices in an update: 3 for the targets, 2 + 4 for the critics forward
 # and back, and at every second update 2 + 3 for the policy.
 PRODUCTS_PER_UPDATE = 11.5
+EXPLANATION = (
+    f"Medians of {ROUNDS} alternations on one thread, of processor time; ratios are medians of the"
+    " ratios in each, with the smallest and the largest.\nA loop step is an environment step and an"
+    " update. Python is the rest of a step."
+)
 
 Key = TypeVar("Key", bound=Hashable)
 Name = tuple[str, str]  # implementation, and update or loop
@@ -64,11 +69,7 @@ def speed_table(picture: Path) -> str:
         works |= {("compiled", "update"): updates_of(loop), ("compiled", "loop"): steps_of(loop)}
     except RuntimeError as error:
         note = f"\nNot compiled: {error}\n"
-    if sbx := sbx_model():
-        works |= {
-            ("sbx", "update"): repeated(lambda: sbx.train(gradient_steps=1, batch_size=256)),
-            ("sbx", "loop"): lambda n: sbx.learn(n, reset_num_timesteps=False),
-        }
+    works |= sbx_works()
     measured = {(name, part): work for name, own in parts.items() for part, work in own.items()}
     rates = measure({**works, **measured}, clock=time.process_time)
     rows = [
@@ -77,11 +78,6 @@ def speed_table(picture: Path) -> str:
         if (name, "update") in rates
     ]
     header = ["implementation", "updates/s", "of SB3's", "loop steps/s", "of SB3's"]
-    explanation = (
-        f"Medians of {ROUNDS} alternations on one thread, of processor time; ratios are medians of"
-        " the ratios in each, from the least to the greatest.\nA loop step is an environment step"
-        " and an update. Python is what the other parts leave of a step."
-    )
     micros = {key: 1e6 / float(np.median(values)) for key, values in rates.items()}
     times = {
         name: split({part: micros[name, part] for part in own}, micros[name, "loop"],
@@ -90,7 +86,7 @@ def speed_table(picture: Path) -> str:
     }  # fmt: skip
     draw_parts(times, micros[BOUND, "update"], picture)
     table = parts_table(times, micros[BOUND, "update"])
-    return f"{markdown(header, rows)}\n{explanation}\n\n{table}\nPicture: {picture}\n{note}"
+    return f"{markdown(header, rows)}\n{EXPLANATION}\n\n{table}\nPicture: {picture}\n{note}"
 
 
 def relative(rates: dict[Name, NDArray[np.float64]], name: str, what: str) -> tuple[str, str]:
@@ -133,14 +129,18 @@ def sb3_model() -> SB3TD3:
     return model.learn(WARM_UP)
 
 
-def sbx_model() -> Any | None:
-    """The TD3 of sbx (SB3 in JAX) with the same settings; None where sbx-rl is not installed."""
+def sbx_works() -> dict[Name, Work]:
+    """The work of sbx's TD3, SB3's in JAX, with the same settings; none if it is not installed."""
     try:
         sbx = import_module("sbx")
     except ImportError:
-        return None
+        return {}
     settings = {**sb3_settings(), "qf_learning_rate": 3e-4}
-    return sbx.TD3("MlpPolicy", gym.make("Pendulum-v1"), **settings).learn(WARM_UP)
+    model = sbx.TD3("MlpPolicy", gym.make("Pendulum-v1"), **settings).learn(WARM_UP)
+    return {
+        ("sbx", "update"): repeated(lambda: model.train(gradient_steps=1, batch_size=256)),
+        ("sbx", "loop"): lambda n: model.learn(n, reset_num_timesteps=False),
+    }
 
 
 def sb3_settings() -> dict[str, Any]:
