@@ -162,6 +162,7 @@ def draw_parts(times: Times, bound: float, file: Path) -> None:
         heights = np.array([max(values[part], 0.0) for values in times.values()])
         axes.bar(list(times), heights, bottom=bottom, label=part, color=colour)
         bottom += heights
+    axes.set_ylim(0.0, 1.05 * max(bottom.max(), bound))  # room above the highest bar
     axes.axhline(bound, color="black", linestyle="--", label="matrix products alone")
     axes.set_ylabel("processor time of a step, microseconds")
     axes.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
