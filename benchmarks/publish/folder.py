@@ -19,7 +19,7 @@ from benchmarks.experiments import EXPERIMENT_FILE
 from benchmarks.report.page import VERDICTS, write_report
 from benchmarks.report.terminal import scores
 from benchmarks.report.wording import sentences, short
-from training.config import ConfigError, env_name
+from training.config import ConfigError
 from training.provenance import with_digest
 from training.run_directory import CONFIG, EVALUATIONS, PROVENANCE, RunDirectory
 
@@ -48,7 +48,7 @@ def publish(root: Path, folder: Path) -> str:
     except FileNotFoundError as error:
         raise ConfigError(str(error)) from error
     comparisons = compare(results)
-    refuse_incomplete(root, results, comparisons)
+    refuse_incomplete(root)
     with tempfile.TemporaryDirectory() as temporary:
         report, made = Path(temporary) / "report", Path(temporary) / "made"
         made.mkdir()
@@ -71,26 +71,26 @@ def publish(root: Path, folder: Path) -> str:
     return f"{len(results.finals)} runs of {root.name} are published in {folder} ({size:.1f} MB)"
 
 
-def refuse_incomplete(root: Path, results: Results, comparisons: Sequence[Comparison]) -> None:
+def refuse_incomplete(root: Path) -> None:
     """Refuse a sweep that is not complete: a verdict on fewer seeds is not the declared one.
+
+    A sweep until decided can be published after any look, once no run is under way. Its looks are
+    declared, and a verdict that needs a further one is marked as provisional.
 
     :raises ConfigError: naming what is missing
     """
     experiment = recorded_experiment(root)
     if experiment is None:
         raise ConfigError(f"{root} must be the folder of a sweep: it holds no {EXPERIMENT_FILE}")
-    runs = {run.directory: env_name(run.env_id) for run in experiment.runs()}
-    going_on = {each.env_id for each in comparisons if each.is_provisional}
-    open_envs = going_on if experiment.looks else set(runs.values())
-    missing = [
-        directory
-        for directory, env_id in runs.items()
-        if env_id in open_envs and RunDirectory(root / directory).status()["state"] not in ENDED
-    ]
+    first = experiment.seeds[: experiment.looks[0]] if experiment.looks else experiment.seeds
+    runs = [run.directory for run in experiment.runs()
+            if run.seed in first or (root / run.directory / CONFIG).exists()]  # fmt: skip
+    missing = [run for run in runs if RunDirectory(root / run).status()["state"] not in ENDED]
     if missing:
+        option = " --until-decided" if experiment.looks else ""
         raise ConfigError(
             f"{root.name} is not complete: {len(missing)} of {len(runs)} runs are missing, such as"
-            f" {missing[0]}; run: python -m benchmarks sweep {root.name}"
+            f" {missing[0]}; run: python -m benchmarks sweep {root.name}{option}"
         )
 
 

@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -27,17 +28,21 @@ MOST_BYTES = 1_000_000  # of a file in git
 pytestmark = pytest.mark.usefixtures("cheap_optimum")
 
 
-def sweep(root: Path, seeds: int = 5) -> Path:
-    """A complete sweep of two implementations, the first better by ten."""
+def sweep(root: Path, num_seeds: int = 5, **changes: Any) -> Path:
+    """A sweep of two implementations, the first better by ten.
+
+    :param num_seeds: with which there are runs
+    :param changes: to the declaration, of which all runs are complete by default
+    """
     declared = Experiment(
         description="a against b",
         implementations={"a": {"algo": "td3"}, "b": {"algo": "td3"}},
         total_timesteps={"Pendulum-v1": 100},
-        seeds=tuple(range(seeds)),
+        seeds=tuple(range(num_seeds)),
         against="b",
         settings={"n_eval_episodes": 2},
-    ).to_json()
-    for seed in range(seeds):
+    )
+    for seed in range(num_seeds):
         made_up_run(root, "a", seed, [-9.0, -1.0 - seed])
         path = made_up_run(root, "b", seed, [-9.0, -2.0 - seed])
         command = ["/home/me/project/benchmarks/__main__.py", "sweep", "mine", "--root", "/tmp/x"]
@@ -45,7 +50,7 @@ def sweep(root: Path, seeds: int = 5) -> Path:
     for path in root.glob("*/*"):
         (path / "model.zip").write_bytes(b"a model that is not published")
         digest_again(path, "model.zip")
-    RunDirectory(root).write_json(EXPERIMENT_FILE, declared)
+    RunDirectory(root).write_json(EXPERIMENT_FILE, replace(declared, **changes).to_json())
     return root
 
 
@@ -123,13 +128,30 @@ def test_publishing_again_gives_the_same_bytes(mine: Path, tmp_path: Path) -> No
 
 
 def test_a_sweep_that_is_not_over_is_not_published(tmp_path: Path) -> None:
-    root = sweep(tmp_path / "mine", seeds=3)
+    root = sweep(tmp_path / "mine", 3)
     shutil.rmtree(root / "a/Pendulum-v1_2")
     with pytest.raises(ConfigError, match="1 of 6 runs are missing, such as a/Pendulum-v1_2"):
         publish(root, tmp_path / "results")
     assert not (tmp_path / "results").exists()
     (root / EXPERIMENT_FILE).unlink()
     with pytest.raises(ConfigError, match=r"holds no experiment\.json"):
+        publish(root, tmp_path / "results")
+
+
+def test_a_sweep_until_decided_is_published_after_any_look(tmp_path: Path) -> None:
+    root = sweep(tmp_path / "mine", 6, seeds=tuple(range(10)), looks=(5, 10))
+    publish(root, tmp_path / "results")
+    finding = json.loads((tmp_path / "results/published.json").read_text())["findings"][0]
+    assert "a against b: provisional: undecided. " in finding
+    assert finding.endswith("Judged on 5 seeds of each.")
+    stopped = {"state": "interrupted", "step": 50, "message": ""}
+    RunDirectory(root / "b/Pendulum-v1_5").write_json("status.json", stopped)
+    with pytest.raises(ConfigError, match=r"1 of 12 runs are missing, such as b/Pendulum-v1_5"):
+        publish(root, tmp_path / "results")
+    shutil.rmtree(root / "b/Pendulum-v1_5")
+    publish(root, tmp_path / "results")
+    shutil.rmtree(root / "b/Pendulum-v1_4")
+    with pytest.raises(ConfigError, match=r"such as b/Pendulum-v1_4; .* --until-decided$"):
         publish(root, tmp_path / "results")
 
 
