@@ -189,11 +189,15 @@ def summary(root: Path, results: Results, comparisons: Sequence[Comparison]) -> 
 
 
 def findings_of(comparisons: Sequence[Comparison]) -> dict[str, Any]:
-    """What the conclusive comparisons say, and how many of them settle their question."""
+    """What the conclusive comparisons say, and how many of them settle their question.
+
+    A provisional verdict is no finding yet.
+    """
     judged = sorted(  # the settled ones first, otherwise in the order of the declaration
-        ((each, each.verdict) for each in comparisons if each.verdict and each.is_conclusive),
+        ((each, each.verdict) for each in comparisons
+         if each.verdict and each.is_conclusive and not each.is_provisional),
         key=lambda pair: not pair[1].is_settled,
-    )
+    )  # fmt: skip
     number = f" One of {len(comparisons)} comparisons, with no correction for their number."
     return {
         "findings": [short(each) + number * (len(comparisons) > 1) for each, _ in judged],

@@ -91,9 +91,15 @@ def by_environment(comparisons: Sequence[Comparison]) -> list[tuple[str, list[Co
 
 def settings_line(comparisons: Sequence[Comparison]) -> str:
     """In which settings the sides of comparisons differ; empty where sides have no runs."""
-    lines = [in_words(each.first, each.second, each.settings)
-             for each in comparisons if each.settings is not None]  # fmt: skip
-    return " ".join(dict.fromkeys(lines))
+    alike: dict[str, dict[str, None]] = {}  # the second of each comparison: the first ones
+    lines = []
+    for each in comparisons:
+        if each.settings:
+            lines.append(in_words(each.first, each.second, each.settings))
+        elif each.settings is not None:
+            alike.setdefault(each.second, {})[each.first] = None
+    same = [in_words(", ".join(first), second, ()) for second, first in alike.items()]
+    return " ".join(dict.fromkeys([*same, *lines]))
 
 
 def at_steps(each: Comparison) -> str:
@@ -163,7 +169,11 @@ def environment_summary(env_id: str, comparisons: Sequence[Comparison]) -> str:
             text += f" ({signed(part.difference, digits_of(part))})"
         told.setdefault(outcome(each), []).append(text)
     lines = " ".join(f"{', '.join(of)}: {what}." for what, of in told.items())
-    return f"{env_id}, differences of typical returns in brackets. {lines}"
+    judged = dict.fromkeys(number_of_runs(each.verdict) for each in comparisons if each.verdict)
+    planned = ", ".join(map(str, comparisons[0].planned_looks))
+    looks = f" (planned: after {planned})" if planned else ""
+    basis = f" Judged on {' or '.join(judged)}{looks}." if judged else ""
+    return f"{env_id}, differences of typical returns in brackets. {lines}{basis}"
 
 
 def by(each: Comparison) -> str:

@@ -343,3 +343,23 @@ def test_a_verdict_warns_where_calibration_found_errors(tmp_path: Path) -> None:
     text = " ".join(warnings(each.verdict))
     assert "pass for equal in up to 9%" in text
     assert "score the same" in text
+
+
+def test_many_comparisons_are_told_in_short_with_their_seeds_and_looks(tmp_path: Path) -> None:
+    labels = "acdefgh"
+    for label in (*labels, "b"):
+        runs(tmp_path, label, -10.0 + SPREAD[:5])
+    declare(
+        tmp_path,
+        20,
+        looks=(5, 20),
+        implementations={label: {"algo": "td3"} for label in (*labels, "b")},
+    )
+    ((text, settings),) = sentences(load_results(tmp_path), compared(tmp_path), "x")
+    assert text.endswith(
+        "h against b (+0.0): provisional: equivalent where they succeed, failure rates not settled."
+        " Judged on 5 seeds of each (planned: after 5, 20)."
+    )
+    assert settings == (
+        "Settings: the same for a, c, d, e, f, g, h and b, but for what only one of them has."
+    )

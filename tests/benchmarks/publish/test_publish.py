@@ -141,9 +141,10 @@ def test_a_sweep_that_is_not_over_is_not_published(tmp_path: Path) -> None:
 def test_a_sweep_until_decided_is_published_after_any_look(tmp_path: Path) -> None:
     root = sweep(tmp_path / "mine", 6, seeds=tuple(range(10)), looks=(5, 10))
     publish(root, tmp_path / "results")
-    finding = json.loads((tmp_path / "results/published.json").read_text())["findings"][0]
-    assert "a against b: provisional: undecided. " in finding
-    assert finding.endswith("Judged on 5 seeds of each.")
+    content = json.loads((tmp_path / "results/published.json").read_text())
+    assert content["findings"] == []
+    assert "a against b: provisional: undecided. " in content["verdicts"][0]
+    assert "planned after 5, 10 seeds: 5 seeds: undecided." in content["verdicts"][0]
     stopped = {"state": "interrupted", "step": 50, "message": ""}
     RunDirectory(root / "b/Pendulum-v1_5").write_json("status.json", stopped)
     with pytest.raises(ConfigError, match=r"1 of 12 runs are missing, such as b/Pendulum-v1_5"):
