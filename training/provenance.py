@@ -36,12 +36,11 @@ def describe_software(device: str) -> dict[str, Any]:
     """
     import torch
 
-    commit = git_commit()
     return {
         "python": platform.python_version(),
         "packages": package_versions(),
-        "git_commit": commit,
-        "git_clean": None if commit is None else _git("status", "--porcelain") == "",
+        "git_commit": git_commit(),
+        "git_clean": git_clean(),
         "git_changes": git_changes(),
         "platform": platform.platform(),
         "cpu": _cpu_name(),
@@ -51,6 +50,8 @@ def describe_software(device: str) -> dict[str, Any]:
     }
 
 
+# What runs in this process is what was there at its start, so that one look is enough.
+@cache
 def package_versions() -> dict[str, str]:
     """Versions of the packages that results depend on; of MuJoCo if it is installed."""
     from importlib.metadata import PackageNotFoundError, version  # not for --help
@@ -62,7 +63,7 @@ def package_versions() -> dict[str, str]:
         return versions
 
 
-@cache  # the code that runs is the one that was there at the start
+@cache
 def git_commit() -> str | None:
     """The commit of this project that is checked out; None if there is no repository.
 
@@ -70,6 +71,12 @@ def git_commit() -> str | None:
     """
     tracked = _git("ls-files", "--error-unmatch", Path(__file__).name) is not None
     return _git("rev-parse", "HEAD") if tracked else None
+
+
+@cache
+def git_clean() -> bool | None:
+    """Whether the checkout has no changes and no new files; None if there is no repository."""
+    return None if git_commit() is None else _git("status", "--porcelain") == ""
 
 
 @cache

@@ -19,7 +19,7 @@ def test_versions_are_of_all_that_results_depend_on_mujoco_where_it_is_installed
         return mujoco
 
     monkeypatch.setattr("importlib.metadata.version", installed)
-    versions = provenance.package_versions()
+    versions = provenance.package_versions.__wrapped__()  # as at the start of a process
     assert versions.get("mujoco") == mujoco
     assert versions["sb3-contrib"] == version("sb3-contrib")
     assert {"gymnasium", "stable-baselines3", "torch", "numpy"} < versions.keys()
