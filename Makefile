@@ -26,7 +26,7 @@ implementations: $(VENV)/installed ## examine thirteen public TD3s, each in an e
 test: $(VENV)/installed ## run the fast tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-test-slow: $(VENV)/installed ## run the slow tests: real training
+test-slow: $(VENV)/installed ## run the slow tests: training, whole reports, sweeps
 	$(BIN)/python -m pytest -n auto --dist loadfile -m slow
 
 lint: $(VENV)/installed ## check style and types

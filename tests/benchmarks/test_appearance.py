@@ -32,6 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "report"
 
 
+@pytest.mark.slow
 def test_figures_have_the_formats_and_the_width_asked_for(folder: Path) -> None:
     figures = sorted(file.name for file in folder.glob("learning_curve_*"))
     assert figures == ["learning_curve_Pendulum-v1.pdf", "learning_curve_Pendulum-v1.png"]
@@ -42,6 +43,7 @@ def test_figures_have_the_formats_and_the_width_asked_for(folder: Path) -> None:
     assert b"/MediaBox [ 0 0 237.6 " in pdf  # 3.3 in of 72 points
 
 
+@pytest.mark.slow
 def test_names_take_the_place_of_labels_in_all_but_the_records(folder: Path) -> None:
     summary = (folder / "summary.csv").read_text()
     assert "SB3 TD3 <1>" in summary

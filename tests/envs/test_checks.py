@@ -137,6 +137,7 @@ def test_global_generators_and_clocks_are_left_as_found_and_environments_closed(
     assert all(env.is_closed for env in made if isinstance(env, Closing))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("env_id", CLASSIC)
 def test_public_environments_have_no_errors(env_id: str) -> None:
     findings = check_id(env_id, Limits(compared_steps=200))

@@ -37,6 +37,7 @@ def unlike_pilots(state: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return thrusts.astype(np.float32)[:, None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("parameters", [{}, EASY_GOAL])
 def test_a_batch_moves_as_single_rockets_do_bit_for_bit(

@@ -120,6 +120,7 @@ def test_an_environment_in_a_process_of_its_own_tells_its_own_error(
         assert "in step" in (path / "log.txt").read_text()  # where in the environment it came from
 
 
+@pytest.mark.slow
 def test_a_hang_is_written_into_the_run_before_its_process_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,6 +83,7 @@ def test_record_scores_and_resume_run_nothing_of_a_hostile_run(
     assert refused
 
 
+@pytest.mark.slow
 def test_report_status_and_compare_run_nothing_of_ten_hostile_runs(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -108,6 +108,7 @@ def test_any_bytes_in_a_json_file_give_a_value_or_one_line(
         assert isinstance(value, dict | list)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["config.json", "status.json", "provenance.json"])
 @pytest.mark.parametrize("is_sealed", [False, True])
 @quick
@@ -127,6 +128,7 @@ def test_one_damaged_run_leaves_the_others_to_be_reported(
     assert_the_other_run_is_reported(root)
 
 
+@pytest.mark.slow
 @quick
 @given(data=st.data())
 def test_evaluations_of_any_shape_are_read_or_named(root: Path, data: Any) -> None:
@@ -144,6 +146,7 @@ def test_evaluations_of_any_shape_are_read_or_named(root: Path, data: Any) -> No
     assert_the_other_run_is_reported(root)
 
 
+@pytest.mark.slow
 @quick
 @given(data=st.data())
 def test_flipped_bytes_in_evaluations_are_noticed_whatever_the_digest(

@@ -431,6 +431,7 @@ def test_a_misspelt_option_is_refused_with_what_could_have_been_meant(
     assert content(folder) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -194,6 +194,7 @@ def test_a_page_with_mistakes_is_told_each_of_them() -> None:
     assert len(found) == len(EXPECTED), found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["--total-timesteps", "--algos", "--margin", "--hyperparams"])
 def test_a_renamed_option_is_found_on_the_pages_that_use_it(option: str) -> None:
     renamed = [Page(path, Page(path).text.replace(option, f"{option}-now")) for path in PATHS]

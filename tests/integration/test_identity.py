@@ -54,6 +54,7 @@ def test_the_name_is_the_id_without_its_module(
     assert run.directory == f"td3/{stem}_0"
 
 
+@pytest.mark.slow
 def test_a_declared_margin_holds_wherever_the_runs_are_compared(tmp_path: Path) -> None:
     root = own_runs(tmp_path / "runs")
     assert OWN.to_json()["declaration"]["margins"] == {"Own-v1": 7.5}
@@ -68,6 +69,7 @@ def test_a_declared_margin_holds_wherever_the_runs_are_compared(tmp_path: Path) 
         assert "[-17.4, 17.4] | [-22.7, 22.7] |    7.5 |" in page
 
 
+@pytest.mark.slow
 def test_a_margin_declared_with_arguments_for_all_runs_holds_in_compare(tmp_path: Path) -> None:
     for label in ("a", "b"):
         for seed in range(3):

@@ -65,6 +65,7 @@ def execute(folder: Path, code: str, **variables: str) -> subprocess.CompletedPr
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "variables",
     [
@@ -96,6 +97,7 @@ train_sb3.main()
 """
 
 
+@pytest.mark.slow
 def test_training_works_without_a_home(folder: Path) -> None:
     finished = execute(folder, TRAIN)
     assert finished.returncode == 0, finished.stderr

@@ -31,11 +31,13 @@ def learned_values(agent: TD3, state: int) -> Array:
     return np.concatenate(agent.q_values(observations, ACTIONS), axis=1).T
 
 
+@pytest.mark.slow
 def test_a_single_reward_is_the_value_of_a_step_that_terminates() -> None:
     agent = trained(ConstantReward(steps=1, terminates=True))
     assert learned_values(agent, 0) == pytest.approx(np.ones((2, 9)), abs=TOLERANCE)
 
 
+@pytest.mark.slow
 def test_the_critics_learn_how_the_reward_depends_on_the_action_and_the_policy_follows() -> None:
     env = ActionReward()
     agent = trained(env, steps=1300)
@@ -44,12 +46,14 @@ def test_the_critics_learn_how_the_reward_depends_on_the_action_and_the_policy_f
     assert agent.actions(observation(0)[None]).item() == pytest.approx(env.best_action, abs=0.1)
 
 
+@pytest.mark.slow
 def test_a_later_reward_is_discounted_once_for_each_step_until_it() -> None:
     agent = trained(TwoSteps(), steps=1100)
     assert learned_values(agent, 0) == pytest.approx(np.full((2, 9), GAMMA), abs=TOLERANCE)
     assert learned_values(agent, 1) == pytest.approx(np.ones((2, 9)), abs=TOLERANCE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 4])
 def test_the_value_of_a_truncated_episode_counts_the_rewards_after_its_end(steps: int) -> None:
     agent = trained(ConstantReward(steps, terminates=False))
@@ -65,6 +69,7 @@ class TruncationAsTermination(gym.Wrapper[Any, Any, Any, Any]):
         return next_observation, reward, terminated or truncated, False, info
 
 
+@pytest.mark.slow
 def test_taking_a_truncation_for_a_termination_would_be_noticed() -> None:
     """The check above fails by far for an agent that learned from the confused episodes."""
     agent = trained(TruncationAsTermination(ConstantReward(steps=1, terminates=False)))

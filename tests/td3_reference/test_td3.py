@@ -155,6 +155,7 @@ def can_compile() -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not can_compile(), reason="needs a C++ compiler and Python's headers")
 def test_compiled_and_eager_agree_after_100_updates() -> None:
     eager, compiled = small_agent(), TD3(small_agent().config, compile=True)

@@ -26,6 +26,7 @@ def evaluations(path: Path) -> dict[str, Any]:
         return dict(arrays)
 
 
+@pytest.mark.slow
 def test_a_loop_of_ones_own_is_evaluated_by_the_protocol_and_repeats_itself(tmp_path: Path) -> None:
     first = run(config("Walks"), tmp_path / "one")
     second = run(config("Walks"), tmp_path / "two")
@@ -37,6 +38,7 @@ def test_a_loop_of_ones_own_is_evaluated_by_the_protocol_and_repeats_itself(tmp_
     assert RunDirectory(first).is_done()
 
 
+@pytest.mark.slow
 def test_callback_and_generator_are_the_same_to_a_run(tmp_path: Path) -> None:
     results = [evaluations(run(config(name), tmp_path))["results"] for name in ("Walks", "Yields")]
     np.testing.assert_array_equal(*results)

@@ -95,6 +95,7 @@ def test_start_states_are_the_protocols_own_at_every_checkpoint(tmp_path: Path) 
     assert found["results"].tolist() == [expected] * 4
 
 
+@pytest.mark.slow
 def test_the_final_policy_is_scored_on_100_further_starts(tmp_path: Path) -> None:
     found = evaluations(tmp_path, [0, 100, 200], n_eval_episodes=3)
     env = gym.make("rocket-v0")
@@ -119,6 +120,7 @@ def test_the_final_scoring_measures_how_the_rockets_rest(tmp_path: Path) -> None
     assert found["final_jitter"] == pytest.approx(expected, abs=1e-6, nan_ok=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algo", ["td3", "td3_reference"])
 @pytest.mark.parametrize("env_id", ["rocket-v0", "rocket-landing-v0", "Pendulum-v1"])
 def test_only_an_environment_with_measures_of_its_own_adds_them(
@@ -145,6 +147,7 @@ def test_only_an_environment_with_measures_of_its_own_adds_them(
         assert np.isfinite(found[name]).tolist() == (found["final_ep_lengths"] == 500).tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algo", ["td3", "td3_reference"])
 def test_published_starts_are_a_runs_own_and_come_again_at_each_evaluation(
     algo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -207,6 +210,7 @@ def test_published_episodes_follow_each_other_in_one_environment(tmp_path: Path)
     assert len(set(lengths)) > 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evaluation", ["fixed", "published"])
 def test_an_evaluation_leaves_the_global_generators_as_they_were(
     tmp_path: Path, evaluation: str

@@ -86,6 +86,7 @@ def test_a_device_that_is_not_there_is_refused(algo: str, device: str, tmp_path:
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @both
 def test_a_sweep_refuses_them_before_its_first_run_and_has_no_check_too(
     algo: str, tmp_path: Path
@@ -154,6 +155,7 @@ def test_starts_that_do_not_follow_seeds_are_noted_for_whoever_reads_the_results
     assert STARTS[env_id] in note
 
 
+@pytest.mark.slow
 def test_the_report_says_at_its_head_that_starts_do_not_follow_seeds(tmp_path: Path) -> None:
     for algo in BOTH:
         run(config(algo, "UnseededStarts-v0"), tmp_path / "runs")
@@ -163,6 +165,7 @@ def test_the_report_says_at_its_head_that_starts_do_not_follow_seeds(tmp_path: P
     assert 0 < page.index("starts do not follow seeds") < page.index('id="figures"')
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize("env_id", ["Saved-v0", "Pendulum-v1", "rocket-v0"])
 def test_there_is_nothing_to_note_of_a_healthy_environment(
@@ -290,6 +293,7 @@ def test_a_dry_run_returns(settings: dict[str, int], tmp_path: Path, capsys: Any
     assert "2 runs of up to 150 steps" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize("point", [0, 20, 40])
 def test_a_run_stops_within_an_evaluation_and_goes_on_as_if_it_had_not(
@@ -405,6 +409,7 @@ def test_no_more_pictures_are_held_than_are_measured(
         assert (found["late_pictures"] == 31).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("env_id", ["rocket-v0", "Pendulum-v1"])
 def test_the_size_of_the_groups_does_not_change_the_episodes(env_id: str, tmp_path: Path) -> None:
     found = []
@@ -480,6 +485,7 @@ def test_mujoco_warns_once_and_writes_no_log_of_its_own(
     assert len(caplog.messages) == len(set(caplog.messages))
 
 
+@pytest.mark.slow
 def test_the_environments_of_other_processes_repeat_no_remarks(tmp_path: Path) -> None:
     settings = f"train_sb3.py --algo td3 --env-id Pendulum-v1 --root {tmp_path} --n-envs 2"
     settings += " --vec-env subproc --total-timesteps 20 --n-eval-episodes 1 --eval-envs 1"

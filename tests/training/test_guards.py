@@ -245,6 +245,7 @@ def learned(path: Path) -> list[Any]:
     return [*arrays, *(value.numpy() for value in policy.state_dict().values())]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("algo", "changes"),
     [
@@ -416,6 +417,7 @@ def test_a_report_says_where_steps_differ(
     assert steps_shown == ["0", "100", "200", str(mean)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["results", "final_results", "late_results"])
 def test_a_report_names_a_run_whose_evaluations_hold_nan_and_goes_on(
     part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

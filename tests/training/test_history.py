@@ -73,6 +73,7 @@ def contents(path: Path) -> dict[str, bytes]:
     return {str(f.relative_to(path)): f.read_bytes() for f in path.rglob("*") if f.is_file()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algo", ["td3", "td3_reference"])
 @pytest.mark.parametrize("what", OTHER)
 def test_a_run_is_not_continued_under_other_software(
@@ -90,6 +91,7 @@ def test_a_run_is_not_continued_under_other_software(
     assert RunDirectory(path).is_done()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algo", ["td3", "td3_reference"])
 def test_what_was_mixed_is_named_for_ever_after(
     algo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -133,6 +135,7 @@ def checkpoints(path: Path) -> list[Path]:
     return sorted((path / "checkpoint").iterdir())
 
 
+@pytest.mark.slow
 def test_an_older_checkpoint_is_judged_by_its_own_software(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +159,7 @@ def without_parts(path: Path) -> None:
         (checkpoint / "manifest.json").write_text(json.dumps(manifest))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_unknown_software_is_other_software(tmp_path: Path) -> None:
     path = stopped(tmp_path)
     without_parts(path)
@@ -191,6 +195,7 @@ def test_a_sweep_refuses_before_its_first_run(
     refuse_other_software([config(seed=1)], tmp_path, allow_mixed=False)
 
 
+@pytest.mark.slow
 def test_the_command_line_refuses_in_one_line_unless_it_is_insisted_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -230,6 +235,7 @@ def test_the_commit_of_a_repository_around_an_installation_is_not_ours(
     assert (changes() is not None) == inside
 
 
+@pytest.mark.slow
 def test_a_report_over_a_mixture_says_so_at_its_top(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -294,6 +300,7 @@ FILES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("algo", "name"), FILES)
 def test_every_flipped_bit_in_a_policy_is_noticed_and_named(
     algo: str, name: str, runs: Path
@@ -311,6 +318,7 @@ def test_every_flipped_bit_in_a_policy_is_noticed_and_named(
     load_policy(str(path), env)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["best_model.zip", "best_normalization.npz", "model.zip"])
 def test_so_it_is_in_a_model_that_is_named_by_itself(name: str, runs: Path) -> None:
     path = runs / config("td3").directory
@@ -378,6 +386,7 @@ def test_a_seal_whose_name_is_damaged_is_not_taken_for_none(tmp_path: Path) -> N
         run.provenance()
 
 
+@pytest.mark.slow
 def test_a_margin_changed_in_hindsight_is_noticed_in_compare(tmp_path: Path) -> None:
     experiment = Experiment(
         description="",

@@ -192,6 +192,7 @@ def test_a_number_from_the_environment_that_is_not_finite_ends_the_run_at_its_st
     assert not (run.path / "model.zip").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("algo", "hyperparams"),
     [

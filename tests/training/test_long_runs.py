@@ -93,13 +93,14 @@ def assert_cuts_change_nothing(run: RunConfig, root: Path) -> None:
     assert_same(straight, trained_with_stops(run, root / "cut", CUTS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("algo", "env_id"),
     [
         ("a2c", "rocket-v0"),
         ("ppo", "rocket-v0"),
         ("crossq", "rocket-v0"),
-        *(pytest.param(*names, marks=pytest.mark.slow) for names in OTHERS),
+        *OTHERS,
     ],
 )
 def test_a_run_stopped_five_times_ends_like_one_that_was_not(
@@ -146,9 +147,8 @@ def test_so_does_one_on_a_mujoco_task(env_id: str, tmp_path: Path) -> None:
     assert_cuts_change_nothing(config("td3", env_id), tmp_path)
 
 
-@pytest.mark.parametrize(
-    "algo", ["td3", "td3_reference", pytest.param("ppo", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("algo", ["td3", "td3_reference", "ppo"])
 def test_so_does_any_algorithm_on_half_cheetah(algo: str, tmp_path: Path) -> None:
     pytest.importorskip("mujoco")
     assert_cuts_change_nothing(config(algo, "HalfCheetah-v5"), tmp_path)

@@ -52,7 +52,6 @@ def taken_up_at(path: Path) -> int:
     return step
 
 
-FAST = ("td3", "td3_reference", "rollouts")
 CONTINUED = {
     "td3": config("td3"),
     "sac, normalised": config("sac", normalize=True),
@@ -65,10 +64,8 @@ CONTINUED = {
 }
 
 
-@pytest.mark.parametrize(
-    "name",
-    [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in CONTINUED],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CONTINUED)
 def test_a_complete_run_with_a_checkpoint_goes_on_as_if_it_had_not_ended(
     name: str, tmp_path: Path
 ) -> None:
@@ -82,6 +79,7 @@ def test_a_complete_run_with_a_checkpoint_goes_on_as_if_it_had_not_ended(
     assert not (path / "checkpoint").exists()
 
 
+@pytest.mark.slow
 def test_the_late_policies_of_a_longer_run_are_those_of_its_own_last_points(tmp_path: Path) -> None:
     short = config("td3_reference")
     run(short, tmp_path, checkpoint_freq=17, check=False, keep_checkpoint=True)
@@ -91,6 +89,7 @@ def test_the_late_policies_of_a_longer_run_are_those_of_its_own_last_points(tmp_
         assert arrays["timesteps"].tolist() == [*range(0, 401, 20)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "short",
     [
@@ -110,6 +109,7 @@ def test_a_run_that_cannot_go_on_starts_over_with_the_same_result(
     assert outcome(path) == at_once
 
 
+@pytest.mark.slow
 def test_without_a_checkpoint_a_complete_run_starts_over(tmp_path: Path) -> None:
     short = config("td3_reference", 60)
     long = replace(short, total_timesteps=80)
@@ -120,7 +120,8 @@ def test_without_a_checkpoint_a_complete_run_starts_over(tmp_path: Path) -> None
     assert outcome(path) == at_once
 
 
-@pytest.mark.parametrize("algo", [pytest.param("td3", marks=pytest.mark.slow), "td3_reference"])
+@pytest.mark.slow
+@pytest.mark.parametrize("algo", ["td3", "td3_reference"])
 def test_a_stopped_run_that_is_made_longer_and_broken_off_again_ends_the_same(
     algo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

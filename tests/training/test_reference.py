@@ -27,6 +27,7 @@ def config(**changes: Any) -> RunConfig:
     return RunConfig(**{**settings, **changes})
 
 
+@pytest.mark.slow
 def test_a_run_leaves_the_same_files_as_sb3s_with_its_policy_as_safetensors(tmp_path: Path) -> None:
     path = run(config(), tmp_path)
     assert RunDirectory(path).is_done()
@@ -36,6 +37,7 @@ def test_a_run_leaves_the_same_files_as_sb3s_with_its_policy_as_safetensors(tmp_
     assert weights["net.0.weight"].shape == (8, 2)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(tmp_path: Path) -> None:
     first, second = run(config(), tmp_path / "a"), run(config(), tmp_path / "b")
     other = run(config(seed=1), tmp_path / "a")

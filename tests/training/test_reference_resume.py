@@ -82,6 +82,7 @@ def test_a_run_cut_anywhere_ends_as_if_it_had_not_been(
     assert outcome(path) == outcome(undisturbed[env_id])
 
 
+@pytest.mark.slow
 def test_a_run_cut_at_the_end_of_a_crashed_episode_and_many_times_more_ends_the_same(
     undisturbed: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,6 +97,7 @@ def test_a_run_cut_at_the_end_of_a_crashed_episode_and_many_times_more_ends_the_
     assert outcome(again) == outcome(path)
 
 
+@pytest.mark.slow
 def test_the_papers_settings_continue_exactly_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,6 +108,7 @@ def test_the_papers_settings_continue_exactly_too(
     assert outcome(cut) == outcome(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "part"),
     [

@@ -40,6 +40,7 @@ def command(monkeypatch: pytest.MonkeyPatch, root: Path, *arguments: str) -> int
     return 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algo", ["a2c", "ddpg", "ppo", "sac", "td3"])
 def test_every_algorithm_for_continuous_actions_leaves_a_complete_run(
     algo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -54,6 +55,7 @@ def test_every_algorithm_for_continuous_actions_leaves_a_complete_run(
     assert (path / "model.zip").exists()
 
 
+@pytest.mark.slow
 def test_the_command_line_takes_the_published_evaluation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,6 +84,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(tmp_path: 
     assert (first / "evaluations.npz").read_bytes() != (other / "evaluations.npz").read_bytes()
 
 
+@pytest.mark.slow
 def test_evaluating_more_often_does_not_change_the_training(tmp_path: Path) -> None:
     seldom, often = (
         short_run(tmp_path / "a", eval_freq=150),
@@ -91,6 +94,7 @@ def test_evaluating_more_often_does_not_change_the_training(tmp_path: Path) -> N
     assert all((weights[0][name] == weights[1][name]).all() for name in weights[0])
 
 
+@pytest.mark.slow
 def test_the_saved_model_is_the_one_that_was_scored_last(tmp_path: Path) -> None:
     path = short_run(tmp_path)
     model = TD3.load(path / "model.zip", device="cpu")

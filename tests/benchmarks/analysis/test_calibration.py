@@ -69,6 +69,7 @@ def test_the_mean_rarely_shows_equivalence_once_runs_fail_and_the_typical_run_do
     assert fractions[1] < 0.2
 
 
+@pytest.mark.slow
 def test_clear_cases_take_eight_to_eleven_seeds() -> None:
     for difference in (0.0, 2.0):
         seeds, decided = seeds_taken(difference, False, np.random.default_rng(0))
@@ -90,6 +91,7 @@ def test_the_level_of_each_look_keeps_the_error_over_all_at_five_percent() -> No
     assert overall_error(LOOKS, 0.05) == pytest.approx(0.143, abs=0.004)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not PUBLISHED.exists(), reason="the published curves are not here")
 def test_an_implementation_rarely_differs_from_itself_on_published_runs() -> None:
     scores = published_scores(PUBLISHED)
@@ -103,6 +105,7 @@ def test_an_implementation_rarely_differs_from_itself_on_published_runs() -> Non
                 assert errors.false_equivalent <= AT_MOST + 0.005, (task, n)
 
 
+@pytest.mark.slow
 def test_the_page_has_a_row_for_each_population_and_design(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -146,6 +146,7 @@ def test_the_command_for_more_seeds_is_that_of_the_experiment(name: str, tmp_pat
     assert head(tmp_path, name).endswith(f"python -m benchmarks sweep {name} --extend --seeds 10")
 
 
+@pytest.mark.slow
 def test_old_runs_are_compared_by_the_final_policy_and_the_report_says_so(tmp_path: Path) -> None:
     runs(tmp_path, "a", -10.0 + SPREAD, late=False)
     runs(tmp_path, "b", -10.0 + SPREAD)
@@ -226,6 +227,7 @@ def test_what_has_failed_alone_is_compared_too_where_nothing_was_declared(tmp_pa
     assert "a against b: none: 1 of b failed or diverged." in head(tmp_path)
 
 
+@pytest.mark.slow
 def test_all_others_are_compared_with_the_declared_opponent_alone(tmp_path: Path) -> None:
     for label in ("a", "b", "c"):
         runs(tmp_path, label, [-10.0, -20.0, -30.0])

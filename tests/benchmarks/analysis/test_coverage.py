@@ -44,6 +44,7 @@ def test_the_bootstraps_coverage_depends_on_its_generator_alone() -> None:
     assert first == second
 
 
+@pytest.mark.slow
 def test_the_interval_of_a_high_chance_to_be_above_covers_little_for_few_runs() -> None:
     def covered(num_runs: int, chance: float) -> float:
         return improvement_coverage((num_runs,), chance, np.random.default_rng(0))

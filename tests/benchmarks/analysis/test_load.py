@@ -205,6 +205,7 @@ def test_a_declaration_that_was_changed_afterwards_is_refused(tmp_path: Path) ->
         load_results(tmp_path)
 
 
+@pytest.mark.slow
 def test_reading_results_and_making_tables_loads_nothing_that_trains() -> None:
     code = (
         "import sys, benchmarks.report.tables\n"

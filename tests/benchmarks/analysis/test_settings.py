@@ -112,6 +112,7 @@ def test_a_length_of_rollouts_is_not_taken_for_that_of_returns() -> None:
     assert not [name for name in names if "n_steps" in name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_seeds", [3, 5])
 def test_they_stand_below_the_verdict(
     num_seeds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

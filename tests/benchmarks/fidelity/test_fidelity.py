@@ -48,6 +48,7 @@ def test_the_norms_of_all_weights_are_the_published_codes(name: str) -> None:
             assert norms == pytest.approx(golden[f"{name}/50/param_norms{suffix}"], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_sb3_is_the_published_td3_where_actions_lie_in_unit_bounds() -> None:
     outcome = examine(sb3.Adapter, 50, ("rocket_like", "pendulum_like"))
     assert outcome.verdict == UNIT_ONLY
@@ -63,6 +64,7 @@ def test_the_references_default_settings_are_the_published_ones() -> None:
     assert differing_defaults(reference.Adapter.defaults()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bug", SEEDED_BUGS, ids=lambda bug: bug.name)
 def test_a_seeded_bug_is_noticed_and_named(bug: Bug) -> None:
     detection = detect(bug, updates=3)
@@ -70,6 +72,7 @@ def test_a_seeded_bug_is_noticed_and_named(bug: Bug) -> None:
     assert detection.case in (*CASES, "run loop")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", VARIANTS)
 def test_a_variant_differs_by_what_it_is_called_and_nothing_else(label: str) -> None:
     variant, cause = VARIANTS[label]
@@ -109,6 +112,7 @@ def test_tables_of_wrong_td3s_name_what_went_unnoticed() -> None:
     assert "| offset | 1e-04 | 2e-03 |" in variant_table([vars(each) for each in seen])
 
 
+@pytest.mark.slow
 def test_the_page_says_yes_and_what_sb3_does_otherwise(tmp_path: Path) -> None:
     page, status = write_own(tmp_path)
     assert status == 0

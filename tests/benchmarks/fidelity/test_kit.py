@@ -111,6 +111,7 @@ def test_an_error_in_an_adapter_is_told_with_its_line() -> None:
     assert fault.endswith(f" (load(), line {line} of {Path(__file__).name})")
 
 
+@pytest.mark.slow
 def test_what_takes_time_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write("benchmarks.fidelity.published:Published", tmp_path)
     told = capsys.readouterr().err.splitlines()
@@ -157,6 +158,7 @@ def test_each_cause_is_found_by_name(option: tuple[str, Any]) -> None:
     assert explanation.causes[0].needed > 1
 
 
+@pytest.mark.slow
 def test_two_causes_at_once_are_found_and_both_are_needed() -> None:
     switches = Switches(clip="none", order="targets first")
     causes = explain({name: simulate(name, switches, 3) for name in TELLING}).causes
@@ -167,6 +169,7 @@ def test_two_causes_at_once_are_found_and_both_are_needed() -> None:
     assert min(cause.needed for cause in causes) > 1
 
 
+@pytest.mark.slow
 def test_what_no_switch_explains_is_called_unexplained() -> None:
     class Odd(Published):
         def update(self, batch: Batch, noise: Array) -> None:
@@ -178,6 +181,7 @@ def test_what_no_switch_explains_is_called_unexplained() -> None:
     assert "the critics after update 1" in page(record)
 
 
+@pytest.mark.slow
 def test_a_difference_that_only_later_updates_show_is_not_called_explained() -> None:
     class Late(Published):
         def update(self, batch: Batch, noise: Array) -> None:
@@ -238,6 +242,7 @@ def test_the_function_that_draws_noise_is_put_back_and_must_be_called_once() -> 
         pass
 
 
+@pytest.mark.slow
 def test_the_documented_example_works_as_it_stands(tmp_path: Path) -> None:
     text = (ROOT / "docs/fidelity.md").read_text(encoding="utf-8")
     agent, adapter = (block.split("```")[0] for block in text.split("```python\n")[1:])
@@ -252,6 +257,7 @@ def test_the_documented_example_works_as_it_stands(tmp_path: Path) -> None:
     assert "**bit-equal**" in run.stdout or "**equal up to rounding**" in run.stdout
 
 
+@pytest.mark.slow
 def test_page_and_numbers_are_written(tmp_path: Path) -> None:
     text, status = write("benchmarks.fidelity.published:Published", tmp_path)
     folder = tmp_path / "benchmarks.fidelity.published"
@@ -262,6 +268,7 @@ def test_page_and_numbers_are_written(tmp_path: Path) -> None:
     assert "img.shields.io" in text
 
 
+@pytest.mark.slow
 def test_reports_take_in_the_pages_of_adapters_after_the_references(tmp_path: Path) -> None:
     (tmp_path / "fidelity.md").write_text("# Reference\n")
     write("benchmarks.fidelity.published:Published", tmp_path)

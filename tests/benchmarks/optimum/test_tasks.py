@@ -78,6 +78,7 @@ def swept(grid: Grid, steps: int) -> Array:
     return values
 
 
+@pytest.mark.slow
 def test_staying_at_the_origin_pays_two_at_every_step(rocket: Solution) -> None:
     assert rocket.start_values(np.zeros((1, 2))) == pytest.approx(1000.0, abs=1e-9)
 
@@ -131,6 +132,7 @@ def test_a_dynamic_program_of_the_pendulum_agrees_with_enumeration() -> None:
         assert grid.value(values, np.array(state)) == pytest.approx(best, abs=0.02)
 
 
+@pytest.mark.slow
 def test_the_small_pendulum_costs_what_the_riccati_equation_says() -> None:
     a = np.array([[1.0 + 0.75 * 0.05, 0.05], [0.75, 1.0]])
     b = np.array([[0.15 * 0.05], [0.15]])
@@ -154,6 +156,7 @@ def test_steps_are_those_of_the_real_pendulum() -> None:
         assert after.states[0] == pytest.approx(env.state, abs=1e-6)  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("env_id", optimal_control.TASKS)
 def test_the_greedy_policy_earns_its_value_in_the_real_environment(env_id: str) -> None:
     states = optimal_control.protocol_starts(env_id, 10)
@@ -164,6 +167,7 @@ def test_the_greedy_policy_earns_its_value_in_the_real_environment(env_id: str) 
     assert (known - earned > -0.1).all()
 
 
+@pytest.mark.slow
 def test_no_controller_beats_the_optimum() -> None:
     class Brakes:
         """Stops as fast as it can and stays there."""
@@ -206,6 +210,7 @@ def test_a_discounted_value_solves_its_equation(gamma: float) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_discount_costs_return_and_none_costs_nothing() -> None:
     states = starts(5)
     best = optimal_control.optimal_value("rocket-v0", states)
@@ -213,6 +218,7 @@ def test_a_discount_costs_return_and_none_costs_nothing() -> None:
     assert np.array_equal(best, optimal_control.gamma_optimal_return("rocket-v0", states, 1.0))
 
 
+@pytest.mark.slow
 def test_the_landing_task_lands_from_everywhere_at_every_discount() -> None:
     table = optimum_page.gamma_table("rocket-landing-v0", (0.99, 1.0), starts=100)
     assert (table["landed"] == 1.0).all()
@@ -235,6 +241,7 @@ def test_a_goal_that_a_grid_can_see_counts_and_a_smaller_one_does_not(
         assert optimal_control.task_grid(env_id) == RocketGrid(500, 200, 4, parameters)
 
 
+@pytest.mark.slow
 def test_tables_come_from_the_cache_and_a_damaged_one_is_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -287,6 +294,7 @@ def test_angles_are_wrapped_to_a_turn() -> None:
     assert wrapped(angles) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_the_figure_shows_every_task(tmp_path: Path) -> None:
     rows = {"gamma": [0.9, 0.99, 1.0], "return": [1.0, 2.0, 3.0]}
     table = pd.DataFrame({**rows, "steady-state distance": [0.3, 0.1, 0.05]})

@@ -30,6 +30,7 @@ def config(source: str) -> RunConfig:
     return RunConfig(label=label, algo=source, env_id="rocket-v0", total_timesteps=1)
 
 
+@pytest.mark.slow
 def test_function_class_and_controller_play_the_same_ten_and_hundred_starts(tmp_path: Path) -> None:
     found = []
     for source in (f"{HERE}:zero", f"{HERE}:Zero", "zero"):

@@ -63,6 +63,7 @@ def test_a_recording_consists_of_an_animation_in_real_time_and_a_figure(tmp_path
         assert line in text
 
 
+@pytest.mark.slow
 def test_the_return_and_regret_printed_are_those_of_the_episode(tmp_path: Path) -> None:
     text = record(["brake"], RecordOptions(output=tmp_path / "brake", initial_state=(1.0, 0.0)))
     # At rest at 1 m: 1/2 + 1 at each of 500 steps.
@@ -74,6 +75,7 @@ def test_the_return_and_regret_printed_are_those_of_the_episode(tmp_path: Path) 
     assert "after: - s" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algo", ["td3", "td3_reference"])
 def test_a_run_directory_plays_its_own_policy_in_its_own_environment(
     algo: str, runs: dict[str, Path], tmp_path: Path
@@ -88,6 +90,7 @@ def test_a_run_directory_plays_its_own_policy_in_its_own_environment(
     assert "regret" not in text  # the optimum is known for the registered task alone
 
 
+@pytest.mark.slow
 def test_a_saved_model_needs_its_algorithm_unless_it_lies_in_a_run_directory(
     runs: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -106,6 +109,7 @@ def test_a_saved_model_needs_its_algorithm_unless_it_lies_in_a_run_directory(
         load_policy(str(alone), env)
 
 
+@pytest.mark.slow
 def test_a_normalised_run_plays_behind_its_normalisation(tmp_path: Path) -> None:
     path = run(
         RunConfig(
@@ -134,6 +138,7 @@ def test_a_normalised_run_plays_behind_its_normalisation(tmp_path: Path) -> None
         assert [episode.episode_return for episode in episodes] == expected.tolist()
 
 
+@pytest.mark.slow
 def test_steps_beyond_the_time_limit_are_played_on_request(tmp_path: Path) -> None:
     text = record(["pd"], RecordOptions(output=tmp_path / "pd", extra_steps=100))
     assert "in 600 steps" in text
@@ -204,6 +209,7 @@ def test_what_cannot_be_recorded_is_refused_in_one_line(
     refused(capsys.readouterr().err, complaint, tmp_path)
 
 
+@pytest.mark.slow
 def test_it_is_in_a_process_of_its_own_too(tmp_path: Path) -> None:
     words = [sys.executable, "-m", *command("benchmarks", ["record", "autopilot"], tmp_path)]
     done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)

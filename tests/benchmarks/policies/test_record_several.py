@@ -22,6 +22,7 @@ from training.sb3.model_zip import policy_weights
 pytestmark = pytest.mark.usefixtures("cheap_optimum")
 
 
+@pytest.mark.slow
 def test_several_policies_start_alike_and_share_a_picture_and_an_animation(tmp_path: Path) -> None:
     alone = record(["brake"], RecordOptions(output=tmp_path / "one", initial_state=(1.0, 0.0)))
     text = record(

@@ -44,6 +44,7 @@ def test_a_row_tells_the_mean_over_the_protocols_starts() -> None:
     assert "Episodes that ended on the goal of 1e-8, with its 500 extra: 0." in page
 
 
+@pytest.mark.slow
 def test_a_trained_policys_regret_is_the_sum_of_its_two_gaps(tmp_path: Path) -> None:
     config = RunConfig(
         algo="td3",

@@ -17,6 +17,7 @@ from training.environments import make_env
 CONFIG = RunConfig(algo="td3", env_id="rocket-v0", total_timesteps=1)
 
 
+@pytest.mark.slow
 def test_it_is_made_from_the_first_published_policy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

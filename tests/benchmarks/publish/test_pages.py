@@ -116,6 +116,7 @@ def test_the_first_screen_s_animation_is_small() -> None:
         assert file.stat().st_size < MOST_FILM_BYTES
 
 
+@pytest.mark.slow
 def test_the_readme_s_part_alone_is_made_anew_and_names_verdict_and_command(project: Path) -> None:
     made = pages(project / "results")
     text = made["README.md"]
@@ -129,6 +130,7 @@ def test_the_readme_s_part_alone_is_made_anew_and_names_verdict_and_command(proj
     assert "Not published, for want of runs: standard, action_scale_again," in made[PAGE]
 
 
+@pytest.mark.slow
 def test_numbers_are_traced_and_a_wrong_digit_is_not(project: Path) -> None:
     (section,) = sections(pages(project / "results")[PAGE])
     known = [*numbers_in(project / "results/mine")]

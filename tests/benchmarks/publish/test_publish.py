@@ -89,6 +89,7 @@ def test_what_is_published_is_complete_small_and_free_of_the_machine_s_paths(min
     assert content["findings"][0].startswith("Pendulum-v1, a against b: ")
 
 
+@pytest.mark.slow
 def test_a_published_experiment_makes_the_report_that_its_runs_make(
     mine: Path, tmp_path: Path
 ) -> None:
@@ -102,6 +103,7 @@ def test_a_published_experiment_makes_the_report_that_its_runs_make(
         ).read_bytes()
 
 
+@pytest.mark.slow
 def test_compare_takes_a_published_experiment(
     mine: Path,
     tmp_path: Path,
@@ -121,6 +123,7 @@ def test_compare_takes_a_published_experiment(
     assert "|               10.0 |" in page
 
 
+@pytest.mark.slow
 def test_publishing_again_gives_the_same_bytes(mine: Path, tmp_path: Path) -> None:
     publish(mine / "runs/mine", tmp_path / "mine")
     for file in (mine / "results/mine").iterdir():
@@ -138,6 +141,7 @@ def test_a_sweep_that_is_not_over_is_not_published(tmp_path: Path) -> None:
         publish(root, tmp_path / "results")
 
 
+@pytest.mark.slow
 def test_a_sweep_until_decided_is_published_after_any_look(tmp_path: Path) -> None:
     root = sweep(tmp_path / "mine", 6, seeds=tuple(range(10)), looks=(5, 10))
     publish(root, tmp_path / "results")

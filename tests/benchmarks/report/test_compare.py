@@ -228,6 +228,7 @@ def lucky_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("lucky_starts")
 def test_a_verdict_that_hangs_on_the_start_states_says_so(tmp_path: Path) -> None:
     ours = our_runs(tmp_path / "runs", [-110.0, -111.0, -112.0], env_id="Pendulum-v1")
@@ -320,6 +321,7 @@ def test_learning_curves_show_at_most_twenty_common_steps(tmp_path: Path) -> Non
     assert all(int(row[0].replace(",", "")) % 20 == 0 for row in curves)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("figures")
 def test_each_comparison_has_a_folder_with_all_its_files(tmp_path: Path) -> None:
     first, second = (their_runs(tmp_path / name, [1.0, 2.0, 3.0]) for name in ("a", "b"))
@@ -383,6 +385,7 @@ def test_columns_are_named_as_words() -> None:
         parse_columns(0, ())
 
 
+@pytest.mark.slow
 def test_comparing_does_not_load_what_trains() -> None:
     code = (
         "import sys, benchmarks.report.compare\n"

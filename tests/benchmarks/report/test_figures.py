@@ -42,6 +42,7 @@ def svg(folder: Path, name: str) -> str:
     return (folder / f"{name}.svg").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems name their displays otherwise")
 @pytest.mark.parametrize(
     ("variables", "backends"),
@@ -65,6 +66,7 @@ def test_without_a_display_mujoco_and_pygame_draw_where_they_need_none(
     assert result.stdout.splitlines() == backends
 
 
+@pytest.mark.slow
 def test_every_figure_is_there_as_png_and_svg(tmp_path: Path) -> None:
     for seed in range(3):
         made_up_run(tmp_path / "runs", "a", seed, [-9.0, -1.0 - seed])
@@ -86,6 +88,7 @@ def test_the_optimum_is_at_the_same_starts_as_the_curve(tmp_path: Path) -> None:
     assert known_levels(load_results(tmp_path / "runs"), "Pendulum-v1") == {"optimum": 0.0}
 
 
+@pytest.mark.slow
 def test_the_band_is_what_was_asked_for_and_the_caption_says_which(tmp_path: Path) -> None:
     for seed in range(5):
         made_up_run(tmp_path / "runs", "a", seed, [-9.0, -1.0 - seed])
@@ -97,6 +100,7 @@ def test_the_band_is_what_was_asked_for_and_the_caption_says_which(tmp_path: Pat
     assert svg(tmp_path / "interval", name) != svg(tmp_path / "half", name)
 
 
+@pytest.mark.slow
 def test_four_seeds_are_drawn_as_lines_without_a_band(tmp_path: Path) -> None:
     for number, folder in ((4, "four"), (5, "five")):
         for seed in range(number):
@@ -145,6 +149,7 @@ def test_the_forest_plot_has_a_row_for_each_comparison_and_part(tmp_path: Path) 
     assert forest_plot([]) is None
 
 
+@pytest.mark.slow
 def test_a_diverged_run_does_not_flatten_the_others(tmp_path: Path) -> None:
     """Its fall is cut off, and the figure of final returns says that a run is outside."""
     for seed in range(5):
@@ -178,6 +183,7 @@ def test_the_legend_names_only_what_can_be_seen() -> None:
     assert picture.caption == "Short. Notes. Outside the axes: too low, too far."
 
 
+@pytest.mark.slow
 def test_a_caption_has_two_sentences_at_most_and_the_rest_is_behind_it(tmp_path: Path) -> None:
     for seed in range(5):
         for label in ("a", "b"):
@@ -223,6 +229,7 @@ def test_a_short_logarithmic_axis_names_numbers_between_powers_of_ten() -> None:
         plt.close(figure)
 
 
+@pytest.mark.slow
 def test_the_caption_tells_of_a_band_only_where_there_is_one(tmp_path: Path) -> None:
     made_up_run(tmp_path / "runs", "a", 0, [-9.0, -1.0])
     captions = drawn(tmp_path / "runs", tmp_path / "out")
@@ -231,6 +238,7 @@ def test_the_caption_tells_of_a_band_only_where_there_is_one(tmp_path: Path) -> 
         assert "interval" not in captions[name]
 
 
+@pytest.mark.slow
 def test_a_far_better_controller_does_not_flatten_the_curves_of_regret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

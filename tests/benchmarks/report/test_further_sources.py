@@ -38,6 +38,7 @@ def report(folder: Path, theirs: Path, request: Request | None = None) -> str:
     return write_report(folder / "mine", folder / "report", others=sources, request=request)
 
 
+@pytest.mark.slow
 def test_their_curves_stand_in_the_same_tables_figures_and_verdicts(tmp_path: Path) -> None:
     text = report(tmp_path, their_runs(tmp_path / "theirs.csv"))
     read = {name: (tmp_path / f"report/{name}.md").read_text() for name in
@@ -56,6 +57,7 @@ def test_their_curves_stand_in_the_same_tables_figures_and_verdicts(tmp_path: Pa
     assert "lab (n = 5)" in (tmp_path / f"report/learning_curve_{OTHER}.svg").read_text()
 
 
+@pytest.mark.slow
 def test_our_runs_from_elsewhere_have_their_returns_on_held_out_starts(tmp_path: Path) -> None:
     for seed in range(5):
         made_up_run(tmp_path / "theirs", "sac", seed, [0.0, 7.0 + seed], OTHER)
@@ -68,6 +70,7 @@ def test_our_runs_from_elsewhere_have_their_returns_on_held_out_starts(tmp_path:
     assert verdict["verdict"]["typical"]["difference"] == pytest.approx(50.0 - 90.0)
 
 
+@pytest.mark.slow
 def test_what_differs_in_how_they_were_made_is_named(tmp_path: Path) -> None:
     text = report(tmp_path, their_runs(tmp_path / "theirs.csv", num_runs=3))
     for note in (
@@ -80,6 +83,7 @@ def test_what_differs_in_how_they_were_made_is_named(tmp_path: Path) -> None:
         assert f"Note: {OTHER}: {note}" in text
 
 
+@pytest.mark.slow
 def test_another_version_is_compared_where_it_is_named(tmp_path: Path) -> None:
     theirs = their_runs(tmp_path / "theirs.csv", "Other-v3", num_runs=4)
     with pytest.raises(ConfigError, match="Other-v0 in mine and Other-v3 in lab"):

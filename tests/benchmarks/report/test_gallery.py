@@ -27,6 +27,7 @@ def no_optimum(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.report.gallery.has_optimum", lambda env_id: False)
 
 
+@pytest.mark.slow
 def test_a_trained_policy_and_the_controllers_are_played_from_the_same_start(
     tmp_path: Path,
 ) -> None:
@@ -81,6 +82,7 @@ def test_what_cannot_be_played_is_named_and_spoils_nothing(tmp_path: Path) -> No
     assert "my:env-v3" in second
 
 
+@pytest.mark.slow
 def test_a_damaged_policy_is_named_and_the_others_are_shown(tmp_path: Path) -> None:
     experiment = Experiment(
         description="a test",

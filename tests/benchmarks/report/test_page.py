@@ -71,6 +71,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.slow
 def test_every_table_is_written_for_people_for_programs_and_for_papers(report: Report) -> None:
     for name in TABLES:
         for suffix in ("csv", "md", "tex"):
@@ -79,6 +80,7 @@ def test_every_table_is_written_for_people_for_programs_and_for_papers(report: R
     assert summary["return mean"].tolist() == [-20.0, -30.0, -70.0]
 
 
+@pytest.mark.slow
 def test_the_terminal_gets_the_verdicts_and_one_table_on_one_screen(report: Report) -> None:
     lines = report.text.splitlines()
     assert lines[0].startswith("Pendulum-v1, a against b: different in typical return.")
@@ -100,6 +102,7 @@ def test_the_page_stands_alone_and_gives_the_verdict_before_anything_else(report
     assert 'alt="Pendulum-v1: return"' in page
 
 
+@pytest.mark.slow
 def test_many_verdicts_take_a_line_for_each_environment(tmp_path: Path) -> None:
     root = tmp_path / "many"
     for env_id in ("Pendulum-v1", "rocket-v0"):
@@ -142,6 +145,7 @@ def test_the_page_is_well_formed_and_its_contents_lead_somewhere(report: Report)
     assert {"verdicts", "summary", "figures", "provenance"} <= links
 
 
+@pytest.mark.slow
 def test_a_name_is_text_and_not_markup(tmp_path: Path) -> None:
     root = tmp_path / "<b>bold</b>"
     made_up_run(root, "a", 0, [-9.0, -1.0])
@@ -158,6 +162,7 @@ def test_the_same_runs_give_the_same_bytes(report: Report, tmp_path: Path) -> No
     assert contents(report.folder) == contents(tmp_path / "report")
 
 
+@pytest.mark.slow
 def test_what_an_earlier_report_showed_does_not_stay(small: Path, tmp_path: Path) -> None:
     """Nor does anything else go."""
     other = made_up_run(small, "b", 0, [-9.0, -1.0], env_id="my:env-v3")
@@ -174,6 +179,7 @@ def test_what_an_earlier_report_showed_does_not_stay(small: Path, tmp_path: Path
     assert (tmp_path / "mine.csv").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_seeds_added_after_a_verdict_are_looks_and_the_report_says_so(tmp_path: Path) -> None:
     root = tmp_path / "mine"
     pages = []
@@ -190,6 +196,7 @@ def test_seeds_added_after_a_verdict_are_looks_and_the_report_says_so(tmp_path: 
     assert record["verdict"]["num_runs"] == [7, 7]
 
 
+@pytest.mark.slow
 def test_incomplete_runs_are_left_out_and_named(small: Path, tmp_path: Path) -> None:
     RunDirectory(made_up_run(small, "a", 1, [-9.0, -1.0])).write_status("interrupted", 100)
     text = write_report(small, tmp_path)
@@ -197,6 +204,7 @@ def test_incomplete_runs_are_left_out_and_named(small: Path, tmp_path: Path) -> 
     assert "a/Pendulum-v1_1 (interrupted)" in (tmp_path / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_the_declaration_and_its_hash_stand_in_the_page(small: Path, tmp_path: Path) -> None:
     declared = Experiment(
         description="a against b",
@@ -219,6 +227,7 @@ def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
         write_report(tmp_path, tmp_path / "report")
 
 
+@pytest.mark.slow
 def test_reporting_does_not_load_what_trains() -> None:
     code = (
         "import sys, benchmarks.report.page\n"
@@ -227,6 +236,7 @@ def test_reporting_does_not_load_what_trains() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_the_fidelity_page_is_linked_where_the_reference_takes_part(
     report: Report, small: Path, tmp_path: Path
 ) -> None:
@@ -250,6 +260,7 @@ def test_the_forest_plot_is_the_first_picture_and_notes_are_behind_a_click(repor
     assert note.replace("<p>", '<p class="printed">') in caption  # closed details are not printed
 
 
+@pytest.mark.slow
 def test_a_report_that_cannot_be_written_leaves_the_last_one(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,6 +282,7 @@ def test_a_report_that_cannot_be_written_leaves_the_last_one(
     assert {file.name: file.read_bytes() for file in output.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_a_report_where_a_file_is_takes_one_line(small: Path) -> None:
     (small.parent / "taken").write_text("")
     command = [sys.executable, "-m", "benchmarks", "report", "small", "--root", str(small.parent)]

@@ -283,6 +283,7 @@ def test_scores_over_environments_are_normalised_by_the_untrained_regret(tmp_pat
     assert "Lonely" not in table.caption
 
 
+@pytest.mark.slow
 def test_the_coverage_that_captions_quote_is_what_simulations_find() -> None:
     rng = np.random.default_rng(0)
     for n in (3, 5, 10):

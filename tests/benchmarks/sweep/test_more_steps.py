@@ -34,6 +34,7 @@ def evaluations(root: Path) -> list[bytes]:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_more_steps_give_what_so_many_at_once_give(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

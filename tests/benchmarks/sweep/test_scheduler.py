@@ -98,6 +98,7 @@ def swept_copy(swept: Path, tmp_path: Path) -> Path:
     return shutil.copytree(swept, tmp_path / "swept")
 
 
+@pytest.mark.slow
 def test_one_worker_and_two_give_the_same_bytes(swept: Path, tmp_path: Path) -> None:
     forwards = experiment()
     backwards = replace(forwards, implementations=dict(reversed(IMPLEMENTATIONS.items())))
@@ -115,6 +116,7 @@ def failing(how: str) -> Experiment:
     )
 
 
+@pytest.mark.slow
 def test_failing_runs_are_named_and_leave_their_tracebacks_and_the_others_go_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -142,6 +144,7 @@ def test_a_run_that_kills_its_worker_is_given_up_after_the_stated_number_of_rest
     assert f"restart {MAX_RESTARTS} of at most {MAX_RESTARTS}" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_an_experiment_that_has_grown_is_the_one_that_was_declared_so_at_once(
     swept: Path, tmp_path: Path
 ) -> None:
@@ -156,6 +159,7 @@ def test_an_experiment_that_has_grown_is_the_one_that_was_declared_so_at_once(
     assert "(seeds 1 -> 2; new: implementation td3): 1 run and no verdicts before it" in line
 
 
+@pytest.mark.slow
 def test_only_missing_runs_are_carried_out(
     swept_copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -224,6 +228,7 @@ def test_seeds_may_be_added_and_looks_only_before_there_can_be_a_verdict(tmp_pat
         refuse_mismatch(replace(looks, seeds=tuple(range(30))), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("env_id", ["Pendulum-v1", "envs:rocket-v0"])
 def test_a_sweep_with_looks_gives_decided_comparisons_no_more_seeds(
     env_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -266,6 +271,7 @@ def test_a_sweep_with_looks_of_which_every_run_fails_says_so_and_ends(
     assert sweep(experiment(seeds=10, looks=(5, 10)), tmp_path) == ["all failed"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("allowed_failures", [0, 3])  # here, and by default elsewhere
 def test_a_run_whose_worker_dies_before_its_outcome_is_fetched_is_taken_up_again(
     allowed_failures: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

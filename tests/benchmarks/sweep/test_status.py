@@ -68,6 +68,7 @@ def test_what_failed_is_shown_with_its_reason(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_run_too_short_to_be_timed_is_refused_as_such() -> None:
     with pytest.raises(ValueError, match="100 steps are too few to be timed"):
         measure(run(0, steps=100))

@@ -94,8 +94,6 @@ PAIRS = [
         *(["Masked-v0"] if algo == "maskable_ppo" else []),
     ]
 ]
-# More than about two seconds each.
-SLOW = {"a2c", "crossq", "ddpg", "qrdqn", "recurrent_ppo", "sac", "td3", "tqc"}
 
 
 def config(algo: str, env_id: str, **changes: Any) -> RunConfig:
@@ -149,10 +147,8 @@ def test_the_matrix_has_every_algorithm() -> None:
     assert HYPERPARAMS.keys() == ALGORITHMS.keys() == {algo for algo, _ in PAIRS}
 
 
-@pytest.mark.parametrize(
-    ("algo", "env_id"),
-    [pytest.param(*pair, marks=[pytest.mark.slow] if pair[0] in SLOW else []) for pair in PAIRS],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("algo", "env_id"), PAIRS)
 def test_every_algorithm_trains_on_what_suits_it(algo: str, env_id: str, tmp_path: Path) -> None:
     run = config(algo, env_id)
     # SB3's checker takes actions at random, masked ones too.
@@ -160,6 +156,7 @@ def test_every_algorithm_trains_on_what_suits_it(algo: str, env_id: str, tmp_pat
     assert_complete(run, path, ALGORITHMS[algo].load())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{"n_envs": 2}, {"normalize": True}], ids=str)
 def test_masks_hold_in_training_and_evaluation(changes: dict[str, Any], tmp_path: Path) -> None:
     run = config("maskable_ppo", "Masked-v0", n_eval_episodes=5, **changes)
@@ -167,6 +164,7 @@ def test_masks_hold_in_training_and_evaluation(changes: dict[str, Any], tmp_path
     assert RunDirectory(path).is_done()
 
 
+@pytest.mark.slow
 def test_a_recurrent_policy_remembers_in_its_evaluation(tmp_path: Path) -> None:
     steps = {"total_timesteps": 500, "eval_freq": 500, "max_episode_steps": 200}
     run = config("recurrent_ppo", "Pendulum-v1", **steps)
@@ -224,6 +222,7 @@ class ShortSighted(PPO):
 """
 
 
+@pytest.mark.slow
 def test_a_users_own_algorithm_and_environment_train_from_the_working_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -262,6 +261,7 @@ def test_the_list_names_every_algorithm_with_its_action_spaces(
     assert lines.keys() - ALGORITHMS.keys() == {"package.module:Class"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_envs", [1, 2])
 @pytest.mark.parametrize("env_id", CONTINUOUS)
 @pytest.mark.parametrize("algo", ["td3", "ppo"])

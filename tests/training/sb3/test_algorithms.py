@@ -303,6 +303,7 @@ def test_updates_once_an_episode_need_a_single_environment() -> None:
         resolve_hyperparameters(config(n_envs=2, hyperparams={"train_freq": [1, "episode"]}))
 
 
+@pytest.mark.slow
 def test_hindsight_replay_trains_on_a_goal_environment(tmp_path: Path) -> None:
     small = {"learning_starts": 40, "batch_size": 8, "policy_kwargs": {"net_arch": [8]}}
     made = config(

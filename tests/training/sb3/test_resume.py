@@ -50,6 +50,7 @@ def config(algo: str, env_id: str, **changes: Any) -> RunConfig:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("env_id", ["rocket-v0", "Pendulum-v1"])
 @pytest.mark.parametrize("algo", ["td3", "ddpg", "sac", "tqc"])
 def test_a_run_stopped_five_times_ends_like_one_that_was_not(
@@ -60,6 +61,7 @@ def test_a_run_stopped_five_times_ends_like_one_that_was_not(
     assert_same(straight, trained_with_stops(run, tmp_path / "cut", CUTS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -80,6 +82,7 @@ def test_so_does_one_with_other_settings(changes: dict[str, Any], tmp_path: Path
     assert_same(straight, trained_with_stops(run, tmp_path / "cut", (17, 71)))
 
 
+@pytest.mark.slow
 def test_so_does_one_with_correlated_noise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def with_correlated_noise(*arguments: Any) -> Any:
         model: Any = algorithms.build_model(*arguments)
@@ -259,6 +262,7 @@ def test_a_run_killed_at_random_moments_ends_like_one_that_was_not(
     assert_same(outcome(straight / algo / f"{env_id}_0"), outcome(path))
 
 
+@pytest.mark.slow
 def test_what_cannot_be_continued_begins_anew(tmp_path: Path) -> None:
     run = RunConfig(
         algo="ppo",

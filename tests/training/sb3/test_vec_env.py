@@ -51,6 +51,7 @@ def collected_by(env: VecEnv) -> TD3:
     return model.learn(N * STEPS)
 
 
+@pytest.mark.slow
 def test_the_replay_buffer_holds_what_dummy_vec_env_would_have_put_there() -> None:
     rockets = RecordingRockets(N, LIMIT, autoreset_mode="SameStep", **EASY_GOAL)
     native = collected_by(NativeVecEnv(rockets)).replay_buffer
@@ -101,6 +102,7 @@ def test_a_vector_environment_that_resets_a_step_late_is_refused() -> None:
         NativeVecEnv(RocketVectorEnv(2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vec_env", ["dummy", "native"])
 def test_training_with_several_environments_keeps_the_updates_per_step(
     vec_env: str, tmp_path: Path

@@ -63,6 +63,7 @@ def points(directory: Path) -> list[tuple[str, int, float]]:
     return sorted(rows.itertuples(index=False, name=None))
 
 
+@pytest.mark.slow
 def test_what_an_eval_callback_wrote_is_read_beside_its_logs(tmp_path: Path) -> None:
     for seed in (0, 1):
         folder = tmp_path / f"seed_{seed}"
@@ -112,6 +113,7 @@ def test_another_folder_of_events_is_a_run_by_its_own_name(tmp_path: Path) -> No
     assert points(tmp_path) == [("first", 10, 1.0), ("second", 10, 2.0)]
 
 
+@pytest.mark.slow
 def test_no_event_is_left_out_of_many(tmp_path: Path) -> None:
     write_events(tmp_path / "run", [(step, step % 7) for step in range(10_001)])
     assert len(read_source(tmp_path).curves) == 10_001  # TensorBoard shows a sample of 10,000
