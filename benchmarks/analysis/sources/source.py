@@ -91,7 +91,7 @@ def read_source(path: Path, name: str = "", options: Options | None = None) -> S
     :param path: a directory, with everything below it, or a file
     :param name: what to call the source; default: its path
     :raises ConfigError: if it holds no format or several, a file of the format is damaged, or
-        its steps repeat or go back
+        its steps are not whole numbers, repeat or go back
     """
     if not path.exists():
         raise ConfigError(f"{path} must be a file or directory with results; there is none")
@@ -170,10 +170,20 @@ def _rows(kind: Format, files: list[Path], root: Path, options: Options) -> pd.D
 def refuse_gaps(rows: pd.DataFrame, file: Path, is_episodes: bool) -> None:
     """Refuse rows that do not make a curve.
 
-    :raises ConfigError: if a value is missing or not finite, or steps repeat or go back
+    :raises ConfigError: if a value is missing, not a number or not finite, a step is no whole
+        number, or steps repeat or go back
     """
     if not len(rows) or rows[KEYS].isna().any(axis=None) or rows["step"].isna().any():
         raise ConfigError(f"{file} must have a seed, step and return in each row, and one or more")
+    for name in ("step", "mean_return"):
+        if rows[name].to_numpy().dtype.kind not in "iuf":
+            raise ConfigError(f"{file} must have numbers as steps and returns, got a {name} of"
+                              f" {rows[name].iloc[0]!r}")  # fmt: skip
+    steps = rows["step"].to_numpy(float)
+    odd = steps[~np.isfinite(steps) | (steps != np.floor(steps)) | (steps < 0)]
+    if len(odd):
+        raise ConfigError(f"{file} must count whole environment steps from 0, got {odd[0]:g}: are"
+                          " they in thousands or millions?")  # fmt: skip
     wrong = rows[~np.isfinite(rows["mean_return"].to_numpy(float))]
     if len(wrong):
         first = wrong.iloc[0]

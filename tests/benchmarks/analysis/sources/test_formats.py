@@ -182,3 +182,29 @@ def test_a_column_of_names_tells_runs_apart(tmp_path: Path) -> None:
         read_source(tmp_path)  # some runs tell their environment, others do not
     write(tmp_path / "runs.csv", f"run_name,global_step,charts/episodic_return\n{rows[:-6]}\n")
     assert read_source(tmp_path).curves["mean_return"].tolist() == [5.0, 6.0]
+
+
+@pytest.mark.parametrize("step", ["0.5", "1.5", "-5", "inf", "-inf"])
+def test_steps_must_be_whole_numbers_of_environment_steps(step: str, tmp_path: Path) -> None:
+    write(tmp_path / "runs.csv", f"seed,step,return\n0,{step},5\n")
+    with pytest.raises(ConfigError, match=rf"runs\.csv must count whole .* from 0, got {step}: "):
+        read_source(tmp_path)
+
+
+def test_steps_may_be_written_as_floats(tmp_path: Path) -> None:
+    write(tmp_path / "runs.csv", "seed,step,return\n0,0.0,5\n0,1e3,6\n0,2E+03,7\n")
+    assert read_source(tmp_path).curves["step"].tolist() == [0, 1_000, 2_000]
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"timesteps": [1], "results": [[1j]]},
+        {"timesteps": ["1"], "results": [[1.0]]},
+        {"timesteps": [True], "results": [[1.0]]},
+    ],
+)
+def test_steps_and_returns_must_be_real_numbers(arrays: Any, tmp_path: Path) -> None:
+    np.savez(tmp_path / "evaluations.npz", **arrays)
+    with pytest.raises(ConfigError, match=r"evaluations\.npz must have numbers as steps and"):
+        read_source(tmp_path)
