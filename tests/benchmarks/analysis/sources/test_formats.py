@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.analysis.sources.frame import KEYS, Options
+from benchmarks.analysis.sources.frame import KEYS, Options, parse_columns
 from benchmarks.analysis.sources.source import FORMATS, Source, read_source
 from training.config import ConfigError
 
@@ -208,3 +208,46 @@ def test_steps_and_returns_must_be_real_numbers(arrays: Any, tmp_path: Path) -> 
     np.savez(tmp_path / "evaluations.npz", **arrays)
     with pytest.raises(ConfigError, match=r"evaluations\.npz must have numbers as steps and"):
         read_source(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("seed,step,return,return\n0,1,5,6\n", "return"),
+        # two runs of one name, as Weights & Biases exports them
+        ("Step,a - r,a - r__MIN,a - r__MAX,a - r,a - r__MIN,a - r__MAX\n1,2,2,2,7,7,7\n", "a - r"),
+        ("env_step,rew,rew\n0,1,2\n", "rew"),
+    ],
+)
+def test_two_columns_of_one_name_are_refused(text: str, name: str, tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", text)
+    with pytest.raises(ConfigError, match=rf"a\.csv: it has 2 columns called {name}$"):
+        read_source(tmp_path)
+
+
+def test_a_column_is_named_once() -> None:
+    for words in (("step=a", "step=b"), ("step=a", "return=a"), ("step=a", "step=a")):
+        with pytest.raises(ConfigError, match="named once each, got step=a "):
+            parse_columns(1, words)
+
+
+def test_a_point_beside_decimal_commas_is_not_read_as_a_decimal_point(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", "seed;step;return\n0;10.000;-5,3\n0;20.000;-4,2\n")
+    with pytest.raises(ConfigError, match=r"sign is a comma, but 10\.000 has a point"):
+        read_source(tmp_path)
+    write(tmp_path / "a.csv", "seed;step;return\n0;10000;-5,3\n")
+    assert read_source(tmp_path).curves["mean_return"].tolist() == [-5.3]
+    write(tmp_path / "a.csv", "seed;step;return\n0;10000;-5.3\n")
+    assert read_source(tmp_path).curves["mean_return"].tolist() == [-5.3]
+
+
+def test_spaces_around_cells_do_not_count(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", "seed , step, return\n0, 1, 5\n0 , 2, 6 \n 0, 3,7\n")
+    curves = read_source(tmp_path).curves
+    assert curves["run"].tolist() == ["0"] * 3
+    assert curves["mean_return"].tolist() == [5, 6, 7]
+
+
+def test_quoted_separators_in_a_header_separate_nothing(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", 'seed;step;return;"a, b, c, d"\n0;1;5,5;x\n')
+    assert read_source(tmp_path).curves["mean_return"].tolist() == [5.5]
