@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,11 @@ from training.config import ConfigError
 KEYS = ["env_id", "label", "run"]  # what tells runs apart
 COLUMNS = {  # of CSV files: name on the command line -> column here
     "step": "step", "return": "mean_return", "seed": "run", "env": "env_id", "label": "label"
+}  # fmt: skip
+RUN_COLUMNS = {"seed", "run", "run_id", "run_name", "name"}  # usual names of what tells runs apart
+IMPLEMENTATIONS = {  # and implementations or environments
+    "algo", "algorithm", "agent", "method", "label", "exp_name", "experiment", "group",
+    "env", "env_id", "env_name", "environment", "task",
 }  # fmt: skip
 EVAL_FREQ = 5_000  # of the TD3 author's script
 RUN_FOLDER = re.compile(r"(?P<env_id>.+-v\d+)_(?P<run>\d+)")  # rl-baselines3-zoo's, and ours
@@ -113,3 +118,20 @@ class CsvFile:
                 raise ValueError(f"its decimal sign is a comma, but {points.iloc[0]} has a point")
             cells = cells.str.replace(",", ".")
         return cells.astype(float)
+
+
+def refuse_unread(rows: pd.DataFrame, read: Set[str], names: Set[str]) -> None:
+    """Refuse a table if a column that is not read tells runs or implementations apart.
+
+    :param read: the columns that are read
+    :param names: columns that do so if they have several values, in lower case
+    :raises ValueError: naming such a column
+    """
+    for name in rows.columns:
+        values = sorted(rows[name].dropna().unique())
+        if name.lower() in names and name not in read and len(values) > 1:
+            what = "seed" if name.lower() in RUN_COLUMNS else "label or env"
+            raise ValueError(
+                f"its column {name} has several values, such as {values[0]} and {values[1]}: say"
+                f" what it is by --columns, {what}={name}"
+            )

@@ -55,6 +55,7 @@ FORMATS = [  # a CSV file is read by the first that knows its columns
     Format(author.PATTERNS, author.ACCEPTED, author.read),
     Format(tianshou.PATTERNS, tianshou.ACCEPTED, tianshou.read),
     Format(table.PATTERNS, table.ACCEPTED, table.read),
+    Format(wandb.PATTERNS, wandb.ACCEPTED_EVALUATIONS, wandb.read_evaluations),
     Format(wandb.PATTERNS, wandb.ACCEPTED, wandb.read, is_episodes=True),
     Format(monitor.PATTERNS, monitor.ACCEPTED, monitor.read, True, True),
     Format(cleanrl.PATTERNS, cleanrl.ACCEPTED, cleanrl.read, True, True),

@@ -25,6 +25,7 @@ RUNS: dict[str, list[tuple[str, str, str]]] = {
     "tianshou/per_seed": TD3,
     "cleanrl": [("ALE/Pong-v5", "td3_continuous_action", "3")],
     "wandb": [(PENDULUM, "td3", "1"), (PENDULUM, "td3", "2"), (PENDULUM, "td3", "7")],
+    "wandb_evaluations": [(PENDULUM, "td3", "7")],
     "openrlbenchmark": [(PENDULUM, "td3", "4")],
     "table": [("", "", "a"), ("", "", "b")],
 }
@@ -36,6 +37,7 @@ CURVES = {  # steps of the first run, and its last return
     "tianshou/per_seed": ([0, 5_000, 10_000], -905.4426),
     "cleanrl": ([300, 600, 900, 1300, 1600, 1900], -16.0),
     "wandb": ([200, 400], -1200.5),
+    "wandb_evaluations": ([200, 400], -1250.0),
     "openrlbenchmark": ([200, 400, 600], -1200.0),
     "table": ([100, 200], -4.5),
 }
@@ -85,7 +87,7 @@ def write(file: Path, text: str) -> Path:
 def test_columns_tell_environments_and_algorithms_apart(tmp_path: Path) -> None:
     rows = "A-v0,x,0,1,5\nA-v0,y,0,1,6\nB-v0,x,0,1,7\n"
     write(tmp_path / "all.csv", f"task,algo,seed,step,return\n{rows}")
-    with pytest.raises(ConfigError, match="several seeds, environments or algorithms"):
+    with pytest.raises(ConfigError, match="its column task has several values"):
         read_source(tmp_path)
     columns = {"env": "task", "label": "algo"}
     curves = read_source(tmp_path, options=Options(columns=columns)).curves
@@ -251,3 +253,44 @@ def test_spaces_around_cells_do_not_count(tmp_path: Path) -> None:
 def test_quoted_separators_in_a_header_separate_nothing(tmp_path: Path) -> None:
     write(tmp_path / "a.csv", 'seed;step;return;"a, b, c, d"\n0;1;5,5;x\n')
     assert read_source(tmp_path).curves["mean_return"].tolist() == [5.5]
+
+
+def test_evaluations_count_before_training_episodes_in_an_export(tmp_path: Path) -> None:
+    header = "global_step,rollout/ep_rew_mean,eval/mean_reward"
+    write(tmp_path / "run.csv", f"{header}\n100,-9,\n200,-8,\n200,,-5\n")
+    source = read_source(tmp_path)
+    assert not source.kind.is_episodes
+    assert source.curves["mean_return"].tolist() == [-5.0]
+
+
+def test_several_metrics_of_a_chart_are_not_one_curve(tmp_path: Path) -> None:
+    ends = ("", "__MIN", "__MAX")
+    header = ",".join(f"td3 - {name}{end}" for name in ("eval/mean_reward", "loss") for end in ends)
+    write(tmp_path / "a.csv", f"Step,{header}\n1,2,2,2,,,\n2,,,,8,8,8\n")
+    with pytest.raises(ConfigError, match="it has the metrics eval/mean_reward, loss: export one"):
+        read_source(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (
+            "algo,seed,step,return\nsac,0,1,5\ntd3,1,1,9\n",
+            "algo .* sac and td3.* label or env=algo",
+        ),
+        ("Env_ID,seed,step,return\nA,0,1,5\nB,1,1,9\n", "Env_ID .* A and B"),
+        ("seed,global_step,charts/episodic_return\n0,1,5\n1,1,9\n", "seed .* 0 and 1.* seed=seed"),
+        ("exp_name,_step,eval/mean_reward\nsac,1,5\ntd3,2,9\n", "exp_name .* sac and td3"),
+    ],
+)
+def test_a_column_that_tells_runs_apart_is_not_ignored(
+    text: str, names: str, tmp_path: Path
+) -> None:
+    write(tmp_path / "a.csv", text)
+    with pytest.raises(ConfigError, match=rf"a\.csv: its column {names}"):
+        read_source(tmp_path)
+
+
+def test_columns_that_are_the_same_in_all_rows_tell_nothing_apart(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", "algo,note,seed,step,return\ntd3,x,0,1,5\ntd3,y,1,1,9\n")
+    assert len(read_source(tmp_path).curves) == 2
