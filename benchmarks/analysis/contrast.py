@@ -17,6 +17,7 @@ from benchmarks.analysis.sides import (
     common_grid,
     common_step,
     environments,
+    refuse_shared_files,
     scores,
     sides_on,
     usual_score,
@@ -145,6 +146,7 @@ def add_sources(
     own, declared = read_source(root, root.name), parse_starts(request.starts)
     if names := {source.name for source in sources} & {label for _, label in groups(results)}:
         raise ConfigError(f"{names.pop()} is an implementation's name: name it, LABEL=PATH")
+    refuse_shared_files([own, *sources])
     curves, finals = [results.curves], [results.finals]
     comparisons: list[Comparison] = []
     notes: list[str] = []
@@ -282,4 +284,30 @@ def caveats_of(match: Match) -> list[str]:
                 f"{side.name} goes on to step {max(side.last_steps):,.0f}; what is compared ends at"
                 f" {match.at:,.0f}."
             )
+        caveats += grid_caveats(side, match)
+    return caveats
+
+
+def grid_caveats(side: Side, match: Match) -> list[str]:
+    """How a side's evaluations differ from the steps that are compared."""
+    evaluations = side.evaluations_before(match.at)
+    most = max(map(len, evaluations), default=0)
+    late = max(
+        (
+            float((match.grid - steps[np.searchsorted(steps, match.grid, side="right") - 1]).max())
+            for steps in evaluations
+        ),
+        default=0.0,
+    )
+    caveats = []
+    if most > len(match.grid):
+        caveats.append(
+            f"Of up to {most} evaluations of a run of {side.name}, the {len(match.grid)} at steps"
+            " that are compared count; the others are left out."
+        )
+    if late:
+        caveats.append(
+            f"{side.name} was not evaluated at all steps that are compared: there its last"
+            f" evaluation before counts, up to {late:,.0f} steps earlier."
+        )
     return caveats

@@ -24,7 +24,7 @@ from benchmarks.analysis.contrast import (
     settings_line,
 )
 from benchmarks.analysis.load import Results
-from benchmarks.analysis.sides import HELD_OUT, SCORES, environments
+from benchmarks.analysis.sides import HELD_OUT, SCORES, environments, refuse_shared_files
 from benchmarks.analysis.sources.frame import Options
 from benchmarks.analysis.sources.source import Source, read_source
 from benchmarks.analysis.starts import parse_starts
@@ -96,7 +96,7 @@ def write_comparison(
 def parse_sources(words: Sequence[str], options: Options, request: Request) -> list[Source]:
     """Read sources, ``LABEL=PATH`` or ``PATH``; without a label, the path's last part is the name.
 
-    :raises ConfigError: if two have the same name or path, or an option is not valid
+    :raises ConfigError: if two have the same name or a file in common, or an option is not valid
     """
     if request.margin is not None and not 0.0 < request.margin < np.inf:
         raise ConfigError(f"margin must be a number above 0, got {request.margin}")
@@ -105,16 +105,17 @@ def parse_sources(words: Sequence[str], options: Options, request: Request) -> l
     declared = parse_starts(request.starts)
     sources: list[Source] = []
     for word in words:
-        label, _, path = (
-            word.rpartition("=") if "/" not in word.partition("=")[0] else ("", "", word)
-        )
+        label, sign, path = word.partition("=")
+        if not sign or "/" in label or Path(word).exists():  # an equals sign of the path itself
+            label, path = "", word
+        if not path:
+            raise ConfigError(f"a source must be LABEL=PATH or PATH, got {word!r}")
         source = read_source(Path(path), label or Path(path).resolve().name, options)
         for other in sources:
-            if other.path.resolve() == source.path.resolve():
-                raise ConfigError(f"{path} must be compared with another source than itself")
-            if other.name == source.name:
+            if other.name == source.name and other.path.resolve() != source.path.resolve():
                 raise ConfigError(f"two sources are called {source.name}: name them, LABEL=PATH")
         sources.append(source)
+    refuse_shared_files(sources)
     if {label for label in declared if label} - {source.name for source in sources}:
         raise ConfigError(f"starts must name sources: {', '.join(each.name for each in sources)}")
     return sources

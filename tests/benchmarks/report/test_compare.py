@@ -16,7 +16,7 @@ from benchmarks.analysis.sources.frame import Options, parse_columns
 from benchmarks.analysis.starts import MANY_STARTS, parse_starts
 from benchmarks.analysis.verdict import decide
 from benchmarks.experiments import EXPERIMENTS
-from benchmarks.report.compare import write_comparison
+from benchmarks.report.compare import parse_sources, write_comparison
 from tests.benchmarks.analysis.sources.test_source import write_csv, write_evaluations, write_events
 from tests.helpers.made_up_runs import made_up_run
 from training.config import ConfigError
@@ -389,3 +389,45 @@ def test_comparing_does_not_load_what_trains() -> None:
         "assert not {'torch', 'stable_baselines3', 'distributed'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_sources_that_share_files_are_refused(tmp_path: Path) -> None:
+    our_runs(tmp_path / "runs", [1.0, 2.0, 3.0], "td3")
+    ours = our_runs(tmp_path / "runs", [1.0, 2.0, 3.0], "sac")
+    (tmp_path / "link").symlink_to(ours)
+    for other in (tmp_path / "runs", tmp_path / "link"):
+        with pytest.raises(ConfigError, match=r"both hold .*sac/Other-v0_0/evaluations\.npz"):
+            compare(tmp_path, f"a={ours}", f"b={other}")
+
+
+def test_a_path_may_hold_an_equals_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("lr=0.1", "lr=0.2"):
+        their_runs(Path(name), [1.0, 2.0, 3.0])
+    sources = ["lr=0.1", "high=lr=0.2", "absolute=" + str(tmp_path / "lr=0.1/../lr=0.2/runs.csv")]
+    for pair, names in (
+        (sources[:2], ["lr=0.1", "high"]), ([sources[0], sources[2]], ["lr=0.1", "absolute"])
+    ):  # fmt: skip
+        assert [each.name for each in parse_sources(pair, Options(), Request())] == names
+
+
+def test_a_source_without_a_path_is_not_the_current_folder(tmp_path: Path) -> None:
+    for word in ("mine=", "", "="):
+        with pytest.raises(ConfigError, match="must be LABEL=PATH or PATH, got '"):
+            compare(tmp_path, their_runs(tmp_path, [1.0, 2.0, 3.0]), word)
+
+
+def test_evaluations_at_other_steps_are_told(tmp_path: Path) -> None:
+    def runs(name: str, steps: range) -> str:
+        rows = [f"{seed},{step},{step + seed}" for seed in range(3) for step in steps]
+        return f"{name}={write_csv(tmp_path / name / 'runs.csv', chr(10).join(rows))}"
+
+    coarse = runs("coarse", range(0, 101, 50))
+    page = compare(tmp_path, coarse, runs("fine", range(0, 101, 5)))
+    assert "Of up to 21 evaluations of a run of fine, the 3 at steps that are compared" in page
+    assert "earlier" not in page
+    page = compare(tmp_path, coarse, runs("odd", range(3, 104, 5)))
+    assert "odd was not evaluated at all steps that are compared: there its last evaluation" in page
+    assert "up to 2 steps earlier" in page
+    # At step 0 odd has no value yet; at 50 and 100 it has those of 48 and 98.
+    assert ["odd", "3", "74.0 ± 1.0", "100"] in [row[1:5] for row in cells(page)]
