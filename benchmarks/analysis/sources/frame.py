@@ -105,7 +105,8 @@ class CsvFile:
         if not isinstance(rows.index, pd.RangeIndex):
             raise ValueError("its rows are longer than its header")
         rows.columns = pd.Index(self.header)
-        return rows[self.columns].apply(lambda cells: cells.str.strip())
+        cells: pd.DataFrame = rows[self.columns].apply(lambda column: column.str.strip())
+        return cells
 
     def numbers(self, cells: pd.Series) -> pd.Series:
         """Cells as numbers; if semicolons separate cells, a comma is a decimal point.

@@ -294,3 +294,42 @@ def test_a_column_that_tells_runs_apart_is_not_ignored(
 def test_columns_that_are_the_same_in_all_rows_tell_nothing_apart(tmp_path: Path) -> None:
     write(tmp_path / "a.csv", "algo,note,seed,step,return\ntd3,x,0,1,5\ntd3,y,1,1,9\n")
     assert len(read_source(tmp_path).curves) == 2
+
+
+def monitor(file: Path, rows: str, env_id: str = PENDULUM) -> Path:
+    return write(file, f'#{{"t_start": 0.0, "env_id": "{env_id}"}}\nr,l,t\n{rows}\n')
+
+
+def test_a_restarted_run_that_was_appended_to_a_monitor_file_is_refused(tmp_path: Path) -> None:
+    file = monitor(tmp_path / "monitor.csv", "1,10,5\n2,10,9\n3,10,1")
+    with pytest.raises(ConfigError, match=r"times go back in monitor\.csv: was a restarted run"):
+        read_source(file)
+
+
+def test_the_files_of_one_run_are_of_one_environment(tmp_path: Path) -> None:
+    monitor(tmp_path / "0.monitor.csv", "1,10,5")
+    monitor(tmp_path / "1.monitor.csv", "1,10,5", "Other-v0")
+    with pytest.raises(ConfigError, match="files of one run are of Pendulum-v1 and Other-v0"):
+        read_source(tmp_path)
+
+
+def test_episodes_of_an_evaluation_are_not_pooled_with_training_episodes(tmp_path: Path) -> None:
+    monitor(tmp_path / "train.monitor.csv", "1,10,5")
+    monitor(tmp_path / "eval.monitor.csv", "9,10,5")
+    curves = read_source(tmp_path).curves
+    assert curves.set_index("label")["mean_return"].to_dict() == {"": 1, "eval": 9}
+
+
+def test_a_mean_over_tianshou_s_seeds_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "test_rew_10seeds.csv", "env_step,rew,rew:shaded\n0,1,2\n5000,3,1\n")
+    with pytest.raises(ConfigError, match="rew is a mean over seeds"):
+        read_source(tmp_path)
+
+
+def test_tianshou_s_training_episodes_stand_beside_its_evaluations(tmp_path: Path) -> None:
+    folder = tmp_path / "HalfCheetah-v3/td3"
+    for kind, value in (("train", 1), ("test", 2)):
+        write(folder / f"{kind}_rew.csv", f"env_step,rew,time\n0,{value},1\n")
+    source = read_source(tmp_path)
+    assert source.curves["mean_return"].tolist() == [2]
+    assert source.left_out == ["HalfCheetah-v3/td3/train_rew.csv"]
