@@ -21,7 +21,8 @@ IMPLEMENTATIONS = {  # and implementations or environments
     "env", "env_id", "env_name", "environment", "task",
 }  # fmt: skip
 EVAL_FREQ = 5_000  # of the TD3 author's script
-RUN_FOLDER = re.compile(r"(?P<env_id>.+-v\d+)_(?P<run>\d+)")  # rl-baselines3-zoo's, and ours
+RUN_NUMBER = r"\d+(_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?"  # maybe with a UUID
+RUN_FOLDER = re.compile(rf"(?P<env_id>.+-v\d+)_(?P<run>{RUN_NUMBER})")  # its, and ours
 DECIMAL_COMMA = re.compile(r'(^|[;"])\s*[-+]?\d+,\d+', re.MULTILINE)  # if semicolons separate cells
 RUN_NAME = re.compile(r"(?P<env_id>.+?)__(?P<label>.+)__(?P<run>\d+)__\d+")  # CleanRL's
 
@@ -56,9 +57,19 @@ def parse_columns(eval_freq: int, words: tuple[str, ...]) -> Options:
 
 
 def from_folder(folder: Path) -> dict[str, str]:
-    """KEYS from a folder called ``<algo>/<env>_<n>/``; empty for any other name."""
-    match = RUN_FOLDER.fullmatch(folder.name)
-    return {**match.groupdict(), "label": folder.parent.name} if match else {}
+    """KEYS from a folder called ``<algo>/<env>_<n>/``; empty for any other name.
+
+    rl-baselines3-zoo writes the run's arguments to a folder in it that has the environment's name,
+    so that names without a version are known too.
+    """
+    names = [re.escape(file.parent.name) for file in sorted(folder.glob("*/args.yml"))]
+    known = (
+        re.fullmatch(rf"(?P<env_id>{name})_(?P<run>{RUN_NUMBER})", folder.name) for name in names
+    )
+    match = next(filter(None, known), None) or RUN_FOLDER.fullmatch(folder.name)
+    if match is None:
+        return {}
+    return {"env_id": match["env_id"], "label": folder.parent.name, "run": match["run"]}
 
 
 def from_run_name(name: str) -> dict[str, str]:

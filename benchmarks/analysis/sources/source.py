@@ -92,7 +92,7 @@ def read_source(path: Path, name: str = "", options: Options | None = None) -> S
     :param path: a directory, with everything below it, or a file
     :param name: what to call the source; default: its path
     :raises ConfigError: if it holds no format or several, a file of the format is damaged, or
-        its steps are not whole numbers, repeat or go back
+        its steps are not whole numbers, repeat or go back, or folders of unnamed algorithms cross
     """
     if not path.exists():
         raise ConfigError(f"{path} must be a file or directory with results; there is none")
@@ -121,6 +121,7 @@ def read_source(path: Path, name: str = "", options: Options | None = None) -> S
     (kind,) = kinds
     curves = pd.concat(found[kind], ignore_index=True)
     _refuse_doubles(curves, path)
+    _refuse_crossed_folders(curves, path)
     same = {file for pattern in kind.patterns for file in files if file.match(pattern)}
     left_out = sorted({str(file.relative_to(root)) for file in same - read} | damaged.keys())
     return Source(name or str(path), path, kind, curves.drop(columns="unit"), left_out)
@@ -190,7 +191,8 @@ def refuse_gaps(rows: pd.DataFrame, file: Path, is_episodes: bool) -> None:
         first = wrong.iloc[0]
         raise ConfigError(
             f"{file} must have finite returns, got {first['mean_return']} at step"
-            f" {first['step']:g} ({len(wrong)} of {len(rows)} rows): did the run diverge?"
+            f" {first['step']:g} ({len(wrong)} of {len(rows)} rows): did the run diverge, or is a"
+            " cell empty?"
         )
     for keys, run in rows.groupby(KEYS, sort=False):
         steps = run["step"].to_numpy(float)
@@ -212,6 +214,22 @@ def _refuse_doubles(curves: pd.DataFrame, path: Path) -> None:
         if rows["unit"].nunique() > 1:
             first, second = rows.drop_duplicates("unit")["file"].iloc[:2]
             raise ConfigError(f"{path} must hold a run once, got {first} and {second}")
+
+
+def _refuse_crossed_folders(curves: pd.DataFrame, path: Path) -> None:
+    """Refuse runs whose folders cross, as in ``td3/0``, ``td3/1``, ``sac/0``, ``sac/1``.
+
+    Files that do not tell their algorithm would be pooled.
+    """
+    runs = [run.split("/") for run in curves["run"][curves["label"] == ""].unique()]
+    levels = [dict.fromkeys(level) for level in zip(*runs, strict=False)]
+    crossed = [level for level in levels if 1 < len(level) < len(runs)]
+    if len(crossed) > 1:
+        first, second = list(crossed[0])[:2]
+        raise ConfigError(
+            f"{path} must hold runs of one algorithm where files do not name it, got folders that"
+            f" cross, such as {first} and {second}: make each a source of its own"
+        )
 
 
 def _holds(kinds: list[Format], files: list[Path]) -> str:
@@ -237,8 +255,10 @@ def _describe(file: Path) -> str:
             if isinstance(content, np.ndarray):
                 return f"an array of shape {content.shape}"
             what, names = "the arrays", list(content)
-        else:
+        elif file.match("*tfevents*"):
             what, names = "the tags", cleanrl.load(file).Tags()["scalars"]
+        else:
+            return f"content of another kind, {file.suffix or 'without a suffix'}"
     except Exception:
         return "content that cannot be read"
     return f"{what} {', '.join(names[:MOST_NAMES])}{', ...' * (len(names) > MOST_NAMES)}"

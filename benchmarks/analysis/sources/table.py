@@ -19,7 +19,10 @@ ACCEPTED = "CSV files with the columns seed, step, return (or others, named by -
 
 
 def read(files: list[Path], options: Options) -> pd.DataFrame | None:
-    """A file's runs; None if a column is missing. Without a seed column it is one run.
+    """A file's runs; None if a column is missing.
+
+    Without a seed column it is one run, which is called as its folder; of several files in a folder,
+    each adds its own name.
 
     :raises ValueError: if a column that tells implementations or runs apart is not named
     """
@@ -35,5 +38,7 @@ def read(files: list[Path], options: Options) -> pd.DataFrame | None:
     refuse_unread(rows, set(columns.values()), apart)
     if "env_id" in found:
         found["env_id"] = found["env_id"].map(env_name, na_action="ignore")
+    if "run" not in found and len(list(file.parent.glob("*.csv"))) > 1:
+        found["run"] = pd.Series(f"{file.absolute().parent.name}/{file.stem}", index=rows.index)
     found |= {name: table.numbers(found[name]) for name in ("step", "mean_return")}
     return pd.DataFrame(found)

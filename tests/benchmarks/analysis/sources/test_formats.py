@@ -333,3 +333,56 @@ def test_tianshou_s_training_episodes_stand_beside_its_evaluations(tmp_path: Pat
     source = read_source(tmp_path)
     assert source.curves["mean_return"].tolist() == [2]
     assert source.left_out == ["HalfCheetah-v3/td3/train_rew.csv"]
+
+
+UUID = "123e4567-e89b-12d3-a456-426614174000"
+
+
+@pytest.mark.parametrize(
+    ("folder", "env_id", "run"),
+    [
+        (f"Pendulum-v1_1_{UUID}", "Pendulum-v1", f"1_{UUID}"),
+        ("ALE-Pong-v5_2", "ALE-Pong-v5", "2"),
+        ("my_env_2-v12_3", "my_env_2-v12", "3"),
+        ("MyEnv_1", "MyEnv", "1"),
+        (f"my_env_7_1_{UUID}", "my_env_7", f"1_{UUID}"),
+    ],
+)
+def test_algorithms_in_a_zoo_s_folders_are_kept_apart(
+    folder: str, env_id: str, run: str, tmp_path: Path
+) -> None:
+    for label in ("sac", "td3"):
+        write(tmp_path / label / folder / env_id / "args.yml", "")
+        np.savez(tmp_path / label / folder / "evaluations.npz", timesteps=[1], results=[[1.0]])
+    curves = read_source(tmp_path).curves
+    assert curves[KEYS].to_numpy().tolist() == [[env_id, "sac", run], [env_id, "td3", run]]
+
+
+def test_folders_of_several_algorithms_that_no_file_names_are_not_pooled(tmp_path: Path) -> None:
+    for folder in ("sac/seed_0", "sac/seed_1", "td3/seed_0", "td3/seed_1"):
+        (tmp_path / folder).mkdir(parents=True)
+        np.savez(tmp_path / folder / "evaluations.npz", timesteps=[1], results=[[1.0]])
+    with pytest.raises(ConfigError, match="folders that cross, such as sac and td3: make each"):
+        read_source(tmp_path)
+    assert sorted(read_source(tmp_path / "sac").curves["run"]) == ["seed_0", "seed_1"]
+
+
+def test_a_folder_for_each_run_may_have_others_above_and_below(tmp_path: Path) -> None:
+    for folder in ("day_1/seed_0/logs", "day_1/seed_1/logs", "day_2/seed_2/logs"):
+        (tmp_path / folder).mkdir(parents=True)
+        np.savez(tmp_path / folder / "evaluations.npz", timesteps=[1], results=[[1.0]])
+    assert read_source(tmp_path).curves["run"].nunique() == 3
+
+
+def test_each_file_without_seeds_is_a_run(tmp_path: Path) -> None:
+    for name in ("0", "1"):
+        write(tmp_path / f"{name}.csv", "step,return\n1,5\n2,6\n")
+    options = Options(columns={"step": "step", "return": "return"})
+    curves = read_source(tmp_path, options=options).curves
+    assert curves["run"].unique().tolist() == [f"{tmp_path.name}/0", f"{tmp_path.name}/1"]
+
+
+def test_files_of_other_kinds_are_refused_by_their_suffix(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.csv.gz", "seed,step,return\n0,1,5\n")
+    with pytest.raises(ConfigError, match=r"a\.csv\.gz with content of another kind, \.gz"):
+        read_source(file)
