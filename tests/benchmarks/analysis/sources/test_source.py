@@ -248,3 +248,13 @@ def test_a_run_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     write_csv(tmp_path / "b.csv", "0,200,-5")
     with pytest.raises(ConfigError, match=r"must hold a run once, got a\.csv and b\.csv"):
         read_source(tmp_path)
+
+
+def test_event_files_of_different_runs_in_one_folder_are_refused(tmp_path: Path) -> None:
+    for seed, step in ((1, 10), (2, 20)):  # as if the second continued the first
+        writer = SummaryWriter(str(tmp_path / "logs"), filename_suffix=f".{seed}")
+        writer.add_text("hyperparameters", f"|param|value|\n|-|-|\n|seed|{seed}|")
+        writer.add_scalar(TAG, 5.0, step)
+        writer.close()
+    with pytest.raises(ConfigError, match=r"logs/events.* several runs, with run 1 and 2$"):
+        read_source(tmp_path)
