@@ -258,3 +258,27 @@ def test_event_files_of_different_runs_in_one_folder_are_refused(tmp_path: Path)
         writer.close()
     with pytest.raises(ConfigError, match=r"logs/events.* several runs, with run 1 and 2$"):
         read_source(tmp_path)
+
+
+def write_monitor(file: Path, episodes: str, env_id: str = "X-v1", t_start: float = 0.0) -> None:
+    """As SB3's Monitor does; episodes are lines of return, length and seconds since t_start."""
+    write_csv(file, episodes, f'#{{"t_start": {t_start}, "env_id": "{env_id}"}}\nr,l,t')
+
+
+def test_an_environment_without_a_name_has_none(tmp_path: Path) -> None:
+    write_monitor(tmp_path / "monitor.csv", "5,10,1", "None")  # what SB3 writes then
+    assert runs_of(tmp_path) == [("", "", ".")]
+
+
+def test_monitor_files_in_a_run_s_folder_may_have_names(tmp_path: Path) -> None:
+    write_monitor(tmp_path / "td3/X-v1_1/train.monitor.csv", "5,10,1")
+    assert runs_of(tmp_path) == [("X-v1", "td3", "X-v1_1/train")]
+
+
+def test_numbered_monitor_files_that_follow_each_other_are_not_one_run(tmp_path: Path) -> None:
+    write_monitor(tmp_path / "0.monitor.csv", "5,10,1\n6,10,4", t_start=100.0)
+    write_monitor(tmp_path / "1.monitor.csv", "7,10,2\n8,10,3", t_start=100.5)
+    assert points(tmp_path) == [(".", 10, 5.0), (".", 20, 7.0), (".", 30, 8.0), (".", 40, 6.0)]
+    write_monitor(tmp_path / "1.monitor.csv", "7,10,2\n8,10,3", t_start=104.5)
+    with pytest.raises(ConfigError, match=r"files of each run in a folder of its own"):
+        read_source(tmp_path)
