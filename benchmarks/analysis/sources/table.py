@@ -21,8 +21,8 @@ ACCEPTED = "CSV files with the columns seed, step, return (or others, named by -
 def read(files: list[Path], options: Options) -> pd.DataFrame | None:
     """A file's runs; None if a column is missing.
 
-    Without a seed column it is one run, which is called as its folder; of several files in a folder,
-    each adds its own name.
+    Without a seed column it is one run, which is called as its folder; if that holds several files,
+    as folder and file.
 
     :raises ValueError: if a column that tells implementations or runs apart is not named
     """
