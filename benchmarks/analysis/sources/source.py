@@ -5,7 +5,7 @@ A further format is a module with PATTERNS, ACCEPTED and ``read``, and an entry 
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,7 +68,8 @@ class Source:
 
     :param curves: a row for each evaluation or training episode: KEYS (empty where not known; a
         run is named by its seed or folder), step, mean_return, the columns of UNKNOWN, file
-    :param left_out: files of the same kind without a curve, of incomplete runs, or damaged
+    :param left_out: files of the same kind without a curve, of incomplete runs, damaged, or of
+        training episodes beside other runs' evaluations
     """
 
     name: str
@@ -86,8 +87,9 @@ class Source:
 def read_source(path: Path, name: str = "", options: Options | None = None) -> Source:
     """Find out which of FORMATS a path holds, and read it.
 
-    Training episodes are ignored if there are evaluations too. A damaged file of a format other
-    than the one read is left out, like an unfinished run.
+    Training episodes are ignored if there are evaluations too; those of runs without evaluations
+    are left out. A damaged file of a format other than the one read is left out, like an unfinished
+    run.
 
     :param path: a directory, with everything below it, or a file
     :param name: what to call the source; default: its path
@@ -99,7 +101,7 @@ def read_source(path: Path, name: str = "", options: Options | None = None) -> S
     root = path.parent if path.is_file() else unpacked(path)
     files = [path] if path.is_file() else sorted(_files(root))
     found: dict[Format, list[pd.DataFrame]] = {}
-    damaged: dict[str, tuple[Format, ConfigError]] = {}
+    damaged: dict[str, list[tuple[Format, ConfigError]]] = {}
     read: set[Path] = set()
     named = bool(options and options.columns)  # then CSV files with these columns come first
     for kind in sorted(FORMATS, key=lambda kind: kind.read is not table.read or not named):
@@ -107,13 +109,13 @@ def read_source(path: Path, name: str = "", options: Options | None = None) -> S
             try:
                 rows = _rows(kind, unit, root, options or Options())
             except ConfigError as error:
-                damaged.setdefault(str(unit[0].relative_to(root)), (kind, error))
+                damaged.setdefault(str(unit[0].relative_to(root)), []).append((kind, error))
                 continue
             if rows is not None:
                 found.setdefault(kind, []).append(rows)
                 read.update(unit)
     kinds = [kind for kind in found if not kind.is_episodes] or list(found)
-    for kind, complaint in damaged.values():
+    for kind, complaint in chain(*damaged.values()):
         if not kinds or kind in kinds:
             raise complaint
     if len(kinds) != 1:
@@ -123,8 +125,25 @@ def read_source(path: Path, name: str = "", options: Options | None = None) -> S
     _refuse_doubles(curves, path)
     _refuse_crossed_folders(curves, path)
     same = {file for pattern in kind.patterns for file in files if file.match(pattern)}
-    left_out = sorted({str(file.relative_to(root)) for file in same - read} | damaged.keys())
+    names = {str(file.relative_to(root)) for file in same - read} | damaged.keys()
+    ignored = (unit for each in found if each is not kind for unit in _units_of(found[each]))
+    folders = {Path(unit).parent for unit in _units_of(found[kind])}
+    left_out = sorted(names | {unit for unit in ignored if not _is_near(unit, folders)})
     return Source(name or str(path), path, kind, curves.drop(columns="unit"), left_out)
+
+
+def _units_of(tables: list[pd.DataFrame]) -> Iterator[str]:
+    return (str(rows["unit"].iloc[0]) for rows in tables)
+
+
+def _is_near(unit: str, folders: set[Path]) -> bool:
+    """Whether files are in one of these folders, or in one above or below it."""
+    return any(_overlap(Path(unit).parent, each) for each in folders)
+
+
+def _overlap(first: Path, second: Path) -> bool:
+    """Whether one folder is the other or below it."""
+    return first.is_relative_to(second) or second.is_relative_to(first)
 
 
 def accepted() -> str:
@@ -133,12 +152,30 @@ def accepted() -> str:
 
 
 def _files(directory: Path) -> Iterator[Path]:
-    """All files of FORMATS below a directory, without the copies in the checkpoints of our runs."""
+    """All files of FORMATS below a directory, without the copies in the checkpoints of our runs.
+
+    Links to folders elsewhere are followed; those to folders in it are other names of the same.
+    """
     patterns = {pattern for kind in FORMATS for pattern in kind.patterns}
     patterns |= {"*.npz", *DATABASES}
-    for file in directory.rglob("*"):
+    for file in _below(directory, {directory.resolve()}):
         if file.parts[-3:-2] != ("checkpoint",) and any(map(file.match, patterns)):
             yield file
+
+
+def _below(directory: Path, known: set[Path]) -> Iterator[Path]:
+    """All files below a directory.
+
+    :param known: where links lead that were followed, and the first directory; is added to
+    """
+    for path in sorted(directory.iterdir()):
+        if not path.is_dir():
+            yield path
+        elif not path.is_symlink():
+            yield from _below(path, known)
+        elif not any(_overlap(path.resolve(), each) for each in known):
+            known.add(path.resolve())
+            yield from _below(path, known)
 
 
 def _units(kind: Format, files: list[Path]) -> Iterator[list[Path]]:

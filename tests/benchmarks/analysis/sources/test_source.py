@@ -282,3 +282,29 @@ def test_numbered_monitor_files_that_follow_each_other_are_not_one_run(tmp_path:
     write_monitor(tmp_path / "1.monitor.csv", "7,10,2\n8,10,3", t_start=104.5)
     with pytest.raises(ConfigError, match=r"files of each run in a folder of its own"):
         read_source(tmp_path)
+
+
+def test_runs_that_have_only_training_episodes_are_left_out_and_named(tmp_path: Path) -> None:
+    for run in (1, 2):
+        write_monitor(tmp_path / f"td3/X-v1_{run}/0.monitor.csv", "5,10,1")
+    write_evaluations(tmp_path / "td3/X-v1_1/eval", timesteps=[1], results=[[5.0]])
+    assert read_source(tmp_path).left_out == ["td3/X-v1_2/0.monitor.csv"]
+
+
+def test_a_damaged_csv_file_beside_good_ones_is_refused(tmp_path: Path) -> None:
+    write_csv(tmp_path / "a.csv", "0,100,-5")
+    write_csv(tmp_path / "b.csv", "1,100,-5").write_bytes(b"seed,step,return\n\xff")
+    with pytest.raises(ConfigError, match=r"cannot read .*/b\.csv: .*utf-8"):
+        read_source(tmp_path)
+
+
+def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
+    for root, run in (("here", 1), ("there", 2), ("there", 3)):
+        folder = tmp_path / root / f"td3/X-v1_{run}"
+        write_evaluations(folder, timesteps=[1], results=[[5.0]])
+    (tmp_path / "here/td3/X-v1_2").symlink_to(tmp_path / "there/td3/X-v1_2")
+    (tmp_path / "here/latest").symlink_to(tmp_path / "here/td3/X-v1_1")  # inside: another name
+    (tmp_path / "here/td3/loop").symlink_to(tmp_path / "here")
+    (tmp_path / "here/td3/above").symlink_to(tmp_path)
+    (tmp_path / "there/td3/X-v1_2/loop").symlink_to(tmp_path / "there/td3/X-v1_2")
+    assert runs_of(tmp_path / "here") == [("X-v1", "td3", "1"), ("X-v1", "td3", "2")]
