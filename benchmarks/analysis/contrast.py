@@ -33,6 +33,7 @@ from benchmarks.table import NONE
 from training.config import ConfigError, margin_of
 from training.provenance import mixture
 
+MOST_NAMED = 6  # runs in a caveat
 ALLOWED_FOR = ", start states allowed for"  # after the name of a score
 
 
@@ -59,6 +60,7 @@ class Match:
     """What is compared on one environment.
 
     :param name: the environment's name, as requested
+    :param at: the last step that is compared
     :param values: one score for each run, by side
     """
 
@@ -76,7 +78,9 @@ def match_on(sources: Sequence[Source], name: str, request: Request) -> Match:
     at = common_step(sides, request.at)
     score = request.score or usual_score(sides, request.at)
     grid = common_grid(sides, at)
-    return Match(name, sides, at, grid, score, [scores(side, score, grid) for side in sides])
+    return Match(
+        name, sides, float(grid[-1]), grid, score, [scores(side, score, grid) for side in sides]
+    )
 
 
 def compare_pair(
@@ -267,6 +271,7 @@ def caveats_of(match: Match) -> list[str]:
         caveats.append("The sides ran on different versions of the environment.")
     if not all((side.rows["env_id"] != "").all() for side in sides):
         caveats.append("Not all files name their environment: whether it is the same is not known.")
+    caveats += [told for side in sides for told in source_caveats(side)] + copies(sides)
     mixed = mixture(run.provenance() for side in sides for run in side.made_here)
     caveats += [mixed] if mixed else []
     if match.score in HELD_OUT:
@@ -286,6 +291,37 @@ def caveats_of(match: Match) -> list[str]:
             )
         caveats += grid_caveats(side, match)
     return caveats
+
+
+def source_caveats(side: Side) -> list[str]:
+    """What the files of a side leave open."""
+    caveats = [f"{side.name}: {told}." for told in side.rows["caution"].unique() if told]
+    folders = [name for name in side.names if not name.isdigit()]
+    if len(side.names) > 1 and folders and (side.rows["label"] == "").all():
+        more = ", ..." * (len(folders) > MOST_NAMED)
+        caveats.append(
+            f"No file of {side.name} names its algorithm: {', '.join(folders[:MOST_NAMED])}{more}"
+            " are taken as runs of one."
+        )
+    return caveats
+
+
+def copies(sides: Sequence[Side]) -> list[str]:
+    """Runs with the same returns throughout, unless these are hardly more than constant."""
+    owners: dict[bytes, str] = {}
+    found = []
+    for side in sides:
+        for name, rows in zip(side.names, side.runs, strict=True):
+            returns = rows["mean_return"].to_numpy(float)
+            run = f"{name} of {side.name}"
+            owner = owners.setdefault(returns.tobytes(), run)
+            if owner != run and len(np.unique(returns)) > 2:
+                found.append(f"{run} and {owner}")
+    if not found:
+        return []
+    more = f" ({len(found)} such pairs)" if len(found) > 1 else ""
+    return [f"Runs {found[0]} have the same returns throughout{more}: copies, or the same seed, are"
+            " no independent runs."]  # fmt: skip
 
 
 def grid_caveats(side: Side, match: Match) -> list[str]:

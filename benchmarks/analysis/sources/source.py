@@ -25,7 +25,9 @@ from benchmarks.analysis.sources.frame import KEYS, CsvFile, Options
 from benchmarks.analysis.sources.published import unpacked
 from training.config import ConfigError, one_line
 
-UNKNOWN = {"fixed_starts": np.nan, "final_return": np.nan, "late_return": np.nan}
+UNKNOWN = {
+    "fixed_starts": np.nan, "final_return": np.nan, "late_return": np.nan, "caution": ""
+}  # fmt: skip
 DATABASES = ("*.sqlite", "*.sqlite3", "*.db")
 MOST_DESCRIBED = 3  # files that an error describes, if none is recognised
 MOST_NAMES = 12  # columns, arrays or tags of each
@@ -38,7 +40,8 @@ class Format(NamedTuple):
     :param accepted: the format in words
     :param read: rows of some files, None where they hold no curve: the columns step, mean_return,
         KEYS where known and, for runs of this project, fixed_starts, the number of start states
-        that a mean is over, and final_return and late_return, means on held-out starts
+        that a mean is over, and final_return and late_return, means on held-out starts; and
+        caution, what is not sure about the file, in words
     :param is_episodes: whether a row is a training episode, and not an evaluation
     :param whole_folder: whether a folder's files are read together
     """

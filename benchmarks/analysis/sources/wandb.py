@@ -28,6 +28,7 @@ ACCEPTED = "CSV exports of Weights & Biases, or run_df.csv and run.json of openr
 STEPS = ("global_step", "_step", "Step")  # the first one present is used
 EPISODES = ("charts/episodic_return", "rollout/ep_rew_mean")
 RUNS = ("run_name", "run_id", "Name", "name")
+CAUTION = "taken as environment steps, {} may count the calls of wandb.log: export by global_step"
 CONFIG = {"env_id": "env_id", "exp_name": "label", "seed": "run"}  # there -> here
 
 
@@ -52,6 +53,7 @@ def _read(files: list[Path], metrics: tuple[str, ...]) -> pd.DataFrame | None:
     step = next((name for name in STEPS if name in table.columns), None)
     if step is None:
         return None
+    caution = "" if step == STEPS[0] else CAUTION.format(step)
     wide = [
         name
         for name in table.columns
@@ -63,12 +65,15 @@ def _read(files: list[Path], metrics: tuple[str, ...]) -> pd.DataFrame | None:
             return None
         if len(shown) > 1:
             raise ValueError(f"it has the metrics {', '.join(sorted(shown))}: export one of them")
-        return pd.concat(_column(table, step, name) for name in wide)
+        return pd.concat(_column(table, step, name) for name in wide).assign(caution=caution)
     metric = next((name for name in metrics if name in table.columns), None)
     if metric is None:
         return None
     rows = table.rows().dropna(subset=[metric])  # steps at which other things were logged
-    values = {"step": table.numbers(rows[step]), "mean_return": table.numbers(rows[metric])}
+    values = {
+        "step": table.numbers(rows[step]), "mean_return": table.numbers(rows[metric]),
+        "caution": caution,
+    }  # fmt: skip
     runs = next((name for name in RUNS if name in table.columns), None)
     if runs is not None:
         keys = pd.DataFrame([from_run_name(name) for name in rows[runs]])

@@ -431,3 +431,41 @@ def test_evaluations_at_other_steps_are_told(tmp_path: Path) -> None:
     assert "up to 2 steps earlier" in page
     # At step 0 odd has no value yet; at 50 and 100 it has those of 48 and 98.
     assert ["odd", "3", "74.0 ± 1.0", "100"] in [row[1:5] for row in cells(page)]
+
+
+def test_runs_that_only_folders_tell_apart_are_named(tmp_path: Path) -> None:
+    for folder in ("a/sac", "a/td3", "b"):
+        write_evaluations(tmp_path / folder, timesteps=[1], results=[[1.0]])
+    page = compare(tmp_path, f"a={tmp_path / 'a'}", f"b={tmp_path / 'b'}")
+    assert "- No file of a names its algorithm: sac, td3 are taken as runs of one." in page
+    assert "No file of b" not in page
+
+
+def test_copies_of_a_run_are_told(tmp_path: Path) -> None:
+    rows = "\n".join(f"{seed},{step},{step**2}" for seed in (0, 1) for step in range(4))
+    first = write_csv(tmp_path / "a.csv", rows)
+    second = write_csv(tmp_path / "b.csv", "0,0,1\n0,1,5\n0,2,6")
+    page = compare(tmp_path, f"a={first}", f"b={second}")
+    assert "- Runs 1 of a and 0 of a have the same returns throughout: copies," in page
+    copy = write_csv(tmp_path / "c.csv", rows.replace("0,1,1", "0,1,9"))
+    page = compare(tmp_path, f"a={first}", f"c={copy}")
+    assert "- Runs 1 of a and 0 of a have the same returns throughout (2 such pairs): co" in page
+    level = write_csv(tmp_path / "d.csv", rows.replace("4", "1").replace("9", "1"))
+    page = compare(tmp_path, f"d={level}", f"b={second}")  # the highest possible returns, maybe
+    assert "throughout" not in page
+
+
+def test_steps_that_may_count_calls_of_wandb_are_told(tmp_path: Path) -> None:
+    for name, step in (("a", "Step"), ("b", "global_step")):
+        header = f"{step},0 - r,0 - r__MIN,0 - r__MAX"
+        write_csv(tmp_path / name / "chart.csv", "1,2,2,2\n2,3,3,3", header)
+    page = compare(tmp_path, f"a={tmp_path / 'a'}", f"b={tmp_path / 'b'}")
+    assert "- a: taken as environment steps, Step may count the calls of wandb.log:" in page
+    assert "- b: taken" not in page
+
+
+def test_the_last_step_compared_is_one_that_was_evaluated(tmp_path: Path) -> None:
+    rows = "\n".join(f"0,{step},{step}" for step in range(0, 101, 10))
+    files = [write_csv(tmp_path / f"{name}.csv", rows) for name in "ab"]
+    page = compare(tmp_path, *files, score="final", at=95)
+    assert ["-", "a.csv", "1", "90.0", "90", "evaluations"] in cells(page)
