@@ -20,6 +20,7 @@ from benchmarks.analysis.sides import (
     refuse_shared_files,
     scores,
     sides_on,
+    spelled_alike,
     usual_score,
     without_version,
 )
@@ -147,7 +148,8 @@ def add_sources(
     :raises ConfigError: if a source has the name of an implementation, or no environment in
         common
     """
-    own, declared = read_source(root, root.name), parse_starts(request.starts)
+    declared = parse_starts(request.starts)
+    own, *sources = spelled_alike([read_source(root, root.name), *sources])
     if names := {source.name for source in sources} & {label for _, label in groups(results)}:
         raise ConfigError(f"{names.pop()} is an implementation's name: name it, LABEL=PATH")
     refuse_shared_files([own, *sources])

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -108,6 +108,20 @@ class Side:
         return means.reindex(range(len(grid))).ffill().to_numpy()
 
 
+def spelled_alike(sources: Sequence[Source]) -> list[Source]:
+    """The sources, with a slash in names of environments where one of them has it.
+
+    A folder's name has a hyphen in its place: rl-baselines3-zoo's ``ALE-Pong-v5_1`` is of
+    ``ALE/Pong-v5``.
+    """
+    known = {env_id for source in sources for env_id in source.curves["env_id"] if "/" in env_id}
+    full = {env_id.replace("/", "-"): env_id for env_id in known}
+    return [
+        replace(source, curves=source.curves.assign(env_id=source.curves["env_id"].replace(full)))
+        for source in sources
+    ]
+
+
 def refuse_shared_files(sources: Sequence[Source]) -> None:
     """Refuse sources that have files in common: their runs are not independent samples.
 
@@ -161,7 +175,8 @@ def sides_on(sources: Sequence[Source], name: str) -> list[Side]:
     A source of several implementations is split into as many sides.
 
     :param name: with or without version
-    :raises ConfigError: if fewer than two have it, or a source has several versions of it
+    :raises ConfigError: if fewer than two have it, a source has several versions of it, or two
+        sides have the same name
     """
     sides = []
     for source in sources:
@@ -176,6 +191,8 @@ def sides_on(sources: Sequence[Source], name: str) -> list[Side]:
         for label in labels:
             title = source.name if len(labels) == 1 else f"{source.name}:{label}"
             sides.append(Side(title, "".join(chosen), source, rows[rows["label"] == label]))
+    if twice := [name for name, count in Counter(side.name for side in sides).items() if count > 1]:
+        raise ConfigError(f"two sides are called {twice[0]}: name the sources, LABEL=PATH")
     if len(sides) < 2:
         raise ConfigError(f"env must be one that two sources have, got {name}: {told(sources)}")
     return sides

@@ -12,6 +12,7 @@ from benchmarks.analysis.sides import (
     environments,
     scores,
     sides_on,
+    spelled_alike,
     usual_score,
 )
 from benchmarks.analysis.sources.frame import Options
@@ -190,3 +191,19 @@ def test_environments_are_compared_once_and_have_names(tmp_path: Path) -> None:
     assert environments(sources, ("X-v1", "X", "X-v1")) == ["X-v1", "X"]
     with pytest.raises(ConfigError, match="env must be names of environments"):
         environments(sources, ("",))
+
+
+def test_sides_have_names_of_their_own(tmp_path: Path) -> None:
+    both = source(tmp_path / "both", "X-v1,sac,0,1,5\nX-v1,td3,0,1,9", "a")
+    with pytest.raises(ConfigError, match="two sides are called a:td3"):
+        sides_on([both, source(tmp_path / "one", curve(range(2)), "a:td3")], "X-v1")
+
+
+def test_a_hyphen_in_a_folder_s_name_is_the_slash_of_a_namespace(tmp_path: Path) -> None:
+    write_evaluations(tmp_path / "zoo/dqn/ALE-Pong-v5_1", timesteps=[1], results=[[5.0]])
+    other = source(tmp_path / "a", "ALE/Pong-v5,dqn,0,1,6\nX-Y-v0,dqn,0,1,7")
+    sources = spelled_alike([read_source(tmp_path / "zoo"), other])
+    assert environments(sources, ()) == ["ALE/Pong-v5"]
+    sides = sides_on(sources, "ALE/Pong-v5")
+    assert [side.env_id for side in sides] == ["ALE/Pong-v5", "ALE/Pong-v5"]
+    assert set(sources[1].curves["env_id"]) == {"ALE/Pong-v5", "X-Y-v0"}

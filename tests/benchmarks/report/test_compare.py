@@ -469,3 +469,10 @@ def test_the_last_step_compared_is_one_that_was_evaluated(tmp_path: Path) -> Non
     files = [write_csv(tmp_path / f"{name}.csv", rows) for name in "ab"]
     page = compare(tmp_path, *files, score="final", at=95)
     assert ["-", "a.csv", "1", "90.0", "90", "evaluations"] in cells(page)
+
+
+@pytest.mark.parametrize("name", ["step", "_mine", "a$b", "a\nb"])
+def test_names_that_tables_or_figures_cannot_show_are_refused(name: str, tmp_path: Path) -> None:
+    ours, theirs = (their_runs(tmp_path / each, [1.0]) for each in ("ours", "theirs"))
+    with pytest.raises(ConfigError, match="source must not be called step, nor begin with _, nor"):
+        compare(tmp_path, f"{name}={ours}", theirs)
