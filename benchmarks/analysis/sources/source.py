@@ -21,8 +21,15 @@ from benchmarks.analysis.sources import (
     tianshou,
     wandb,
 )
-from benchmarks.analysis.sources.frame import KEYS, CsvFile, Options
+from benchmarks.analysis.sources.frame import CsvFile, Options
 from benchmarks.analysis.sources.published import unpacked
+from benchmarks.analysis.sources.refusals import (
+    refuse_crossed_folders,
+    refuse_doubles,
+    refuse_missing,
+    refuse_other_numbers,
+    refuse_restarts,
+)
 from training.config import ConfigError, one_line
 
 UNKNOWN = {
@@ -125,8 +132,8 @@ def read_source(path: Path, name: str = "", options: Options | None = None) -> S
         raise ConfigError(f"{path} {_holds(kinds, files)}")
     (kind,) = kinds
     curves = pd.concat(found[kind], ignore_index=True)
-    _refuse_doubles(curves, path)
-    _refuse_crossed_folders(curves, path)
+    refuse_doubles(curves, path)
+    refuse_crossed_folders(curves, path)
     same = {file for pattern in kind.patterns for file in files if file.match(pattern)}
     names = {str(file.relative_to(root)) for file in same - read} | damaged.keys()
     ignored = (unit for each in found if each is not kind for unit in _units_of(found[each]))
@@ -204,72 +211,11 @@ def _rows(kind: Format, files: list[Path], root: Path, options: Options) -> pd.D
     run = str(files[0].parent.relative_to(root))
     rows = pd.DataFrame({"env_id": "", "label": "", "run": run, **UNKNOWN, "file": files[0]} | {
         name: rows[name].to_numpy() for name in rows})  # fmt: skip
-    refuse_gaps(rows, files[0], kind.is_episodes)
+    refuse_missing(rows, files[0])
+    refuse_other_numbers(rows, files[0])
+    refuse_restarts(rows, kind.is_episodes)
     names = [str(Path(file).relative_to(root)) for file in rows["file"]]
     return rows.assign(file=names, unit=names[0])
-
-
-def refuse_gaps(rows: pd.DataFrame, file: Path, is_episodes: bool) -> None:
-    """Refuse rows that do not make a curve.
-
-    :raises ConfigError: if a value is missing, not a number or not finite, a step is no whole
-        number, or steps repeat or go back
-    """
-    if not len(rows) or rows[KEYS].isna().any(axis=None) or rows["step"].isna().any():
-        raise ConfigError(f"{file} must have a seed, step and return in each row, and one or more")
-    for name in ("step", "mean_return"):
-        if rows[name].to_numpy().dtype.kind not in "iuf":
-            raise ConfigError(f"{file} must have numbers as steps and returns, got a {name} of"
-                              f" {rows[name].iloc[0]!r}")  # fmt: skip
-    steps = rows["step"].to_numpy(float)
-    odd = steps[~np.isfinite(steps) | (steps != np.floor(steps)) | (steps < 0)]
-    if len(odd):
-        raise ConfigError(f"{file} must count whole environment steps from 0, got {odd[0]:g}: are"
-                          " they in thousands or millions?")  # fmt: skip
-    wrong = rows[~np.isfinite(rows["mean_return"].to_numpy(float))]
-    if len(wrong):
-        first = wrong.iloc[0]
-        raise ConfigError(
-            f"{file} must have finite returns, got {first['mean_return']} at step"
-            f" {first['step']:g} ({len(wrong)} of {len(rows)} rows): did the run diverge, or is a"
-            " cell empty?"
-        )
-    for keys, run in rows.groupby(KEYS, sort=False):
-        steps = run["step"].to_numpy(float)
-        moves = np.diff(steps)
-        (wrong_moves,) = np.nonzero((moves < 0) | (moves == 0) & (not is_episodes))
-        if len(wrong_moves):
-            i = wrong_moves[0]
-            how = "repeat" if moves[i] == 0 else "go back"
-            raise ConfigError(
-                f"{run['file'].iloc[i + 1]} must have rising steps in each run, but in run"
-                f" {keys[2]} they {how} from {steps[i]:g} to {steps[i + 1]:g}: is it a run that was"
-                " restarted, or does it hold several seeds, environments or algorithms?"
-            )
-
-
-def _refuse_doubles(curves: pd.DataFrame, path: Path) -> None:
-    """Refuse a run that is in several files, unless these are read together as one folder."""
-    for _, rows in curves.groupby(KEYS):
-        if rows["unit"].nunique() > 1:
-            first, second = rows.drop_duplicates("unit")["file"].iloc[:2]
-            raise ConfigError(f"{path} must hold a run once, got {first} and {second}")
-
-
-def _refuse_crossed_folders(curves: pd.DataFrame, path: Path) -> None:
-    """Refuse runs whose folders cross, as in ``td3/0``, ``td3/1``, ``sac/0``, ``sac/1``.
-
-    Files that do not tell their algorithm would be pooled.
-    """
-    runs = [run.split("/") for run in curves["run"][curves["label"] == ""].unique()]
-    levels = [dict.fromkeys(level) for level in zip(*runs, strict=False)]
-    crossed = [level for level in levels if 1 < len(level) < len(runs)]
-    if len(crossed) > 1:
-        first, second = list(crossed[0])[:2]
-        raise ConfigError(
-            f"{path} must hold runs of one algorithm where files do not name it, got folders that"
-            f" cross, such as {first} and {second}: make each a source of its own"
-        )
 
 
 def _holds(kinds: list[Format], files: list[Path]) -> str:

@@ -180,7 +180,7 @@ def test_a_nan_that_was_logged_is_no_step_without_a_return(tmp_path: Path) -> No
 def test_a_column_of_names_tells_runs_apart(tmp_path: Path) -> None:
     rows = "a__td3__0__17,1,5\na__td3__0__17,2,\na__td3__0__17,3,6\nb,1,7\n"
     write(tmp_path / "runs.csv", f"run_name,global_step,charts/episodic_return\n{rows}")
-    with pytest.raises(ConfigError, match=r"runs\.csv must have a seed, step and return"):
+    with pytest.raises(ConfigError, match=r"runs\.csv must have a name of the environment in"):
         read_source(tmp_path)  # some runs tell their environment, others do not
     write(tmp_path / "runs.csv", f"run_name,global_step,charts/episodic_return\n{rows[:-6]}\n")
     assert read_source(tmp_path).curves["mean_return"].tolist() == [5.0, 6.0]
@@ -386,3 +386,20 @@ def test_files_of_other_kinds_are_refused_by_their_suffix(tmp_path: Path) -> Non
     file = write(tmp_path / "a.csv.gz", "seed,step,return\n0,1,5\n")
     with pytest.raises(ConfigError, match=r"a\.csv\.gz with content of another kind, \.gz"):
         read_source(file)
+
+
+@pytest.mark.parametrize(
+    ("rows", "complaint"),
+    [
+        ("", "must have a row for each evaluation or episode, but has none"),
+        ("A-v0,x,0,1,5\nA-v0,x,,2,6", "must have a seed in each row, but 1 of 2 have none"),
+        ("A-v0,x,0,1,5\nA-v0,,0,2,6", "must have a name of the algorithm in each row"),
+        (",x,0,1,5\nA-v0,x,0,2,6", "must have a name of the environment in each row"),
+        ("A-v0,x,0,,5", "must have a step in each row"),
+        ("A-v0,x,0,1,", "must have finite returns, got nan .* or is a cell empty"),
+    ],
+)
+def test_what_is_missing_is_named(rows: str, complaint: str, tmp_path: Path) -> None:
+    write(tmp_path / "runs.csv", f"env,label,seed,step,return\n{rows}\n")
+    with pytest.raises(ConfigError, match=rf"runs\.csv {complaint}"):
+        read_source(tmp_path)
