@@ -17,8 +17,10 @@ from benchmarks.analysis.sides import (
     common_grid,
     common_step,
     environments,
+    refuse_shared_files,
     scores,
     sides_on,
+    spelled_alike,
     usual_score,
     without_version,
 )
@@ -32,6 +34,7 @@ from benchmarks.table import NONE
 from training.config import ConfigError, margin_of
 from training.provenance import mixture
 
+MOST_NAMED = 6  # runs in a caveat
 ALLOWED_FOR = ", start states allowed for"  # after the name of a score
 
 
@@ -58,6 +61,7 @@ class Match:
     """What is compared on one environment.
 
     :param name: the environment's name, as requested
+    :param at: the last step that is compared
     :param values: one score for each run, by side
     """
 
@@ -75,7 +79,9 @@ def match_on(sources: Sequence[Source], name: str, request: Request) -> Match:
     at = common_step(sides, request.at)
     score = request.score or usual_score(sides, request.at)
     grid = common_grid(sides, at)
-    return Match(name, sides, at, grid, score, [scores(side, score, grid) for side in sides])
+    return Match(
+        name, sides, float(grid[-1]), grid, score, [scores(side, score, grid) for side in sides]
+    )
 
 
 def compare_pair(
@@ -142,9 +148,11 @@ def add_sources(
     :raises ConfigError: if a source has the name of an implementation, or no environment in
         common
     """
-    own, declared = read_source(root, root.name), parse_starts(request.starts)
+    declared = parse_starts(request.starts)
+    own, *sources = spelled_alike([read_source(root, root.name), *sources])
     if names := {source.name for source in sources} & {label for _, label in groups(results)}:
         raise ConfigError(f"{names.pop()} is an implementation's name: name it, LABEL=PATH")
+    refuse_shared_files([own, *sources])
     curves, finals = [results.curves], [results.finals]
     comparisons: list[Comparison] = []
     notes: list[str] = []
@@ -265,6 +273,7 @@ def caveats_of(match: Match) -> list[str]:
         caveats.append("The sides ran on different versions of the environment.")
     if not all((side.rows["env_id"] != "").all() for side in sides):
         caveats.append("Not all files name their environment: whether it is the same is not known.")
+    caveats += [told for side in sides for told in source_caveats(side)] + copies(sides)
     mixed = mixture(run.provenance() for side in sides for run in side.made_here)
     caveats += [mixed] if mixed else []
     if match.score in HELD_OUT:
@@ -282,4 +291,61 @@ def caveats_of(match: Match) -> list[str]:
                 f"{side.name} goes on to step {max(side.last_steps):,.0f}; what is compared ends at"
                 f" {match.at:,.0f}."
             )
+        caveats += grid_caveats(side, match)
+    return caveats
+
+
+def source_caveats(side: Side) -> list[str]:
+    """What the files of a side leave open."""
+    caveats = [f"{side.name}: {told}." for told in side.rows["caution"].unique() if told]
+    folders = [name for name in side.names if not name.isdigit()]
+    if len(side.names) > 1 and folders and (side.rows["label"] == "").all():
+        more = ", ..." * (len(folders) > MOST_NAMED)
+        caveats.append(
+            f"No file of {side.name} names its algorithm: {', '.join(folders[:MOST_NAMED])}{more}"
+            " are taken as runs of one."
+        )
+    return caveats
+
+
+def copies(sides: Sequence[Side]) -> list[str]:
+    """Runs with the same returns throughout, unless these are hardly more than constant."""
+    owners: dict[bytes, str] = {}
+    found = []
+    for side in sides:
+        for name, rows in zip(side.names, side.runs, strict=True):
+            returns = rows["mean_return"].to_numpy(float)
+            run = f"{name} of {side.name}"
+            owner = owners.setdefault(returns.tobytes(), run)
+            if owner != run and len(np.unique(returns)) > 2:
+                found.append(f"{run} and {owner}")
+    if not found:
+        return []
+    more = f" ({len(found)} such pairs)" if len(found) > 1 else ""
+    return [f"Runs {found[0]} have the same returns throughout{more}: copies, or the same seed, are"
+            " no independent runs."]  # fmt: skip
+
+
+def grid_caveats(side: Side, match: Match) -> list[str]:
+    """How a side's evaluations differ from the steps that are compared."""
+    evaluations = side.evaluations_before(match.at)
+    most = max(map(len, evaluations), default=0)
+    late = max(
+        (
+            float((match.grid - steps[np.searchsorted(steps, match.grid, side="right") - 1]).max())
+            for steps in evaluations
+        ),
+        default=0.0,
+    )
+    caveats = []
+    if most > len(match.grid):
+        caveats.append(
+            f"Of up to {most} evaluations of a run of {side.name}, the {len(match.grid)} at steps"
+            " that are compared count; the others are left out."
+        )
+    if late:
+        caveats.append(
+            f"{side.name} was not evaluated at all steps that are compared: there its last"
+            f" evaluation before counts, up to {late:,.0f} steps earlier."
+        )
     return caveats

@@ -3,8 +3,9 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -81,21 +82,60 @@ class Side:
         """Content of config.json of the first run; None unless this project made the runs."""
         return self.made_here[0].settings() if self.made_here else None
 
+    def evaluations_before(self, at: float) -> list[Values]:
+        """The steps at which each run was evaluated, up to a last one; none of episodes."""
+        steps = (
+            [] if self.source.kind.is_episodes else [run["step"].to_numpy() for run in self.runs]
+        )
+        return [each[each <= at] for each in steps]
+
     def on(self, grid: Values) -> Values:
         """The curves at the steps of a grid, shape (num_runs, num_points).
 
         A value is the last evaluation at or before the step. For training episodes it is the mean
         of those that ended since the previous step of the grid or, if none did, the value there.
+
+        :param grid: steps in increasing order, the first not before that of any run
         """
         return np.array([self._on(rows, grid) for rows in self.runs])
 
     def _on(self, rows: pd.DataFrame, grid: Values) -> Values:
         steps, returns = rows["step"].to_numpy(float), rows["mean_return"].to_numpy(float)
         if not self.source.kind.is_episodes:
-            values: Values = returns[np.maximum(np.searchsorted(steps, grid, side="right") - 1, 0)]
+            values: Values = returns[np.searchsorted(steps, grid, side="right") - 1]
             return values
         means = pd.Series(returns).groupby(np.searchsorted(grid, steps)).mean()
-        return means.reindex(range(len(grid))).ffill().bfill().to_numpy()
+        return means.reindex(range(len(grid))).ffill().to_numpy()
+
+
+def spelled_alike(sources: Sequence[Source]) -> list[Source]:
+    """The sources, with a slash in names of environments where one of them has it.
+
+    A folder's name has a hyphen in its place: rl-baselines3-zoo's ``ALE-Pong-v5_1`` is of
+    ``ALE/Pong-v5``.
+    """
+    known = {env_id for source in sources for env_id in source.curves["env_id"] if "/" in env_id}
+    full = {env_id.replace("/", "-"): env_id for env_id in known}
+    return [
+        replace(source, curves=source.curves.assign(env_id=source.curves["env_id"].replace(full)))
+        for source in sources
+    ]
+
+
+def refuse_shared_files(sources: Sequence[Source]) -> None:
+    """Refuse sources that have files in common: their runs are not independent samples.
+
+    :raises ConfigError: naming one of the files
+    """
+    owners: dict[Path, Source] = {}
+    for source in sources:
+        for file in sorted({(source.root / name).resolve() for name in source.curves["file"]}):
+            owner = owners.setdefault(file, source)
+            if owner is not source:
+                raise ConfigError(
+                    f"{source.path} must be compared with another source than itself, but"
+                    f" {owner.name} and {source.name} both hold {file}"
+                )
 
 
 def environments(sources: Sequence[Source], names: Sequence[str]) -> list[str]:
@@ -104,8 +144,17 @@ def environments(sources: Sequence[Source], names: Sequence[str]) -> list[str]:
     :return: one empty name if no file names an environment
     :raises ConfigError: if there is none, or it is not clear which
     """
+    for source in sources:
+        silent_files = source.curves["file"][source.curves["env_id"] == ""]
+        if 0 < len(silent_files) < len(source.curves):
+            raise ConfigError(
+                f"{source.path} must name the environment of all its runs, or of none, but"
+                f" {silent_files.iloc[0]} names none: make it a source of its own"
+            )
     if names:
-        return [env_name(name) for name in names]
+        if not all(names):
+            raise ConfigError(f"env must be names of environments, got {names}")
+        return list(dict.fromkeys(map(env_name, names)))
     known = [set(source.curves["env_id"]) for source in sources]
     silent = sum("" in env_ids for env_ids in known)
     counts = Counter(env_id for env_ids in known for env_id in env_ids if env_id)
@@ -126,7 +175,8 @@ def sides_on(sources: Sequence[Source], name: str) -> list[Side]:
     A source of several implementations is split into as many sides.
 
     :param name: with or without version
-    :raises ConfigError: if fewer than two have it, or a source has several versions of it
+    :raises ConfigError: if fewer than two have it, a source has several versions of it, or two
+        sides have the same name
     """
     sides = []
     for source in sources:
@@ -141,6 +191,8 @@ def sides_on(sources: Sequence[Source], name: str) -> list[Side]:
         for label in labels:
             title = source.name if len(labels) == 1 else f"{source.name}:{label}"
             sides.append(Side(title, "".join(chosen), source, rows[rows["label"] == label]))
+    if twice := [name for name, count in Counter(side.name for side in sides).items() if count > 1]:
+        raise ConfigError(f"two sides are called {twice[0]}: name the sources, LABEL=PATH")
     if len(sides) < 2:
         raise ConfigError(f"env must be one that two sources have, got {name}: {told(sources)}")
     return sides
@@ -165,13 +217,18 @@ def common_step(sides: Sequence[Side], at: int | None) -> float:
 
     If evaluations have no step in common, or only early ones, it is where the shortest run ends.
 
-    :raises ConfigError: if a run does not reach the given step, or begins after it
+    :raises ConfigError: if a run does not reach the given step, or begins after it or another's end
     """
     shortest, side = min((min(side.last_steps), side.name) for side in sides)
+    begin, late = _begin(sides)
+    if begin > shortest:
+        raise ConfigError(
+            f"runs must have steps in common, but one of {late} begins at {begin:,.0f}, and one of"
+            f" {side} ends at {shortest:,.0f}"
+        )
     if at is None:
         common = set.intersection(*_steps(sides, shortest) or [set()])
         return max((step for step in common if step >= NEAR * shortest), default=shortest)
-    begin = max(float(rows["step"].min()) for side in sides for rows in side.runs)
     if not begin <= at <= shortest:
         raise ConfigError(
             f"at must be a step from {begin:,.0f} to {shortest:,.0f}, where a run of {side} ends,"
@@ -181,7 +238,7 @@ def common_step(sides: Sequence[Side], at: int | None) -> float:
 
 
 def common_grid(sides: Sequence[Side], at: float) -> Values:
-    """The steps to compare at, up to a last one.
+    """The steps to compare at, up to a last one; the first is one that all runs have reached.
 
     These are the steps common to all runs or, if they end too early, those of the run with the
     fewest evaluations. If all sources log training episodes, they are hundredths of the last step.
@@ -189,30 +246,33 @@ def common_grid(sides: Sequence[Side], at: float) -> Values:
     :raises ConfigError: if a run was not evaluated near the last step
     """
     steps = _steps(sides, at)
-    if not steps:
-        return at * np.arange(1.0, EPISODE_POINTS + 1.0) / EPISODE_POINTS
-    common = set.intersection(*steps)
-    shared = max(common, default=0.0)
-    if shared < NEAR * at:
-        common = min(steps, key=lambda run: len(run))
-    if max(common) < NEAR * at:
-        hint = f", such as {shared:,.0f}" if shared else ""
-        raise ConfigError(
-            f"at must be a step at which all were evaluated{hint}, got {at:,.0f}: a run was last"
-            f" evaluated at {max(common):,.0f} before; without --at, a comparison ends at the"
-            " largest step that all runs reach"
-        )
-    return np.array(sorted(common))
+    begin, _ = _begin(sides)
+    grid = at * np.arange(1.0, EPISODE_POINTS + 1.0) / EPISODE_POINTS
+    if steps:
+        common = set.intersection(*steps)
+        shared = max(common, default=0.0)
+        least = max(begin, NEAR * at)
+        if shared < least:
+            common = min(steps, key=lambda run: (len(run), -max(run)))
+        last = min(max(run) for run in [common, *steps])
+        if last < least:
+            hint = f", such as {shared:,.0f}" if shared else ""
+            raise ConfigError(
+                f"at must be a step at which all were evaluated{hint}, got {at:,.0f}: a run was"
+                f" last evaluated at {last:,.0f} before"
+            )
+        grid = np.array(sorted(common))
+    return grid[grid >= begin]
+
+
+def _begin(sides: Sequence[Side]) -> tuple[float, str]:
+    """The step from which on all runs have values, and the side that begins there."""
+    return max((float(rows["step"].min()), side.name) for side in sides for rows in side.runs)
 
 
 def _steps(sides: Sequence[Side], at: float) -> list[set[float]]:
     """The steps at which each run was evaluated, up to a last one."""
-    return [
-        {float(step) for step in rows["step"] if step <= at}
-        for side in sides
-        if not side.source.kind.is_episodes
-        for rows in side.runs
-    ]
+    return [set(map(float, steps)) for side in sides for steps in side.evaluations_before(at)]
 
 
 def usual_score(sides: Sequence[Side], at: int | None) -> str:
@@ -237,5 +297,5 @@ def scores(side: Side, score: str, grid: Values) -> Values:
     if score == "max_of_mean":
         return np.asarray(curves[:, curves.mean(axis=0).argmax()])
     if score == "auc":
-        return area_under_curve(curves, grid.astype(np.int64)) if len(grid) > 1 else curves[:, 0]
+        return area_under_curve(curves, grid) if len(grid) > 1 else curves[:, 0]
     return {"final": final, "last_10": last_10, "max": maximum}[score](curves)

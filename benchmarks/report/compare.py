@@ -1,6 +1,7 @@
 """Verdicts on learning curves made anywhere: sources -> a folder with a page, tables, figures."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import combinations
@@ -24,7 +25,13 @@ from benchmarks.analysis.contrast import (
     settings_line,
 )
 from benchmarks.analysis.load import Results
-from benchmarks.analysis.sides import HELD_OUT, SCORES, environments
+from benchmarks.analysis.sides import (
+    HELD_OUT,
+    SCORES,
+    environments,
+    refuse_shared_files,
+    spelled_alike,
+)
 from benchmarks.analysis.sources.frame import Options
 from benchmarks.analysis.sources.source import Source, read_source
 from benchmarks.analysis.starts import parse_starts
@@ -46,6 +53,7 @@ RULE = (
     " power to show equality if there is no difference"
 )
 MOST_ROWS = 20  # of a table of learning curves
+STEP = "step"  # its first column; the others are called as the sides
 SENTENCES = {  # by the beginning of an outcome; the first that fits counts
     "equivalent": "{} equals {}{} within the margin",
     "different but negligible": "{} differs from {}{}, but by less than the margin",
@@ -96,7 +104,7 @@ def write_comparison(
 def parse_sources(words: Sequence[str], options: Options, request: Request) -> list[Source]:
     """Read sources, ``LABEL=PATH`` or ``PATH``; without a label, the path's last part is the name.
 
-    :raises ConfigError: if two have the same name or path, or an option is not valid
+    :raises ConfigError: if two have the same name or a file in common, or an option is not valid
     """
     if request.margin is not None and not 0.0 < request.margin < np.inf:
         raise ConfigError(f"margin must be a number above 0, got {request.margin}")
@@ -105,16 +113,23 @@ def parse_sources(words: Sequence[str], options: Options, request: Request) -> l
     declared = parse_starts(request.starts)
     sources: list[Source] = []
     for word in words:
-        label, _, path = (
-            word.rpartition("=") if "/" not in word.partition("=")[0] else ("", "", word)
-        )
+        label, sign, path = word.partition("=")
+        if not sign or "/" in label or Path(word).exists():  # an equals sign of the path itself
+            label, path = "", word
+        if not path:
+            raise ConfigError(f"a source must be LABEL=PATH or PATH, got {word!r}")
         source = read_source(Path(path), label or Path(path).resolve().name, options)
+        if source.name == STEP or re.match(r"_|.*[$\n]", source.name):
+            raise ConfigError(
+                f"a source must not be called {STEP}, nor begin with _, nor contain $ or a line"
+                f" break, got {source.name!r}: name it, LABEL=PATH"
+            )
         for other in sources:
-            if other.path.resolve() == source.path.resolve():
-                raise ConfigError(f"{path} must be compared with another source than itself")
-            if other.name == source.name:
+            if other.name == source.name and other.path.resolve() != source.path.resolve():
                 raise ConfigError(f"two sources are called {source.name}: name them, LABEL=PATH")
         sources.append(source)
+    refuse_shared_files(sources)
+    sources = spelled_alike(sources)
     if {label for label in declared if label} - {source.name for source in sources}:
         raise ConfigError(f"starts must name sources: {', '.join(each.name for each in sources)}")
     return sources
@@ -198,7 +213,7 @@ def curve_table(match: Match) -> Table:
     curves = [side.on(match.grid) for side in match.sides]
     shown = np.unique(np.linspace(0, len(match.grid) - 1, MOST_ROWS).round().astype(int))
     entries = [
-        {"step": int(match.grid[k])}
+        {STEP: int(match.grid[k])}
         | {
             side.name: over_runs(curve[:, k])
             for side, curve in zip(match.sides, curves, strict=True)

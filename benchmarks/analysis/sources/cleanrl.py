@@ -21,6 +21,8 @@ def read(files: list[Path], options: Options) -> pd.DataFrame | None:
 
     KEYS come from the logged table of hyperparameters, else from the folder's name. That name lacks
     the namespace of an environment that has one: its slash makes one more folder.
+
+    :raises ValueError: if the files' tables name different runs
     """
     logs = [(file, load(file)) for file in files]
     logs.sort(key=lambda log: log[1].FirstEventTimestamp())
@@ -35,9 +37,13 @@ def read(files: list[Path], options: Options) -> pd.DataFrame | None:
     keys = from_run_name(files[0].parent.name)
     if len(keys) < len(NAMES):
         keys = {}
+    tables: dict[str, str] = {}
     for _, log in logs:
-        keys |= dict(_hyperparameters(log))
-    return pd.DataFrame(points).assign(**keys)
+        for name, value in _hyperparameters(log):
+            if tables.setdefault(name, value) != value:
+                known = f"{name} {tables[name]} and {value}"
+                raise ValueError(f"its folder holds several runs, with {known}")
+    return pd.DataFrame(points).assign(**keys | tables)
 
 
 def load(file: Path) -> Any:

@@ -17,14 +17,19 @@ LOG_FOLDER = re.compile(r"seed_(?P<run>\d+)_.*-(?P<name>\w+)_v(?P<version>\d+)_(
 
 
 def read(files: list[Path], options: Options) -> pd.DataFrame | None:
-    """One or many seeds' evaluations; None for other CSV files."""
+    """One or many seeds' evaluations; None for other CSV files, and of training episodes.
+
+    :raises ValueError: if the file has a mean over seeds, but no column for each seed
+    """
     (file,) = files
     table = CsvFile(file)
     word = next((word for word in ("rew", "reward") if word in table.columns), None)
-    if "env_step" not in table.columns or word is None:
+    if "env_step" not in table.columns or word is None or file.name.startswith("train"):
         return None
     rows = table.rows()
     seeds = [name for name in table.columns if name.startswith(f"{word}:") and "/" in name]
+    if not seeds and f"{word}:shaded" in table.columns:
+        raise ValueError(f"{word} is a mean over seeds, and none has a column {word}:<folder>/")
     runs = []
     for name in seeds or [word]:
         log = Path(name.removeprefix(f"{word}:") if seeds else file.name)

@@ -12,11 +12,12 @@ from benchmarks.analysis.sides import (
     environments,
     scores,
     sides_on,
+    spelled_alike,
     usual_score,
 )
 from benchmarks.analysis.sources.frame import Options
 from benchmarks.analysis.sources.source import Source, read_source
-from tests.benchmarks.analysis.sources.test_source import write_csv, write_events
+from tests.benchmarks.analysis.sources.test_source import write_csv, write_evaluations, write_events
 from tests.helpers.made_up_runs import made_up_run
 from training.config import ConfigError
 
@@ -118,9 +119,10 @@ def test_training_episodes_are_averaged_since_the_step_before(tmp_path: Path) ->
     other = source(tmp_path / "a", curve(range(0, 31, 10)))
     sides = sides_on([read_source(tmp_path / "c", "c"), other], "X-v1")
     grid = common_grid(sides, common_step(sides, None))
-    assert grid.tolist() == [0, 10, 20, 30]
-    assert sides[0].on(grid).tolist() == [[3.0, 3.0, 3.0, 3.0]]
-    assert common_grid(sides[:1], 35.0).tolist() == pytest.approx(np.arange(1, 101) * 0.35)
+    assert grid.tolist() == [10, 20, 30]  # at 0 no episode had ended
+    assert sides[0].on(grid).tolist() == [[3.0, 3.0, 3.0]]
+    hundredths = np.arange(15, 101) * 0.35  # the first episode ended at step 5
+    assert common_grid(sides[:1], 35.0).tolist() == pytest.approx(hundredths)
 
 
 def test_held_out_starts_count_where_all_runs_were_scored_on_them(tmp_path: Path) -> None:
@@ -138,3 +140,70 @@ def test_held_out_starts_count_where_all_runs_were_scored_on_them(tmp_path: Path
     assert usual_score(foreign, None) == "last_10"
     with pytest.raises(ConfigError, match="which a has not"):
         scores(foreign[1], "final_return", np.array([100.0]))
+
+
+def test_the_order_of_the_sides_changes_no_steps(tmp_path: Path) -> None:
+    # Without common steps and with as many evaluations each, the later ones make the grid.
+    sides = matched(tmp_path, range(10, 111, 20), range(15, 96, 20))
+    for each in (sides, sides[::-1]):
+        assert common_grid(each, common_step(each, None)).tolist() == [15, 35, 55, 75, 95]
+
+
+def test_every_run_must_be_evaluated_near_the_last_step(tmp_path: Path) -> None:
+    sides = matched(tmp_path, range(3_000, 9_001, 3_000), range(4_000, 8_001, 4_000))
+    for each in (sides, sides[::-1]):
+        assert common_step(each, None) == 8_000
+        with pytest.raises(ConfigError, match=r"got 8,000: a run was last evaluated at 6,000"):
+            common_grid(each, 8_000)
+
+
+@pytest.mark.parametrize("at", [None, 50])
+def test_runs_that_share_no_steps_are_refused(at: int | None, tmp_path: Path) -> None:
+    sides = matched(tmp_path, range(0, 101, 10), range(200, 301, 10))
+    message = "one of b begins at 200, and one of a ends at 100"
+    with pytest.raises(ConfigError, match=message):
+        common_step(sides, at)
+    write_events(tmp_path / "c/X-v1__td3__0__17", [(200, 1.0), (300, 2.0)])
+    episodes = sides_on([sides[0].source, read_source(tmp_path / "c", "b")], "X-v1")
+    with pytest.raises(ConfigError, match=message):
+        common_step(episodes, at)
+
+
+def test_the_area_between_steps_that_are_not_whole_is_exact(tmp_path: Path) -> None:
+    write_events(tmp_path / "c/X-v1__td3__0__17", [(1, 0.0), (2, 0.0), (3, 6.0)])
+    sides = sides_on([read_source(tmp_path / "c", name) for name in "ab"], "X-v1")
+    grid = common_grid(sides, 3.0)
+    values = np.where(np.arange(34, 101) < 100, 0.0, 6.0)  # the last hundredth has the episode
+    assert scores(sides[0], "auc", grid) == pytest.approx(np.trapezoid(values, grid) / 1.98)
+
+
+def test_a_source_names_the_environment_of_all_runs_or_of_none(tmp_path: Path) -> None:
+    write_evaluations(tmp_path / "td3/X-v1_1", timesteps=[1], results=[[5.0]])
+    write_evaluations(tmp_path / "td3/mine", timesteps=[1], results=[[9.0]])
+    sources = [read_source(tmp_path), source(tmp_path / "a", curve(range(2)))]
+    for names in ((), ("X-v1",)):
+        with pytest.raises(ConfigError, match=r"or of none, but td3/mine/evaluations\.npz names"):
+            environments(sources, names)
+
+
+def test_environments_are_compared_once_and_have_names(tmp_path: Path) -> None:
+    sources = pair(tmp_path, curve(range(2)), curve(range(2)))
+    assert environments(sources, ("X-v1", "X", "X-v1")) == ["X-v1", "X"]
+    with pytest.raises(ConfigError, match="env must be names of environments"):
+        environments(sources, ("",))
+
+
+def test_sides_have_names_of_their_own(tmp_path: Path) -> None:
+    both = source(tmp_path / "both", "X-v1,sac,0,1,5\nX-v1,td3,0,1,9", "a")
+    with pytest.raises(ConfigError, match="two sides are called a:td3"):
+        sides_on([both, source(tmp_path / "one", curve(range(2)), "a:td3")], "X-v1")
+
+
+def test_a_hyphen_in_a_folder_s_name_is_the_slash_of_a_namespace(tmp_path: Path) -> None:
+    write_evaluations(tmp_path / "zoo/dqn/ALE-Pong-v5_1", timesteps=[1], results=[[5.0]])
+    other = source(tmp_path / "a", "ALE/Pong-v5,dqn,0,1,6\nX-Y-v0,dqn,0,1,7")
+    sources = spelled_alike([read_source(tmp_path / "zoo"), other])
+    assert environments(sources, ()) == ["ALE/Pong-v5"]
+    sides = sides_on(sources, "ALE/Pong-v5")
+    assert [side.env_id for side in sides] == ["ALE/Pong-v5", "ALE/Pong-v5"]
+    assert set(sources[1].curves["env_id"]) == {"ALE/Pong-v5", "X-Y-v0"}

@@ -16,7 +16,7 @@ from benchmarks.analysis.sources.frame import Options, parse_columns
 from benchmarks.analysis.starts import MANY_STARTS, parse_starts
 from benchmarks.analysis.verdict import decide
 from benchmarks.experiments import EXPERIMENTS
-from benchmarks.report.compare import write_comparison
+from benchmarks.report.compare import parse_sources, write_comparison
 from tests.benchmarks.analysis.sources.test_source import write_csv, write_evaluations, write_events
 from tests.helpers.made_up_runs import made_up_run
 from training.config import ConfigError
@@ -392,3 +392,90 @@ def test_comparing_does_not_load_what_trains() -> None:
         "assert not {'torch', 'stable_baselines3', 'distributed'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_sources_that_share_files_are_refused(tmp_path: Path) -> None:
+    our_runs(tmp_path / "runs", [1.0, 2.0, 3.0], "td3")
+    ours = our_runs(tmp_path / "runs", [1.0, 2.0, 3.0], "sac")
+    (tmp_path / "link").symlink_to(ours)
+    for other in (tmp_path / "runs", tmp_path / "link"):
+        with pytest.raises(ConfigError, match=r"both hold .*sac/Other-v0_0/evaluations\.npz"):
+            compare(tmp_path, f"a={ours}", f"b={other}")
+
+
+def test_a_path_may_hold_an_equals_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("lr=0.1", "lr=0.2"):
+        their_runs(Path(name), [1.0, 2.0, 3.0])
+    sources = ["lr=0.1", "high=lr=0.2", "absolute=" + str(tmp_path / "lr=0.1/../lr=0.2/runs.csv")]
+    for pair, names in (
+        (sources[:2], ["lr=0.1", "high"]), ([sources[0], sources[2]], ["lr=0.1", "absolute"])
+    ):  # fmt: skip
+        assert [each.name for each in parse_sources(pair, Options(), Request())] == names
+
+
+def test_a_source_without_a_path_is_not_the_current_folder(tmp_path: Path) -> None:
+    for word in ("mine=", "", "="):
+        with pytest.raises(ConfigError, match="must be LABEL=PATH or PATH, got '"):
+            compare(tmp_path, their_runs(tmp_path, [1.0, 2.0, 3.0]), word)
+
+
+def test_evaluations_at_other_steps_are_told(tmp_path: Path) -> None:
+    def runs(name: str, steps: range) -> str:
+        rows = [f"{seed},{step},{step + seed}" for seed in range(3) for step in steps]
+        return f"{name}={write_csv(tmp_path / name / 'runs.csv', chr(10).join(rows))}"
+
+    coarse = runs("coarse", range(0, 101, 50))
+    page = compare(tmp_path, coarse, runs("fine", range(0, 101, 5)))
+    assert "Of up to 21 evaluations of a run of fine, the 3 at steps that are compared" in page
+    assert "earlier" not in page
+    page = compare(tmp_path, coarse, runs("odd", range(3, 104, 5)))
+    assert "odd was not evaluated at all steps that are compared: there its last evaluation" in page
+    assert "up to 2 steps earlier" in page
+    # At step 0 odd has no value yet; at 50 and 100 it has those of 48 and 98.
+    assert ["odd", "3", "74.0 ± 1.0", "100"] in [row[1:5] for row in cells(page)]
+
+
+def test_runs_that_only_folders_tell_apart_are_named(tmp_path: Path) -> None:
+    for folder in ("a/sac", "a/td3", "b"):
+        write_evaluations(tmp_path / folder, timesteps=[1], results=[[1.0]])
+    page = compare(tmp_path, f"a={tmp_path / 'a'}", f"b={tmp_path / 'b'}")
+    assert "- No file of a names its algorithm: sac, td3 are taken as runs of one." in page
+    assert "No file of b" not in page
+
+
+def test_copies_of_a_run_are_told(tmp_path: Path) -> None:
+    rows = "\n".join(f"{seed},{step},{step**2}" for seed in (0, 1) for step in range(4))
+    first = write_csv(tmp_path / "a.csv", rows)
+    second = write_csv(tmp_path / "b.csv", "0,0,1\n0,1,5\n0,2,6")
+    page = compare(tmp_path, f"a={first}", f"b={second}")
+    assert "- Runs 1 of a and 0 of a have the same returns throughout: copies," in page
+    copy = write_csv(tmp_path / "c.csv", rows.replace("0,1,1", "0,1,9"))
+    page = compare(tmp_path, f"a={first}", f"c={copy}")
+    assert "- Runs 1 of a and 0 of a have the same returns throughout (2 such pairs): co" in page
+    level = write_csv(tmp_path / "d.csv", rows.replace("4", "1").replace("9", "1"))
+    page = compare(tmp_path, f"d={level}", f"b={second}")  # the highest possible returns, maybe
+    assert "throughout" not in page
+
+
+def test_steps_that_may_count_calls_of_wandb_are_told(tmp_path: Path) -> None:
+    for name, step in (("a", "Step"), ("b", "global_step")):
+        header = f"{step},0 - r,0 - r__MIN,0 - r__MAX"
+        write_csv(tmp_path / name / "chart.csv", "1,2,2,2\n2,3,3,3", header)
+    page = compare(tmp_path, f"a={tmp_path / 'a'}", f"b={tmp_path / 'b'}")
+    assert "- a: taken as environment steps, Step may count the calls of wandb.log:" in page
+    assert "- b: taken" not in page
+
+
+def test_the_last_step_compared_is_one_that_was_evaluated(tmp_path: Path) -> None:
+    rows = "\n".join(f"0,{step},{step}" for step in range(0, 101, 10))
+    files = [write_csv(tmp_path / f"{name}.csv", rows) for name in "ab"]
+    page = compare(tmp_path, *files, score="final", at=95)
+    assert ["-", "a.csv", "1", "90.0", "90", "evaluations"] in cells(page)
+
+
+@pytest.mark.parametrize("name", ["step", "_mine", "a$b", "a\nb"])
+def test_names_that_tables_or_figures_cannot_show_are_refused(name: str, tmp_path: Path) -> None:
+    ours, theirs = (their_runs(tmp_path / each, [1.0]) for each in ("ours", "theirs"))
+    with pytest.raises(ConfigError, match="source must not be called step, nor begin with _, nor"):
+        compare(tmp_path, f"{name}={ours}", theirs)

@@ -250,3 +250,63 @@ def test_a_run_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     write_csv(tmp_path / "b.csv", "0,200,-5")
     with pytest.raises(ConfigError, match=r"must hold a run once, got a\.csv and b\.csv"):
         read_source(tmp_path)
+
+
+def test_event_files_of_different_runs_in_one_folder_are_refused(tmp_path: Path) -> None:
+    for seed, step in ((1, 10), (2, 20)):  # as if the second continued the first
+        writer = SummaryWriter(str(tmp_path / "logs"), filename_suffix=f".{seed}")
+        writer.add_text("hyperparameters", f"|param|value|\n|-|-|\n|seed|{seed}|")
+        writer.add_scalar(TAG, 5.0, step)
+        writer.close()
+    with pytest.raises(ConfigError, match=r"logs/events.* several runs, with run 1 and 2$"):
+        read_source(tmp_path)
+
+
+def write_monitor(file: Path, episodes: str, env_id: str = "X-v1", t_start: float = 0.0) -> None:
+    """As SB3's Monitor does; episodes are lines of return, length and seconds since t_start."""
+    write_csv(file, episodes, f'#{{"t_start": {t_start}, "env_id": "{env_id}"}}\nr,l,t')
+
+
+def test_an_environment_without_a_name_has_none(tmp_path: Path) -> None:
+    write_monitor(tmp_path / "monitor.csv", "5,10,1", "None")  # what SB3 writes then
+    assert runs_of(tmp_path) == [("", "", ".")]
+
+
+def test_monitor_files_in_a_run_s_folder_may_have_names(tmp_path: Path) -> None:
+    write_monitor(tmp_path / "td3/X-v1_1/train.monitor.csv", "5,10,1")
+    assert runs_of(tmp_path) == [("X-v1", "td3", "X-v1_1/train")]
+
+
+def test_numbered_monitor_files_that_follow_each_other_are_not_one_run(tmp_path: Path) -> None:
+    write_monitor(tmp_path / "0.monitor.csv", "5,10,1\n6,10,4", t_start=100.0)
+    write_monitor(tmp_path / "1.monitor.csv", "7,10,2\n8,10,3", t_start=100.5)
+    assert points(tmp_path) == [(".", 10, 5.0), (".", 20, 7.0), (".", 30, 8.0), (".", 40, 6.0)]
+    write_monitor(tmp_path / "1.monitor.csv", "7,10,2\n8,10,3", t_start=104.5)
+    with pytest.raises(ConfigError, match=r"files of each run in a folder of its own"):
+        read_source(tmp_path)
+
+
+def test_runs_that_have_only_training_episodes_are_left_out_and_named(tmp_path: Path) -> None:
+    for run in (1, 2):
+        write_monitor(tmp_path / f"td3/X-v1_{run}/0.monitor.csv", "5,10,1")
+    write_evaluations(tmp_path / "td3/X-v1_1/eval", timesteps=[1], results=[[5.0]])
+    assert read_source(tmp_path).left_out == ["td3/X-v1_2/0.monitor.csv"]
+
+
+def test_a_damaged_csv_file_beside_good_ones_is_refused(tmp_path: Path) -> None:
+    write_csv(tmp_path / "a.csv", "0,100,-5")
+    write_csv(tmp_path / "b.csv", "1,100,-5").write_bytes(b"seed,step,return\n\xff")
+    with pytest.raises(ConfigError, match=r"cannot read .*/b\.csv: .*utf-8"):
+        read_source(tmp_path)
+
+
+def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
+    for root, run in (("here", 1), ("there", 2), ("there", 3)):
+        folder = tmp_path / root / f"td3/X-v1_{run}"
+        write_evaluations(folder, timesteps=[1], results=[[5.0]])
+    (tmp_path / "here/td3/X-v1_2").symlink_to(tmp_path / "there/td3/X-v1_2")
+    (tmp_path / "here/latest").symlink_to(tmp_path / "here/td3/X-v1_1")  # inside: another name
+    (tmp_path / "here/td3/loop").symlink_to(tmp_path / "here")
+    (tmp_path / "here/td3/above").symlink_to(tmp_path)
+    (tmp_path / "there/td3/X-v1_2/loop").symlink_to(tmp_path / "there/td3/X-v1_2")
+    assert runs_of(tmp_path / "here") == [("X-v1", "td3", "1"), ("X-v1", "td3", "2")]
