@@ -177,13 +177,17 @@ def verify(
     """Compare an experiment's runs with the published ones: identical, or as near as a new seed?
 
     Args:
-        experiment: its name, the folder below root and results
+        experiment: its name, the folder below root and results; or a published one, such as
+            results/quick
         root: the runs are read from <root>/<experiment>/
         results: the published ones from <results>/<experiment>/
     """
+    from benchmarks.analysis.sources.published import is_published
     from benchmarks.publish.verify import verify as hold_against
 
-    print(hold_against(root / experiment, results / experiment))
+    given = Path(experiment)
+    published = given if is_published(given) else results / experiment
+    print(hold_against(root / published.resolve().name, published))
 
 
 def compare(

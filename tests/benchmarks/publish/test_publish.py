@@ -218,7 +218,7 @@ def test_what_cannot_be_verified_is_named_with_its_reason(mine: Path, tmp_path: 
     assert said.count(": other settings") == 5
     with pytest.raises(ConfigError, match=r"published there; published are: mine$"):
         verify(root, mine / "results/other")
-    with pytest.raises(ConfigError, match=r"published there; published are: none yet$"):
+    with pytest.raises(ConfigError, match=r"published there; published are: none in .*nothing$"):
         verify(root, tmp_path / "nothing/other")
     with pytest.raises(ConfigError, match=r"none; to make them: python -m benchmarks sweep mine$"):
         verify(tmp_path / "nowhere", mine / "results/mine")
@@ -234,3 +234,103 @@ def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / RUNS).write_bytes(b"no archive")
     with pytest.raises(ConfigError, match=r"runs\.zip is damaged"):
         unpacked(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["model.zip", "status.json", "provenance.json"])
+def test_a_run_that_is_not_as_it_was_left_is_not_called_identical(
+    name: str, mine: Path, tmp_path: Path
+) -> None:
+    root = shutil.copytree(mine / "runs/mine", tmp_path / "mine")
+    (root / "a/Pendulum-v1_3" / name).write_bytes(b"{ damaged")
+    said = verify(root, mine / "results/mine").replace("\n", " ")
+    assert said.startswith("9 of 10 runs are bit-identical")
+    assert said.endswith("a/Pendulum-v1_3: not complete, or changed since it ended")
+
+
+def test_each_run_is_judged_by_itself(mine: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(mine / "runs/mine", tmp_path / "mine")
+    shutil.rmtree(root / "a/Pendulum-v1_0")
+    made_up_run(root, "a", 0, [-9.0, -1.0], gamma=0.5)  # a published seed, of other settings
+    made_up_run(root, "a", 8, [-9.0, -1.0], gamma=0.5)  # neither is published
+    made_up_run(root, "other", 0, [-9.0, -1.0])
+    change_a_digit(root / "a/Pendulum-v1_3", 1e-9)
+    (root / EXPERIMENT_FILE).write_text("{ damaged")
+    said = verify(root, mine / "results/mine").replace("\n", " ")
+    assert said.startswith("8 of 10 runs are bit-identical")
+    assert "Of the other 2 (a/Pendulum-v1_0, a/Pendulum-v1_3), 1 lie within" in said
+    assert said.endswith("a/Pendulum-v1_0: other settings")
+
+
+def test_a_difference_of_software_is_told_whichever_run_has_it(mine: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(mine / "runs/mine", tmp_path / "mine")
+    for seed in (1, 3):
+        change_a_digit(root / f"a/Pendulum-v1_{seed}", 1e-9)
+    edit_provenance(root / "a/Pendulum-v1_3", cpu="another processor")
+    said = verify(root, mine / "results/mine").replace("\n", " ")
+    assert "2 lie within the 95% prediction interval" in said
+    assert said.endswith("here it is another processor.")
+
+
+def repacked(mine: Path, folder: Path, **changes: bytes | None) -> Path:
+    """A copy of the published experiment, with other or no evaluations of a label's run."""
+    published = shutil.copytree(mine / "results/mine", folder / "mine")
+    with ZipFile(mine / "results/mine" / RUNS) as file:
+        contents: dict[str, bytes | None] = {name: file.read(name) for name in file.namelist()}
+    contents |= {f"{label}/Pendulum-v1_3/evaluations.npz": new for label, new in changes.items()}
+    with ZipFile(published / RUNS, "w") as file:
+        for name, content in contents.items():
+            if content is not None:
+                file.writestr(name, content)
+    return published
+
+
+def test_an_archive_that_lacks_or_adds_or_changes_a_run_is_refused(
+    mine: Path, tmp_path: Path
+) -> None:
+    for number, content in enumerate((b"changed", None)):
+        published = repacked(mine, tmp_path / str(number), a=content)
+        with pytest.raises(ConfigError, match=r"a/Pendulum-v1_3/evaluations.npz is not as publish"):
+            verify(mine / "runs/mine", published)
+    published = repacked(mine, tmp_path / "more")
+    with ZipFile(published / RUNS, "a") as file:
+        file.writestr("c/Pendulum-v1_3/config.json", b"{}")
+    with pytest.raises(ConfigError, match=r"c/Pendulum-v1_3 is not as published\.json tells$"):
+        unpacked(published)
+
+
+@pytest.mark.parametrize("name", ["published.json", EXPERIMENT_FILE])
+def test_a_published_experiment_without_one_of_its_files_is_refused(
+    name: str, mine: Path, tmp_path: Path
+) -> None:
+    published = repacked(mine, tmp_path)
+    (published / name).unlink()
+    with pytest.raises(ConfigError, match=rf"is not as it was published: it has no {name}$"):
+        unpacked(published)
+
+
+@pytest.mark.parametrize("damage", ["compression method", "compressed data"])
+def test_an_archive_that_cannot_be_unpacked_is_refused_in_a_line(
+    damage: str, mine: Path, tmp_path: Path
+) -> None:
+    published = shutil.copytree(mine / "results/mine", tmp_path / "mine")
+    content = bytearray((published / RUNS).read_bytes())
+    if damage == "compression method":
+        content[content.index(b"PK\x01\x02") + 10] = 99  # zipfile raises NotImplementedError
+    else:
+        with ZipFile(published / RUNS) as file:
+            first = file.infolist()[0]
+        content[30 + len(first.filename)] = 255  # no kind of block: zlib raises an error
+    (published / RUNS).write_bytes(content)
+    with pytest.raises(ConfigError, match=r"^\S*runs\.zip is damaged: .*$"):
+        unpacked(published)
+
+
+def test_verify_takes_a_published_experiment_s_path_too(
+    mine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(mine)
+    for given in ("mine", "results/mine"):
+        monkeypatch.setattr(sys, "argv", ["benchmarks", "verify", given])
+        command_line.main()
+        said = capsys.readouterr().out.replace("\n", " ")
+        assert said.startswith("10 of 10 runs are bit-identical")
