@@ -50,12 +50,7 @@ def pages(results: Path) -> dict[str, str]:
 
     :raises ConfigError: if the README has no place for it
     """
-    readme = results.resolve().parent / "README.md"
-    text = readme.read_text(encoding="utf-8") if readme.exists() else ""
-    if BEGIN not in text or END not in text:
-        raise ConfigError(f"{readme} must have the lines {BEGIN} and {END}")
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
+    head, tail = around_part(results)
     experiments = published(results)
     return {
         "README.md": f"{head}{BEGIN}\n{readme_part(results, experiments)}{END}{tail}",
@@ -65,6 +60,20 @@ def pages(results: Path) -> dict[str, str]:
             missing=[name for name in ORDER if name not in {each["name"] for each in experiments}],
         ),
     }
+
+
+def around_part(results: Path) -> tuple[str, str]:
+    """The README's text before and after the part that is made from results/.
+
+    :raises ConfigError: if the README has no place for it
+    """
+    readme = results.resolve().parent / "README.md"
+    text = readme.read_text(encoding="utf-8") if readme.exists() else ""
+    if BEGIN not in text or END not in text:
+        raise ConfigError(f"{readme} must have the lines {BEGIN} and {END}")
+    head, _, rest = text.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    return head, tail
 
 
 def published(results: Path) -> list[Json]:

@@ -130,7 +130,7 @@ def test_publishing_again_gives_the_same_bytes(mine: Path, tmp_path: Path) -> No
 def test_a_sweep_that_is_not_over_is_not_published(tmp_path: Path) -> None:
     root = sweep(tmp_path / "mine", 3)
     shutil.rmtree(root / "a/Pendulum-v1_2")
-    with pytest.raises(ConfigError, match="1 of 6 runs are missing, such as a/Pendulum-v1_2"):
+    with pytest.raises(ConfigError, match=r"1 of 6 runs are missing .* such as a/Pendulum-v1_2"):
         publish(root, tmp_path / "results")
     assert not (tmp_path / "results").exists()
     (root / EXPERIMENT_FILE).unlink()
@@ -147,7 +147,7 @@ def test_a_sweep_until_decided_is_published_after_any_look(tmp_path: Path) -> No
     assert "planned after 5, 10 seeds: 5 seeds: undecided." in content["verdicts"][0]
     stopped = {"state": "interrupted", "step": 50, "message": ""}
     RunDirectory(root / "b/Pendulum-v1_5").write_json("status.json", stopped)
-    with pytest.raises(ConfigError, match=r"1 of 12 runs are missing, such as b/Pendulum-v1_5"):
+    with pytest.raises(ConfigError, match=r"1 of 12 runs are .* such as b/Pendulum-v1_5"):
         publish(root, tmp_path / "results")
     shutil.rmtree(root / "b/Pendulum-v1_5")
     publish(root, tmp_path / "results")
@@ -334,3 +334,69 @@ def test_verify_takes_a_published_experiment_s_path_too(
         command_line.main()
         said = capsys.readouterr().out.replace("\n", " ")
         assert said.startswith("10 of 10 runs are bit-identical")
+
+
+def test_runs_that_have_changed_since_they_ended_are_not_published(tmp_path: Path) -> None:
+    root = sweep(tmp_path / "mine", 3)
+    (root / "a/Pendulum-v1_2/model.zip").write_bytes(b"another model")
+    with pytest.raises(ConfigError, match=r"1 of 6 runs .* changed, such as a/Pendulum-v1_2; run:"):
+        publish(root, tmp_path / "results/mine")
+    assert not (tmp_path / "results").exists()
+
+
+def test_publishing_never_replaces_what_is_no_published_experiment(
+    mine: Path, tmp_path: Path
+) -> None:
+    root = shutil.copytree(mine / "runs/mine", tmp_path / "mine")
+    with pytest.raises(ConfigError, match="mine must be a new folder or a published experiment"):
+        publish(root, root)
+    assert sorted(file.name for file in root.glob("*/*/config.json")) == 10 * ["config.json"]
+
+
+def test_publishing_that_fails_leaves_what_was_published(
+    mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(mine / "results/mine", tmp_path / "results/mine")
+
+    def fail(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("benchmarks.publish.folder.summary", fail)
+    with pytest.raises(OSError, match="No space left"):
+        publish(mine / "runs/mine", folder)
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == {
+        file.name: file.read_bytes() for file in (mine / "results/mine").iterdir()
+    }
+    assert [*folder.parent.iterdir()] == [folder]
+
+
+def test_nothing_is_published_where_no_readme_has_a_place_for_it(
+    mine: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["benchmarks", "publish", "mine", "--root", str(mine / "runs")]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as ended:
+        command_line.main()
+    assert ended.value.code == 2
+    assert "README.md must have the lines" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_report_goes_below_the_folder_of_reports_wherever_its_experiment_is(
+    mine: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "reports"
+    for given, folder in {
+        "mine": "mine",
+        "results/mine": "results/mine",
+        "../results/mine": "mine",
+        str(mine / "results/mine"): "mine",
+    }.items():
+        assert command_line.report_folder(output, Path(given)) == output / folder
+    for taken in ("runs", "results"):
+        with pytest.raises(ConfigError, match="output must be another folder: an experiment's"):
+            command_line.report_folder(mine / taken, Path("mine"))
