@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from benchmarks.choice import choose, find_experiment, recorded_experiment
-from benchmarks.experiments import EXPERIMENT_FILE, Experiment
+from benchmarks.experiments import EXPERIMENT_FILE, EXPERIMENTS, Experiment
 from benchmarks.request import Paper, RecordOptions, Request
 from benchmarks.sweep.options import DEFAULT_OPTIONS, SweepOptions
 from training.command_line import OVERRIDES, RunOptions, prepare_process, print_loading, run_command
@@ -145,7 +145,12 @@ def report(
     except FileNotFoundError as error:
         if error.filename:
             raise
-        raise ConfigError(f"{error}; run: python -m benchmarks sweep {experiment}") from error
+        known = recorded_experiment(root / experiment) or experiment in EXPERIMENTS
+        advice = (
+            f"run: python -m benchmarks sweep {experiment}" if known else
+            f"it must have runs in {root}, or be a published one, such as results/quick"
+        )  # fmt: skip
+        raise ConfigError(f"{error}; {advice}") from error
     except ValueError as error:
         raise ConfigError(str(error)) from error
     print(text)

@@ -95,17 +95,29 @@ def compare_pair(
         metric = f"{match.score}{ALLOWED_FOR}"
         comparisons.append(replace(_comparison(match, sides, own, margin), metric=metric))
     fewer, more = sorted(map(len, values))
+    if shared := shared_runs(match, sides):
+        caveats.append(
+            f"{shared} of {len(values[0])} runs of {sides[0].name} have the same returns, digit by"
+            f" digit, as runs of {sides[1].name}: if they are the same runs, they are no further"
+            " evidence, and the intervals do not hold."
+        )
     if MIN_RUNS <= fewer < MIN_TRIMMED:
         caveats.append(
             f"{fewer} runs: too few to trim, so that means are compared, which hang on every single"
             " run; ten or more of each make a verdict."
         )
-    if more > 2 * fewer:
+    if fewer >= MIN_RUNS and more > 2 * fewer:
         caveats.append(
             f"{fewer} runs against {more}: where scores are skewed or some runs fail, intervals of"
             " such unequal numbers cover less than they say (5 against 20: 86% to 91%, not 95%)."
         )
     return comparisons, [f"Margin: {origin}.", *caveats]
+
+
+def shared_runs(match: Match, sides: Sequence[Side]) -> int:
+    """The number of the first side's curves that the second has too; constant ones are left out."""
+    first, second = (side.on(match.grid) for side in sides)
+    return sum(bool(np.ptp(curve) > 0 and (second == curve).all(axis=1).any()) for curve in first)
 
 
 def _comparison(

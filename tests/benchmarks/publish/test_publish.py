@@ -18,6 +18,7 @@ from benchmarks.experiments import EXPERIMENT_FILE, Experiment
 from benchmarks.publish.folder import publish
 from benchmarks.publish.verify import prediction_interval, verify
 from benchmarks.report.page import write_report
+from benchmarks.request import Paper
 from tests.helpers.made_up_runs import edit_provenance, made_up_run
 from training.config import ConfigError
 from training.run_directory import RunDirectory
@@ -400,3 +401,15 @@ def test_a_report_goes_below_the_folder_of_reports_wherever_its_experiment_is(
     for taken in ("runs", "results"):
         with pytest.raises(ConfigError, match="output must be another folder: an experiment's"):
             command_line.report_folder(mine / taken, Path("mine"))
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [("quick", "sweep quick$"), ("results/quick", "published one, such as results/quick$")],
+)
+def test_a_report_without_runs_advises_what_can_be_done(
+    name: str, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=rf"^no complete run in runs/{name}; .*{advice}"):
+        command_line.report(name, Paper())

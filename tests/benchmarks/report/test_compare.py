@@ -1,6 +1,7 @@
 """The verdict on learning curves made elsewhere, on made-up runs whose answer is known."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -389,3 +390,18 @@ def test_comparing_does_not_load_what_trains() -> None:
         "assert not {'torch', 'stable_baselines3', 'distributed'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_runs_that_both_sides_have_are_no_evidence(tmp_path: Path) -> None:
+    ours = our_runs(tmp_path / "runs", [1.0, 2.0, 3.0])
+    shutil.copytree(ours, tmp_path / "mine/td3")
+    page = compare(tmp_path, ours, f"copy={tmp_path / 'mine'}")
+    assert "3 of 3 runs of td3 have the same returns, digit by digit, as runs of copy" in page
+    others = our_runs(tmp_path / "others", [1.5, 2.5, 3.5])
+    assert "the same returns" not in compare(tmp_path, ours, f"other={others}")
+
+
+def test_a_single_run_has_no_interval_to_warn_of(tmp_path: Path) -> None:
+    one = our_runs(tmp_path / "one", [1.5])
+    page = compare(tmp_path, our_runs(tmp_path / "runs", [1.0, 2.0, 3.0]), f"one={one}")
+    assert "runs against" not in page
