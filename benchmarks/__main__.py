@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from benchmarks.choice import choose, find_experiment, recorded_experiment
-from benchmarks.experiments import Experiment
+from benchmarks.experiments import EXPERIMENT_FILE, EXPERIMENTS, Experiment
 from benchmarks.request import Paper, RecordOptions, Request
 from benchmarks.sweep.options import DEFAULT_OPTIONS, SweepOptions
 from training.command_line import OVERRIDES, RunOptions, prepare_process, print_loading, run_command
@@ -131,6 +131,7 @@ def report(
     from benchmarks.report.page import write_report
 
     folder = Path(experiment) if is_published(Path(experiment)) else root / experiment
+    target = report_folder(output, Path(experiment))
     request = Request(env, starts=starts)
     options = parse_columns(eval_freq, tuple(each for each in paper.columns if "=" in each))
     appearance = appearance_of(paper)
@@ -138,17 +139,34 @@ def report(
         with reading(trust):
             others = parse_sources(with_, options, request)
             text = write_report(
-                folder, output / experiment, compare_to == "paper", half_std,
+                folder, target, compare_to == "paper", half_std,
                 lambda line: print(line, file=sys.stderr, flush=True), others, request, appearance,
             )  # fmt: skip
     except FileNotFoundError as error:
         if error.filename:
             raise
-        raise ConfigError(f"{error}; run: python -m benchmarks sweep {experiment}") from error
+        known = recorded_experiment(root / experiment) or experiment in EXPERIMENTS
+        advice = (
+            f"run: python -m benchmarks sweep {experiment}" if known else
+            f"it must have runs in {root}, or be a published one, such as results/quick"
+        )  # fmt: skip
+        raise ConfigError(f"{error}; {advice}") from error
     except ValueError as error:
         raise ConfigError(str(error)) from error
     print(text)
-    print(f"\nOn one page, with figures: {output / experiment / 'report.html'}")
+    print(f"\nOn one page, with figures: {target / 'report.html'}")
+
+
+def report_folder(output: Path, experiment: Path) -> Path:
+    """Where the report of an experiment goes, below the folder of reports wherever its path leads.
+
+    :raises ConfigError: if runs are there, or a published experiment, whose files it would replace
+    """
+    is_below = experiment.name and not experiment.is_absolute() and ".." not in experiment.parts
+    folder = output / (experiment if is_below else experiment.resolve().name)
+    if (folder / EXPERIMENT_FILE).exists():
+        raise ConfigError(f"output must be another folder: an experiment's results are in {folder}")
+    return folder
 
 
 def publish(
@@ -164,8 +182,9 @@ def publish(
         results: each goes to <results>/<experiment>/
     """
     from benchmarks.publish.folder import publish as write
-    from benchmarks.publish.pages import write_pages
+    from benchmarks.publish.pages import around_part, write_pages
 
+    around_part(results)  # refuse before anything is written
     for name in experiments:
         print(write(root / name, results / name))
     print(*write_pages(results), sep="\n")
@@ -177,13 +196,17 @@ def verify(
     """Compare an experiment's runs with the published ones: identical, or as near as a new seed?
 
     Args:
-        experiment: its name, the folder below root and results
+        experiment: its name, the folder below root and results; or a published one, such as
+            results/quick
         root: the runs are read from <root>/<experiment>/
         results: the published ones from <results>/<experiment>/
     """
+    from benchmarks.analysis.sources.published import is_published
     from benchmarks.publish.verify import verify as hold_against
 
-    print(hold_against(root / experiment, results / experiment))
+    given = Path(experiment)
+    published = given if is_published(given) else results / experiment
+    print(hold_against(root / published.resolve().name, published))
 
 
 def compare(

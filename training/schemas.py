@@ -72,6 +72,10 @@ SCHEMAS: dict[str, Any] = {
         "env_id": str, "first": str, "second": str, "metric": str, "earlier": [int],
         "verdict": (None, {"num_runs": [int], "*": object}), "*": object,
     }],
+    "published.json": {
+        "name": str, "runs": {"*": {"state": STATES, "sha256": {"*": (str, None)}, "*": object}},
+        "*": object,
+    },
     "manifest.json": {"*": str},
     "parts.json": {"parts": [{"software": SOFTWARE, "from_step": int, "seconds": MAYBE,
                               "*": object}], "*": object},

@@ -106,7 +106,7 @@ def compare_pair(
             f"{fewer} runs: too few to trim, so that means are compared, which hang on every single"
             " run; ten or more of each make a verdict."
         )
-    if more > 2 * fewer:
+    if fewer >= MIN_RUNS and more > 2 * fewer:
         caveats.append(
             f"{fewer} runs against {more}: where scores are skewed or some runs fail, intervals of"
             " such unequal numbers cover less than they say (5 against 20: 86% to 91%, not 95%)."

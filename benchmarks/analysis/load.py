@@ -214,6 +214,11 @@ def _keys(run: Run) -> Json:
     return {name: run.config[name] for name in KEYS} | {"env_id": env_name(run.config["env_id"])}
 
 
+def finals_of(runs: Iterable[Run]) -> pd.DataFrame:
+    """The frame ``finals`` of :class:`Results`, of runs that are read already."""
+    return _frames(runs)[1]
+
+
 def _frames(runs: Iterable[Run]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The frames ``curves`` and ``finals`` of :class:`Results`."""
     curves, finals = [], []

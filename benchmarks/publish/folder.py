@@ -13,7 +13,7 @@ from PIL import Image
 
 from benchmarks.analysis.comparisons import Comparison, compare
 from benchmarks.analysis.load import Results, load_results
-from benchmarks.analysis.sources.published import RUNS
+from benchmarks.analysis.sources.published import RUNS, SUMMARY, is_published
 from benchmarks.choice import recorded_experiment
 from benchmarks.experiments import EXPERIMENT_FILE
 from benchmarks.report.page import VERDICTS, write_report
@@ -23,10 +23,9 @@ from training.config import ConfigError
 from training.provenance import with_digest
 from training.run_directory import CONFIG, EVALUATIONS, PROVENANCE, RunDirectory
 
-SUMMARY = "published.json"
 STATUS = "status.json"
 POLICY = "policy.safetensors"  # the reference's, a quarter of a megabyte
-ENDED = ("done", "failed", "diverged")
+FAILED = ("failed", "diverged")
 COPIED = ("*.csv", "*.md", "*.svg", VERDICTS)
 LEFT_OUT = ("showcase", "trajectories", "fidelity")  # from policies, or not of an experiment
 PNG_WIDTH = 800
@@ -41,15 +40,21 @@ def publish(root: Path, folder: Path) -> str:
     :param folder: receives tables (CSV, Markdown), figures (SVG, small PNG), verdicts.json,
         experiment.json, runs.zip and published.json
     :return: what was written, in a line
-    :raises ConfigError: if there is no such sweep, or runs are missing
+    :raises ConfigError: if there is no such sweep, runs are missing or have changed, or the folder
+        holds something else than a published experiment, such as the runs themselves
     """
+    if folder.exists() and not is_published(folder):
+        raise ConfigError(
+            f"{folder} must be a new folder or a published experiment, as it would be replaced"
+        )
     try:
         results = load_results(root)
     except FileNotFoundError as error:
         raise ConfigError(str(error)) from error
     comparisons = compare(results)
     refuse_incomplete(root)
-    with tempfile.TemporaryDirectory() as temporary:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=folder.parent) as temporary:
         report, made = Path(temporary) / "report", Path(temporary) / "made"
         made.mkdir()
         write_report(root, report)
@@ -64,9 +69,9 @@ def publish(root: Path, folder: Path) -> str:
         text = json.dumps(summary(root, results, comparisons), indent=2, ensure_ascii=False)
         scores(results).data.to_csv(made / "scores.csv", index=False)
         (made / SUMMARY).write_text(text + "\n", encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(made, folder)
+        if folder.exists():
+            folder.rename(Path(temporary) / "before")
+        made.rename(folder)
     size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
     return f"{len(results.finals)} runs of {root.name} are published in {folder} ({size:.1f} MB)"
 
@@ -85,13 +90,18 @@ def refuse_incomplete(root: Path) -> None:
     first = experiment.seeds[: experiment.looks[0]] if experiment.looks else experiment.seeds
     runs = [run.directory for run in experiment.runs()
             if run.seed in first or (root / run.directory / CONFIG).exists()]  # fmt: skip
-    missing = [run for run in runs if RunDirectory(root / run).status()["state"] not in ENDED]
+    missing = [run for run in runs if not has_ended(RunDirectory(root / run))]
     if missing:
         option = " --until-decided" if experiment.looks else ""
         raise ConfigError(
-            f"{root.name} is not complete: {len(missing)} of {len(runs)} runs are missing, such as"
-            f" {missing[0]}; run: python -m benchmarks sweep {root.name}{option}"
+            f"{root.name} is not complete: {len(missing)} of {len(runs)} runs are missing or have"
+            f" changed, such as {missing[0]}; run: python -m benchmarks sweep {root.name}{option}"
         )
+
+
+def has_ended(run: RunDirectory) -> bool:
+    """Whether a run is complete and as it was left, or has failed."""
+    return run.is_done() or run.status()["state"] in FAILED
 
 
 def pack(root: Path, archive: Path) -> None:

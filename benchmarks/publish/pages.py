@@ -6,9 +6,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from benchmarks.analysis.sources.published import is_published
+from benchmarks.analysis.sources.published import is_published, summary_of
 from benchmarks.publish.film import FILM, NUMBERS, make_film
-from benchmarks.publish.folder import SUMMARY
 from benchmarks.table import markdown
 from envs.rocket_metrics import STEADY_STEPS
 from training.config import ConfigError
@@ -51,12 +50,7 @@ def pages(results: Path) -> dict[str, str]:
 
     :raises ConfigError: if the README has no place for it
     """
-    readme = results.resolve().parent / "README.md"
-    text = readme.read_text(encoding="utf-8") if readme.exists() else ""
-    if BEGIN not in text or END not in text:
-        raise ConfigError(f"{readme} must have the lines {BEGIN} and {END}")
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
+    head, tail = around_part(results)
     experiments = published(results)
     return {
         "README.md": f"{head}{BEGIN}\n{readme_part(results, experiments)}{END}{tail}",
@@ -68,11 +62,28 @@ def pages(results: Path) -> dict[str, str]:
     }
 
 
+def around_part(results: Path) -> tuple[str, str]:
+    """The README's text before and after the part that is made from results/.
+
+    :raises ConfigError: if the README has no place for it
+    """
+    readme = results.resolve().parent / "README.md"
+    text = readme.read_text(encoding="utf-8") if readme.exists() else ""
+    if BEGIN not in text or END not in text:
+        raise ConfigError(f"{readme} must have the lines {BEGIN} and {END}")
+    head, _, rest = text.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    return head, tail
+
+
 def published(results: Path) -> list[Json]:
-    """The content of each published.json, in ORDER."""
+    """The content of each published.json, in ORDER.
+
+    :raises ConfigError: if one is missing or damaged
+    """
     names = sorted(path.name for path in results.glob("*") if is_published(path))
     names.sort(key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
-    return [json.loads((results / name / SUMMARY).read_text(encoding="utf-8")) for name in names]
+    return [summary_of(results / name) for name in names]
 
 
 def readme_part(results: Path, experiments: list[Json]) -> str:

@@ -2,20 +2,21 @@
 
 import textwrap
 from pathlib import Path
-from zipfile import BadZipFile
+from typing import Any
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
 
 from benchmarks.analysis.comparisons import declaration
-from benchmarks.analysis.load import KEYS, load_results
+from benchmarks.analysis.load import Results, final_values, finals_of, load_results
+from benchmarks.analysis.sources.evaluations import read_run
 from benchmarks.analysis.sources.published import is_published, unpacked
 from benchmarks.analysis.statistics import MIN_RUNS, Interval, Values
 from benchmarks.report.terminal import WIDTH
 from training.config import ConfigError, RunConfig, env_name
 from training.provenance import differences, software_of
-from training.run_directory import CONFIG, EVALUATIONS, RunDirectory
+from training.run_directory import CONFIG, EVALUATIONS, PROVENANCE, RunDirectory
 
 CONFIDENCE = 0.95
 MOST_NAMED = 3  # runs that are not identical are named if they are no more than this
@@ -33,7 +34,7 @@ def verify(root: Path, published: Path) -> str:
         names = sorted(path.name for path in published.parent.glob("*") if is_published(path))
         raise ConfigError(
             f"{published} must be a published experiment: nothing is published there; published"
-            f" are: {', '.join(names) or 'none yet'}"
+            f" are: {', '.join(names) or f'none in {published.parent.resolve()}'}"
         )
     theirs = unpacked(published)
     folders = sorted(file.parent.relative_to(theirs) for file in theirs.glob(f"*/*/{EVALUATIONS}"))
@@ -54,20 +55,37 @@ def verify(root: Path, published: Path) -> str:
 
 
 def is_identical(mine: Path, theirs: Path) -> bool:
-    """Whether all published arrays of a run are the same, bit for bit, and so are its settings."""
-    if settings(mine) != settings(theirs):
+    """Whether a run has the published settings, end and, bit for bit, arrays.
+
+    A complete run must be as it was left: its policy too, which is not published with every run.
+    """
+    if settings(mine) != settings(theirs) or not ended_alike(mine, theirs):
         return False
+    ours, others = arrays(mine), arrays(theirs)
+    return others.keys() <= ours.keys() and all(
+        ours[name].dtype == others[name].dtype
+        and ours[name].shape == others[name].shape
+        and ours[name].tobytes() == others[name].tobytes()
+        for name in others
+    )
+
+
+def ended_alike(mine: Path, theirs: Path) -> bool:
+    """Whether a run has the published one's state and, if complete, is as it was left."""
+    run, state = RunDirectory(mine), RunDirectory(theirs).status()["state"]
     try:
-        with np.load(mine / EVALUATIONS) as ours, np.load(theirs / EVALUATIONS) as others:
-            return all(
-                name in ours
-                and ours[name].dtype == others[name].dtype
-                and ours[name].shape == others[name].shape
-                and ours[name].tobytes() == others[name].tobytes()
-                for name in others
-            )
-    except (OSError, ValueError, BadZipFile):
+        return bool(run.is_done() if state == "done" else run.status()["state"] == state)
+    except ConfigError:
         return False
+
+
+def arrays(folder: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a run's evaluations; empty where they cannot be read."""
+    try:
+        with np.load(folder / EVALUATIONS, allow_pickle=False) as kept:
+            return dict(kept)
+    except Exception:  # NumPy, zipfile and zlib may raise anything for a damaged file
+        return {}
 
 
 def settings(folder: Path) -> dict[str, object] | None:
@@ -82,53 +100,48 @@ def settings(folder: Path) -> dict[str, object] | None:
 def compared(root: Path, theirs: Path, others: list[Path]) -> list[str]:
     """How many of the runs that are not identical are as near as a new seed, and which are not."""
     published = load_results(theirs)
-    metric = declaration(published)["metrics"]
-    name = next(iter(metric))
-    try:
-        finals = load_results(root).finals.set_index(KEYS)[name]
-    except FileNotFoundError:
-        finals = pd.Series(dtype=float)
-    inside, outside = 0, []
-    for folder in others:
-        config = settings(theirs / folder)
-        keys: tuple[str, str, int] = run_keys(config)
-        values = published.finals.set_index(KEYS)[name].loc[keys[:2]].to_numpy()
-        if settings(root / folder) is None:
-            outside.append(f"{folder}: no such run")
-        elif settings(root / folder) != config:
-            outside.append(f"{folder}: other settings")
-        elif keys not in finals.index:
-            outside.append(f"{folder}: not complete, or changed since it ended")
-        elif missing := missing_arrays(root / folder, theirs / folder):
-            outside.append(f"{folder}: made by an older version, without {', '.join(missing)}")
-        elif len(values) < MIN_RUNS:
-            outside.append(f"{folder}: {len(values)} published seeds make no interval")
-        else:
-            value, (_, low, high) = float(finals.loc[keys]), prediction_interval(values)
-            if low <= value <= high:
-                inside += 1
-            else:
-                found = f"{name.replace('_', ' ')} {value:.1f}, not from {low:.1f} to {high:.1f}"
-                outside.append(f"{folder}: {found}")
+    found = {folder: reason(root / folder, theirs / folder, published) for folder in others}
+    outside = [f"{folder}: {why}" for folder, why in found.items() if why]
     told = f" ({', '.join(map(str, others))})" if len(others) <= MOST_NAMED else ""
     line = (
-        f"Of the other {len(others)}{told}, {inside} lie within the {CONFIDENCE:.0%} prediction"
-        " interval of the published seeds (by chance 1 in 20 does not)."
+        f"Of the other {len(others)}{told}, {len(others) - len(outside)} lie within the"
+        f" {CONFIDENCE:.0%} prediction interval of the published seeds (by chance 1 in 20 does"
+        " not)."
     )
     return [line, *outside]
 
 
-def missing_arrays(mine: Path, theirs: Path) -> list[str]:
-    """Names of what a published run's evaluations hold and this run's do not."""
-    with np.load(mine / EVALUATIONS) as ours, np.load(theirs / EVALUATIONS) as others:
-        return sorted(set(others) - set(ours))
+def reason(mine: Path, theirs: Path, published: Results) -> str | None:
+    """Why a run is not within the prediction interval of the published seeds; None if it is.
 
+    Each run is read by itself: what else lies beside it makes no difference.
 
-def run_keys(config: dict[str, object] | None) -> tuple[str, str, int]:
-    """What tells a published run from all others: environment, label, seed."""
-    values = (config or {})["config"]
-    assert isinstance(values, dict)
-    return env_name(values["env_id"]), values["label"], values["seed"]
+    :param published: all published runs
+    """
+    if not (mine / CONFIG).exists():
+        return "no such run"
+    if settings(mine) != settings(theirs):
+        return "other settings" if settings(mine) else f"its {CONFIG} is damaged"
+    try:
+        run = read_run(mine) if RunDirectory(mine).is_done() else None
+    except ConfigError:
+        run = None
+    if run is None:
+        return "not complete, or changed since it ended"
+    names = arrays(theirs).keys()
+    if missing := sorted(names - run.arrays.keys()):
+        return f"made by an older version, without {', '.join(missing)}"
+    metric = next(iter(declaration(published)["metrics"]))
+    env_id, label = env_name(run.config["env_id"]), run.config["label"]
+    values = final_values(published, env_id, label, metric)
+    if len(values) < MIN_RUNS:
+        return f"{len(values)} published seed{'s'[: len(values) != 1]} make no interval"
+    run = run._replace(arrays={name: run.arrays[name] for name in names})
+    value = float(finals_of([run])[metric].iloc[0])
+    _, low, high = prediction_interval(values)
+    if low <= value <= high:
+        return None
+    return f"{metric.replace('_', ' ')} {value:.1f}, not from {low:.1f} to {high:.1f}"
 
 
 def prediction_interval(values: Values) -> Interval:
@@ -143,12 +156,15 @@ def prediction_interval(values: Values) -> Interval:
 
 
 def other_software(root: Path, theirs: Path, others: list[Path]) -> list[str]:
-    """In what the software of the first run that is not identical differs; a line, or none."""
+    """In what the software of a run that is not identical differs, the first that does; or none."""
     for folder in others:
-        made_with = RunDirectory(root / folder).read_json("provenance.json")
-        if made_with:
-            before = software_of(RunDirectory(theirs / folder).provenance())
-            found = [each for each in differences(before, software_of(made_with))
-                     if not each.startswith("git_")]  # fmt: skip
-            return [f"Made otherwise: {'; '.join(found)}."] if found else []
+        try:
+            made_with = RunDirectory(root / folder).read_json(PROVENANCE)
+        except ConfigError:  # it is named as changed
+            continue
+        before = software_of(RunDirectory(theirs / folder).provenance())
+        found = [each for each in differences(before, software_of(made_with or {}))
+                 if not each.startswith("git_")]  # fmt: skip
+        if made_with and found:
+            return [f"Made otherwise: {'; '.join(found)}."]
     return []

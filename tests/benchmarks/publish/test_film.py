@@ -1,18 +1,21 @@
 """The animation shows a published policy beside a controller and the optimum, in a small file."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
-from benchmarks.analysis.sources.published import RUNS
+from benchmarks.analysis.sources.published import RUNS, SUMMARY
+from benchmarks.experiments import EXPERIMENT_FILE
 from benchmarks.publish import film
 from benchmarks.publish.folder import pack
 from envs.controllers import make_controller
 from tests.helpers.made_up_runs import made_up_run
 from training.config import RunConfig
 from training.environments import make_env
+from training.schemas import Json
 
 CONFIG = RunConfig(algo="td3", env_id="rocket-v0", total_timesteps=1)
 
@@ -28,6 +31,9 @@ def test_it_is_made_from_the_first_published_policy(
     (tmp_path / "mine").mkdir()
     assert film.make_film(tmp_path / "mine", tmp_path / "images") is None
     pack(tmp_path / "runs", tmp_path / "mine" / RUNS)
+    runs: Json = {f"td3_reference/rocket-v0_{seed}": {"sha256": {}} for seed in (3, 1)}
+    (tmp_path / "mine" / SUMMARY).write_text(json.dumps({"runs": runs}))
+    (tmp_path / "mine" / EXPERIMENT_FILE).write_text("{}")
     loaded = []
 
     def load(source: str, env: object) -> SimpleNamespace:

@@ -18,6 +18,7 @@ from benchmarks.experiments import EXPERIMENT_FILE, Experiment
 from benchmarks.publish.folder import publish
 from benchmarks.publish.verify import prediction_interval, verify
 from benchmarks.report.page import write_report
+from benchmarks.request import Paper
 from tests.helpers.made_up_runs import edit_provenance, made_up_run
 from training.config import ConfigError
 from training.run_directory import RunDirectory
@@ -133,7 +134,7 @@ def test_publishing_again_gives_the_same_bytes(mine: Path, tmp_path: Path) -> No
 def test_a_sweep_that_is_not_over_is_not_published(tmp_path: Path) -> None:
     root = sweep(tmp_path / "mine", 3)
     shutil.rmtree(root / "a/Pendulum-v1_2")
-    with pytest.raises(ConfigError, match="1 of 6 runs are missing, such as a/Pendulum-v1_2"):
+    with pytest.raises(ConfigError, match=r"1 of 6 runs are missing .* such as a/Pendulum-v1_2"):
         publish(root, tmp_path / "results")
     assert not (tmp_path / "results").exists()
     (root / EXPERIMENT_FILE).unlink()
@@ -151,7 +152,7 @@ def test_a_sweep_until_decided_is_published_after_any_look(tmp_path: Path) -> No
     assert "planned after 5, 10 seeds: 5 seeds: undecided." in content["verdicts"][0]
     stopped = {"state": "interrupted", "step": 50, "message": ""}
     RunDirectory(root / "b/Pendulum-v1_5").write_json("status.json", stopped)
-    with pytest.raises(ConfigError, match=r"1 of 12 runs are missing, such as b/Pendulum-v1_5"):
+    with pytest.raises(ConfigError, match=r"1 of 12 runs are .* such as b/Pendulum-v1_5"):
         publish(root, tmp_path / "results")
     shutil.rmtree(root / "b/Pendulum-v1_5")
     publish(root, tmp_path / "results")
@@ -222,7 +223,7 @@ def test_what_cannot_be_verified_is_named_with_its_reason(mine: Path, tmp_path: 
     assert said.count(": other settings") == 5
     with pytest.raises(ConfigError, match=r"published there; published are: mine$"):
         verify(root, mine / "results/other")
-    with pytest.raises(ConfigError, match=r"published there; published are: none yet$"):
+    with pytest.raises(ConfigError, match=r"published there; published are: none in .*nothing$"):
         verify(root, tmp_path / "nothing/other")
     with pytest.raises(ConfigError, match=r"none; to make them: python -m benchmarks sweep mine$"):
         verify(tmp_path / "nowhere", mine / "results/mine")
@@ -238,3 +239,181 @@ def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / RUNS).write_bytes(b"no archive")
     with pytest.raises(ConfigError, match=r"runs\.zip is damaged"):
         unpacked(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["model.zip", "status.json", "provenance.json"])
+def test_a_run_that_is_not_as_it_was_left_is_not_called_identical(
+    name: str, mine: Path, tmp_path: Path
+) -> None:
+    root = shutil.copytree(mine / "runs/mine", tmp_path / "mine")
+    (root / "a/Pendulum-v1_3" / name).write_bytes(b"{ damaged")
+    said = verify(root, mine / "results/mine").replace("\n", " ")
+    assert said.startswith("9 of 10 runs are bit-identical")
+    assert said.endswith("a/Pendulum-v1_3: not complete, or changed since it ended")
+
+
+def test_each_run_is_judged_by_itself(mine: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(mine / "runs/mine", tmp_path / "mine")
+    shutil.rmtree(root / "a/Pendulum-v1_0")
+    made_up_run(root, "a", 0, [-9.0, -1.0], gamma=0.5)  # a published seed, of other settings
+    made_up_run(root, "a", 8, [-9.0, -1.0], gamma=0.5)  # neither is published
+    made_up_run(root, "other", 0, [-9.0, -1.0])
+    change_a_digit(root / "a/Pendulum-v1_3", 1e-9)
+    (root / EXPERIMENT_FILE).write_text("{ damaged")
+    said = verify(root, mine / "results/mine").replace("\n", " ")
+    assert said.startswith("8 of 10 runs are bit-identical")
+    assert "Of the other 2 (a/Pendulum-v1_0, a/Pendulum-v1_3), 1 lie within" in said
+    assert said.endswith("a/Pendulum-v1_0: other settings")
+
+
+def test_a_difference_of_software_is_told_whichever_run_has_it(mine: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(mine / "runs/mine", tmp_path / "mine")
+    for seed in (1, 3):
+        change_a_digit(root / f"a/Pendulum-v1_{seed}", 1e-9)
+    edit_provenance(root / "a/Pendulum-v1_3", cpu="another processor")
+    said = verify(root, mine / "results/mine").replace("\n", " ")
+    assert "2 lie within the 95% prediction interval" in said
+    assert said.endswith("here it is another processor.")
+
+
+def repacked(mine: Path, folder: Path, **changes: bytes | None) -> Path:
+    """A copy of the published experiment, with other or no evaluations of a label's run."""
+    published = shutil.copytree(mine / "results/mine", folder / "mine")
+    with ZipFile(mine / "results/mine" / RUNS) as file:
+        contents: dict[str, bytes | None] = {name: file.read(name) for name in file.namelist()}
+    contents |= {f"{label}/Pendulum-v1_3/evaluations.npz": new for label, new in changes.items()}
+    with ZipFile(published / RUNS, "w") as file:
+        for name, content in contents.items():
+            if content is not None:
+                file.writestr(name, content)
+    return published
+
+
+def test_an_archive_that_lacks_or_adds_or_changes_a_run_is_refused(
+    mine: Path, tmp_path: Path
+) -> None:
+    for number, content in enumerate((b"changed", None)):
+        published = repacked(mine, tmp_path / str(number), a=content)
+        with pytest.raises(ConfigError, match=r"a/Pendulum-v1_3/evaluations.npz is not as publish"):
+            verify(mine / "runs/mine", published)
+    published = repacked(mine, tmp_path / "more")
+    with ZipFile(published / RUNS, "a") as file:
+        file.writestr("c/Pendulum-v1_3/config.json", b"{}")
+    with pytest.raises(ConfigError, match=r"c/Pendulum-v1_3 is not as published\.json tells$"):
+        unpacked(published)
+
+
+@pytest.mark.parametrize("name", ["published.json", EXPERIMENT_FILE])
+def test_a_published_experiment_without_one_of_its_files_is_refused(
+    name: str, mine: Path, tmp_path: Path
+) -> None:
+    published = repacked(mine, tmp_path)
+    (published / name).unlink()
+    with pytest.raises(ConfigError, match=rf"is not as it was published: it has no {name}$"):
+        unpacked(published)
+
+
+@pytest.mark.parametrize("damage", ["compression method", "compressed data"])
+def test_an_archive_that_cannot_be_unpacked_is_refused_in_a_line(
+    damage: str, mine: Path, tmp_path: Path
+) -> None:
+    published = shutil.copytree(mine / "results/mine", tmp_path / "mine")
+    content = bytearray((published / RUNS).read_bytes())
+    if damage == "compression method":
+        content[content.index(b"PK\x01\x02") + 10] = 99  # zipfile raises NotImplementedError
+    else:
+        with ZipFile(published / RUNS) as file:
+            first = file.infolist()[0]
+        content[30 + len(first.filename)] = 255  # no kind of block: zlib raises an error
+    (published / RUNS).write_bytes(content)
+    with pytest.raises(ConfigError, match=r"^\S*runs\.zip is damaged: .*$"):
+        unpacked(published)
+
+
+def test_verify_takes_a_published_experiment_s_path_too(
+    mine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(mine)
+    for given in ("mine", "results/mine"):
+        monkeypatch.setattr(sys, "argv", ["benchmarks", "verify", given])
+        command_line.main()
+        said = capsys.readouterr().out.replace("\n", " ")
+        assert said.startswith("10 of 10 runs are bit-identical")
+
+
+def test_runs_that_have_changed_since_they_ended_are_not_published(tmp_path: Path) -> None:
+    root = sweep(tmp_path / "mine", 3)
+    (root / "a/Pendulum-v1_2/model.zip").write_bytes(b"another model")
+    with pytest.raises(ConfigError, match=r"1 of 6 runs .* changed, such as a/Pendulum-v1_2; run:"):
+        publish(root, tmp_path / "results/mine")
+    assert not (tmp_path / "results").exists()
+
+
+def test_publishing_never_replaces_what_is_no_published_experiment(
+    mine: Path, tmp_path: Path
+) -> None:
+    root = shutil.copytree(mine / "runs/mine", tmp_path / "mine")
+    with pytest.raises(ConfigError, match="mine must be a new folder or a published experiment"):
+        publish(root, root)
+    assert sorted(file.name for file in root.glob("*/*/config.json")) == 10 * ["config.json"]
+
+
+def test_publishing_that_fails_leaves_what_was_published(
+    mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(mine / "results/mine", tmp_path / "results/mine")
+
+    def fail(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("benchmarks.publish.folder.summary", fail)
+    with pytest.raises(OSError, match="No space left"):
+        publish(mine / "runs/mine", folder)
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == {
+        file.name: file.read_bytes() for file in (mine / "results/mine").iterdir()
+    }
+    assert [*folder.parent.iterdir()] == [folder]
+
+
+def test_nothing_is_published_where_no_readme_has_a_place_for_it(
+    mine: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["benchmarks", "publish", "mine", "--root", str(mine / "runs")]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as ended:
+        command_line.main()
+    assert ended.value.code == 2
+    assert "README.md must have the lines" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_report_goes_below_the_folder_of_reports_wherever_its_experiment_is(
+    mine: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "reports"
+    for given, folder in {
+        "mine": "mine",
+        "results/mine": "results/mine",
+        "../results/mine": "mine",
+        str(mine / "results/mine"): "mine",
+    }.items():
+        assert command_line.report_folder(output, Path(given)) == output / folder
+    for taken in ("runs", "results"):
+        with pytest.raises(ConfigError, match="output must be another folder: an experiment's"):
+            command_line.report_folder(mine / taken, Path("mine"))
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [("quick", "sweep quick$"), ("results/quick", "published one, such as results/quick$")],
+)
+def test_a_report_without_runs_advises_what_can_be_done(
+    name: str, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=rf"^no complete run in runs/{name}; .*{advice}"):
+        command_line.report(name, Paper())

@@ -479,3 +479,9 @@ def test_names_that_tables_or_figures_cannot_show_are_refused(name: str, tmp_pat
     ours, theirs = (their_runs(tmp_path / each, [1.0]) for each in ("ours", "theirs"))
     with pytest.raises(ConfigError, match="source must not be called step, nor begin with _, nor"):
         compare(tmp_path, f"{name}={ours}", theirs)
+
+
+def test_a_single_run_has_no_interval_to_warn_of(tmp_path: Path) -> None:
+    one = our_runs(tmp_path / "one", [1.5])
+    page = compare(tmp_path, our_runs(tmp_path / "runs", [1.0, 2.0, 3.0]), f"one={one}")
+    assert "runs against" not in page
