@@ -31,8 +31,9 @@ def test_it_is_made_from_the_first_published_policy(
     (tmp_path / "mine").mkdir()
     assert film.make_film(tmp_path / "mine", tmp_path / "images") is None
     pack(tmp_path / "runs", tmp_path / "mine" / RUNS)
-    runs: Json = {f"td3_reference/rocket-v0_{seed}": {"sha256": {}} for seed in (3, 1)}
-    (tmp_path / "mine" / SUMMARY).write_text(json.dumps({"runs": runs}))
+    done: Json = {"state": "done", "sha256": {}}
+    content = {"name": "mine", "runs": {f"td3_reference/rocket-v0_{k}": done for k in (3, 1)}}
+    (tmp_path / "mine" / SUMMARY).write_text(json.dumps(content))
     (tmp_path / "mine" / EXPERIMENT_FILE).write_text("{}")
     loaded = []
 
@@ -45,12 +46,12 @@ def test_it_is_made_from_the_first_published_policy(
     monkeypatch.setattr(
         film, "OptimalPolicy", lambda _: make_controller("bang-bang", make_env(CONFIG))
     )
-    content = film.make_film(tmp_path / "mine", tmp_path / "images")
+    shown = film.make_film(tmp_path / "mine", tmp_path / "images")
     assert loaded == ["rocket-v0_1"]
-    assert content is not None
-    assert list(content["policies"]) == ["td3_reference, 100 steps, seed 1", "PD", "optimum"]
+    assert shown is not None
+    assert list(shown["policies"]) == ["td3_reference, 100 steps, seed 1", "PD", "optimum"]
     # PD ends within a centimetre of the goal; braking alone leaves the rocket where it stood.
-    assert content["policies"]["PD"]["steady-state error in m"] < 0.01
+    assert shown["policies"]["PD"]["steady-state error in m"] < 0.01
     with Image.open(tmp_path / "images/film.gif") as image:
         assert image.n_frames == 100  # type: ignore[attr-defined]
         assert image.width == 600
