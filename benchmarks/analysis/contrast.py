@@ -10,33 +10,33 @@ import pandas as pd
 
 from benchmarks.analysis.comparisons import Comparison, settings_between
 from benchmarks.analysis.load import KEYS, Results, declared_experiment, groups
-from benchmarks.analysis.settings import in_words
+from benchmarks.analysis.settings import differences_text
 from benchmarks.analysis.sides import (
     HELD_OUT,
     Side,
     common_grid,
     common_step,
+    default_score,
     environments,
     scores,
     sides_on,
-    usual_score,
     without_version,
 )
 from benchmarks.analysis.sources.source import Source, read_source
-from benchmarks.analysis.starts import STARTS, UNKNOWN, best_returns, parse_starts, starts_of
+from benchmarks.analysis.starts import START_KINDS, UNKNOWN, best_returns, parse_starts, starts_of
 from benchmarks.analysis.statistics import MIN_RUNS, Values
 from benchmarks.analysis.verdict import MIN_TRIMMED, decide
 from benchmarks.experiments import EXPERIMENT_FILE, MARGINS
 from benchmarks.optimum.tasks import has_optimum
 from benchmarks.table import NONE
 from training.config import ConfigError, margin_of
-from training.provenance import mixture
+from training.provenance import software_differences
 
-ALLOWED_FOR = ", start states allowed for"  # after the name of a score
+STARTS_ALLOWED_FOR = ", start states allowed for"  # after the name of a score
 
 
 @dataclass(frozen=True)
-class Request:
+class ComparisonRequest:
     """The options of a comparison.
 
     :param env_ids: names of environments, with or without version; empty for all common ones
@@ -54,7 +54,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Match:
+class MatchedSides:
     """What is compared on one environment.
 
     :param name: the environment's name, as requested
@@ -69,17 +69,17 @@ class Match:
     values: list[Values]
 
 
-def match_on(sources: Sequence[Source], name: str, request: Request) -> Match:
+def match_sides(sources: Sequence[Source], name: str, request: ComparisonRequest) -> MatchedSides:
     """All sides on an environment, and their scores."""
     sides = sides_on(sources, name)
     at = common_step(sides, request.at)
-    score = request.score or usual_score(sides, request.at)
+    score = request.score or default_score(sides, request.at)
     grid = common_grid(sides, at)
-    return Match(name, sides, at, grid, score, [scores(side, score, grid) for side in sides])
+    return MatchedSides(name, sides, at, grid, score, [scores(side, score, grid) for side in sides])
 
 
 def compare_pair(
-    match: Match, i: int, j: int, margin: float | None, declared: Mapping[str, str]
+    match: MatchedSides, i: int, j: int, margin: float | None, declared: Mapping[str, str]
 ) -> tuple[list[Comparison], list[str]]:
     """Compare two sides as measured and, where possible, with start states allowed for.
 
@@ -92,7 +92,7 @@ def compare_pair(
     comparisons = [measured]
     if offsets is not None:
         own = values[0] - offsets[0], values[1] - offsets[1]
-        metric = f"{match.score}{ALLOWED_FOR}"
+        metric = f"{match.score}{STARTS_ALLOWED_FOR}"
         comparisons.append(replace(_comparison(match, sides, own, margin), metric=metric))
     fewer, more = sorted(map(len, values))
     if MIN_RUNS <= fewer < MIN_TRIMMED:
@@ -109,7 +109,7 @@ def compare_pair(
 
 
 def _comparison(
-    match: Match, sides: Sequence[Side], values: Sequence[Values], margin: float | None
+    match: MatchedSides, sides: Sequence[Side], values: Sequence[Values], margin: float | None
 ) -> Comparison:
     first, second = sides
     enough = min(map(len, values)) >= MIN_RUNS
@@ -131,7 +131,7 @@ def _comparison(
 
 
 def add_sources(
-    results: Results, root: Path, sources: Sequence[Source], request: Request
+    results: Results, root: Path, sources: Sequence[Source], request: ComparisonRequest
 ) -> tuple[Results, list[Comparison]]:
     """Put curves from elsewhere beside an experiment's, and compare the two at matched steps.
 
@@ -149,7 +149,7 @@ def add_sources(
     comparisons: list[Comparison] = []
     notes: list[str] = []
     for name in environments([own, *sources], request.env_ids):
-        match = match_on([own, *sources], name, request)
+        match = match_sides([own, *sources], name, request)
         here = [i for i, side in enumerate(match.sides) if side.source is own]
         there = [i for i, side in enumerate(match.sides) if side.source is not own]
         if not here:
@@ -174,9 +174,9 @@ def add_sources(
     ), comparisons  # fmt: skip
 
 
-def curve_rows(match: Match, j: int, env_id: str) -> pd.DataFrame:
+def curve_rows(match: MatchedSides, j: int, env_id: str) -> pd.DataFrame:
     """A side's curves at the common steps, as rows of :attr:`Results.curves`."""
-    runs = match.sides[j].on(match.grid)
+    runs = match.sides[j].curves_at(match.grid)
     return pd.DataFrame({
         "env_id": env_id, "label": match.sides[j].name,
         "seed": np.repeat(np.arange(len(runs)), len(match.grid)),
@@ -185,7 +185,7 @@ def curve_rows(match: Match, j: int, env_id: str) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def final_rows(match: Match, j: int, curves: pd.DataFrame) -> pd.DataFrame:
+def final_rows(match: MatchedSides, j: int, curves: pd.DataFrame) -> pd.DataFrame:
     """What a side's runs scored, as rows of :attr:`Results.finals`; NaN for what is not known.
 
     :param curves: its rows of :func:`curve_rows`
@@ -211,11 +211,11 @@ def title_of(name: str, sides: Sequence[Side]) -> str:
     return f"{bases.pop()} ({versions})"
 
 
-def known_margin(match: Match, sides: Sequence[Side]) -> tuple[float | None, str]:
+def known_margin(match: MatchedSides, sides: Sequence[Side]) -> tuple[float | None, str]:
     """The margin for an environment, None if there is none, and where it comes from."""
     env_id = sides[0].env_id or sides[1].env_id or match.name
     name = env_id.partition(" ")[0]  # without arguments, which the experiment gives to all runs
-    for path in (side.source.path for side in sides if side.made_here):
+    for path in (side.source.path for side in sides if side.run_directories):
         for root in (path, path.parent):
             experiment = declared_experiment(root)
             declared = margin_of(experiment["declaration"]["margins"], name) if experiment else None
@@ -227,7 +227,7 @@ def known_margin(match: Match, sides: Sequence[Side]) -> tuple[float | None, str
 
 
 def start_offsets(
-    match: Match, sides: Sequence[Side], declared: Mapping[str, str]
+    match: MatchedSides, sides: Sequence[Side], declared: Mapping[str, str]
 ) -> tuple[tuple[Values, Values] | None, list[str]]:
     """The best policy's return from each run's starts, if the sides' starts differ; and caveats."""
     first, second = sides
@@ -235,7 +235,7 @@ def start_offsets(
     if match.score in HELD_OUT or kinds == ["protocol", "protocol"]:
         return None, []
     told = " and ".join(
-        f"{side.name} on {STARTS[kind]}" for side, kind in zip(sides, kinds, strict=True)
+        f"{side.name} on {START_KINDS[kind]}" for side, kind in zip(sides, kinds, strict=True)
     )
     text = f"Evaluations: {told}."
     if kinds == [UNKNOWN, UNKNOWN]:
@@ -254,10 +254,10 @@ def settings_line(sides: Sequence[Side]) -> str:
     if found is None:
         unknown = [side.name for side in sides if side.settings is None]
         return f"Settings: those of {' and '.join(unknown)} are not known."
-    return in_words(first.name, second.name, found)
+    return differences_text(first.name, second.name, found)
 
 
-def caveats_of(match: Match) -> list[str]:
+def caveats_of(match: MatchedSides) -> list[str]:
     """Caveats: the ways in which the sides of a match differ."""
     caveats = []
     sides = match.sides
@@ -265,11 +265,11 @@ def caveats_of(match: Match) -> list[str]:
         caveats.append("The sides ran on different versions of the environment.")
     if not all((side.rows["env_id"] != "").all() for side in sides):
         caveats.append("Not all files name their environment: whether it is the same is not known.")
-    mixed = mixture(run.provenance() for side in sides for run in side.made_here)
+    mixed = software_differences(run.provenance() for side in sides for run in side.run_directories)
     caveats += [mixed] if mixed else []
     if match.score in HELD_OUT:
         if len({step for side in sides for step in side.last_steps}) > 1:
-            ends = [f"{side.name} at {side.ends}" for side in sides]
+            ends = [f"{side.name} at {side.last_steps_text}" for side in sides]
             caveats.append(f"Runs end at different steps, {', '.join(ends)}: their lengths alone"
                            " can make a difference.")  # fmt: skip
         return caveats

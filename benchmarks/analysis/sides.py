@@ -32,7 +32,7 @@ SCORES = {  # name -> what it is; each is one number for a run
     "max_of_mean": "the evaluation at the step where the mean over runs is highest, biased upwards",
 }
 EPISODE_POINTS = 100  # steps compared where all sources log training episodes
-NEAR = 0.9  # fraction of the last step that a common step must reach to end a comparison
+NEAR_THE_END = 0.9  # fraction of the last step that a common step must reach to end a comparison
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Side:
         return [rows for _, rows in self.rows.groupby(["env_id", "run"])]
 
     @property
-    def names(self) -> list[str]:
+    def run_names(self) -> list[str]:
         """What the runs are called, mostly by their seeds."""
         return [str(rows["run"].iloc[0]) for rows in self.runs]
 
@@ -64,13 +64,13 @@ class Side:
         return [float(rows["step"].max()) for rows in self.runs]
 
     @property
-    def ends(self) -> str:
+    def last_steps_text(self) -> str:
         """The last steps of all runs in words."""
         steps = self.last_steps
         return " to ".join(dict.fromkeys(f"{step:,.0f}" for step in (min(steps), max(steps))))
 
     @cached_property
-    def made_here(self) -> list[RunDirectory]:
+    def run_directories(self) -> list[RunDirectory]:
         """Run directories of the runs; empty unless this project made all of them."""
         folders = dict.fromkeys((self.source.root / file).parent for file in self.rows["file"])
         runs = [RunDirectory(folder) for folder in folders]
@@ -79,17 +79,17 @@ class Side:
     @cached_property
     def settings(self) -> dict[str, Any] | None:
         """Content of config.json of the first run; None unless this project made the runs."""
-        return self.made_here[0].settings() if self.made_here else None
+        return self.run_directories[0].settings() if self.run_directories else None
 
-    def on(self, grid: Values) -> Values:
+    def curves_at(self, grid: Values) -> Values:
         """The curves at the steps of a grid, shape (num_runs, num_points).
 
         A value is the last evaluation at or before the step. For training episodes it is the mean
         of those that ended since the previous step of the grid or, if none did, the value there.
         """
-        return np.array([self._on(rows, grid) for rows in self.runs])
+        return np.array([self._curve_at(rows, grid) for rows in self.runs])
 
-    def _on(self, rows: pd.DataFrame, grid: Values) -> Values:
+    def _curve_at(self, rows: pd.DataFrame, grid: Values) -> Values:
         steps, returns = rows["step"].to_numpy(float), rows["mean_return"].to_numpy(float)
         if not self.source.kind.is_episodes:
             values: Values = returns[np.maximum(np.searchsorted(steps, grid, side="right") - 1, 0)]
@@ -115,7 +115,7 @@ def environments(sources: Sequence[Source], names: Sequence[str]) -> list[str]:
     if not shared or (silent and len(shared) > 1):
         raise ConfigError(
             "env must be one that two sources have, or a name without its version to compare"
-            f" versions of it: {told(sources)}"
+            f" versions of it: {environments_text(sources)}"
         )
     return shared
 
@@ -142,11 +142,13 @@ def sides_on(sources: Sequence[Source], name: str) -> list[Side]:
             title = source.name if len(labels) == 1 else f"{source.name}:{label}"
             sides.append(Side(title, "".join(chosen), source, rows[rows["label"] == label]))
     if len(sides) < 2:
-        raise ConfigError(f"env must be one that two sources have, got {name}: {told(sources)}")
+        raise ConfigError(
+            f"env must be one that two sources have, got {name}: {environments_text(sources)}"
+        )
     return sides
 
 
-def told(sources: Sequence[Source]) -> str:
+def environments_text(sources: Sequence[Source]) -> str:
     """The environments of each source."""
     return " and ".join(
         f"{', '.join(sorted(set(source.curves['env_id']) - {''})) or 'something unknown'} in"
@@ -170,7 +172,7 @@ def common_step(sides: Sequence[Side], at: int | None) -> float:
     shortest, side = min((min(side.last_steps), side.name) for side in sides)
     if at is None:
         common = set.intersection(*_steps(sides, shortest) or [set()])
-        return max((step for step in common if step >= NEAR * shortest), default=shortest)
+        return max((step for step in common if step >= NEAR_THE_END * shortest), default=shortest)
     begin = max(float(rows["step"].min()) for side in sides for rows in side.runs)
     if not begin <= at <= shortest:
         raise ConfigError(
@@ -193,9 +195,9 @@ def common_grid(sides: Sequence[Side], at: float) -> Values:
         return at * np.arange(1.0, EPISODE_POINTS + 1.0) / EPISODE_POINTS
     common = set.intersection(*steps)
     shared = max(common, default=0.0)
-    if shared < NEAR * at:
+    if shared < NEAR_THE_END * at:
         common = min(steps, key=lambda run: len(run))
-    if max(common) < NEAR * at:
+    if max(common) < NEAR_THE_END * at:
         hint = f", such as {shared:,.0f}" if shared else ""
         raise ConfigError(
             f"at must be a step at which all were evaluated{hint}, got {at:,.0f}: a run was last"
@@ -215,7 +217,7 @@ def _steps(sides: Sequence[Side], at: float) -> list[set[float]]:
     ]
 
 
-def usual_score(sides: Sequence[Side], at: int | None) -> str:
+def default_score(sides: Sequence[Side], at: int | None) -> str:
     """The score on held-out starts if all runs have it, at the same step; else last_10."""
     ends = {step for side in sides for step in side.last_steps}
     for name in HELD_OUT if at is None and len(ends) == 1 else ():
@@ -233,7 +235,7 @@ def scores(side: Side, score: str, grid: Values) -> Values:
         if side.rows[score].isna().any():
             raise ConfigError(f"score must be another than {score}, which {side.name} has not")
         return np.array([rows[score].iloc[0] for rows in side.runs])
-    curves = side.on(grid)
+    curves = side.curves_at(grid)
     if score == "max_of_mean":
         return np.asarray(curves[:, curves.mean(axis=0).argmax()])
     if score == "auc":

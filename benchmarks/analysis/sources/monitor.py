@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.analysis.sources.frame import Options, from_folder
+from benchmarks.analysis.sources.frame import ReadOptions, from_folder
 
 PATTERNS = ("*monitor.csv",)
 ACCEPTED = "*.monitor.csv of SB3's Monitor"
 
 
-def read(files: list[Path], options: Options) -> pd.DataFrame | None:
+def read(files: list[Path], options: ReadOptions) -> pd.DataFrame | None:
     """A folder's episodes: numbered files are the environments of one run, as in SB3.
 
     Runs of this project have evaluations instead.

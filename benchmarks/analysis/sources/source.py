@@ -21,7 +21,7 @@ from benchmarks.analysis.sources import (
     tianshou,
     wandb,
 )
-from benchmarks.analysis.sources.frame import KEYS, CsvFile, Options
+from benchmarks.analysis.sources.frame import KEYS, CsvFile, ReadOptions
 from benchmarks.analysis.sources.published import unpacked
 from training.config import ConfigError, one_line
 
@@ -45,7 +45,7 @@ class Format(NamedTuple):
 
     patterns: tuple[str, ...]
     accepted: str
-    read: Callable[[list[Path], Options], pd.DataFrame | None]
+    read: Callable[[list[Path], ReadOptions], pd.DataFrame | None]
     is_episodes: bool = False
     whole_folder: bool = False
 
@@ -82,7 +82,7 @@ class Source:
         return self.path.parent if self.path.is_file() else unpacked(self.path)
 
 
-def read_source(path: Path, name: str = "", options: Options | None = None) -> Source:
+def read_source(path: Path, name: str = "", options: ReadOptions | None = None) -> Source:
     """Find out which of FORMATS a path holds, and read it.
 
     Training episodes are ignored if there are evaluations too. A damaged file of a format other
@@ -104,7 +104,7 @@ def read_source(path: Path, name: str = "", options: Options | None = None) -> S
     for kind in sorted(FORMATS, key=lambda kind: kind.read is not table.read or not named):
         for unit in _units(kind, [file for file in files if file not in read]):
             try:
-                rows = _rows(kind, unit, root, options or Options())
+                rows = _rows(kind, unit, root, options or ReadOptions())
             except ConfigError as error:
                 damaged.setdefault(str(unit[0].relative_to(root)), (kind, error))
                 continue
@@ -148,7 +148,7 @@ def _units(kind: Format, files: list[Path]) -> Iterator[list[Path]]:
         yield from ([file] for file in mine)
 
 
-def _rows(kind: Format, files: list[Path], root: Path, options: Options) -> pd.DataFrame | None:
+def _rows(kind: Format, files: list[Path], root: Path, options: ReadOptions) -> pd.DataFrame | None:
     """The rows of some files, with all columns of :class:`Source`.
 
     :raises ConfigError: if a file is damaged, or makes no curve

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.analysis.sources.frame import COLUMNS, CsvFile, Options
+from benchmarks.analysis.sources.frame import COLUMNS, CsvFile, ReadOptions
 from training.config import env_name
 
 PATTERNS = ("*.csv",)
 ACCEPTED = "CSV files with the columns seed, step, return (or others, named by --columns)"
 
 
-def read(files: list[Path], options: Options) -> pd.DataFrame | None:
+def read(files: list[Path], options: ReadOptions) -> pd.DataFrame | None:
     """A file's runs; None if a column is missing. Without a seed column it is one run."""
     (file,) = files
     table = CsvFile(file)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.analysis.sources.frame import CsvFile, Options, from_run_name
+from benchmarks.analysis.sources.frame import CsvFile, ReadOptions, from_run_name
 
 PATTERNS = ("*.csv",)
 ACCEPTED = "CSV exports of Weights & Biases, or run_df.csv and run.json of openrlbenchmark's cache"
@@ -21,7 +21,7 @@ RUNS = ("run_name", "run_id", "Name", "name")
 CONFIG = {"env_id": "env_id", "exp_name": "label", "seed": "run"}  # there -> here
 
 
-def read(files: list[Path], options: Options) -> pd.DataFrame | None:
+def read(files: list[Path], options: ReadOptions) -> pd.DataFrame | None:
     """A file's runs; None for other CSV files."""
     (file,) = files
     table = CsvFile(file)
