@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from benchmarks.choice import choose, find_experiment, recorded_experiment
+from benchmarks.choice import choose_experiment, find_experiment, recorded_experiment
 from benchmarks.experiments import EXPERIMENT_FILE, EXPERIMENTS, Experiment
-from benchmarks.request import Paper, RecordOptions, Request
+from benchmarks.request import ExperimentRequest, PaperOptions, RecordOptions
 from benchmarks.sweep.options import DEFAULT_OPTIONS, SweepOptions
 from training.command_line import OVERRIDES, RunOptions, prepare_process, print_loading, run_command
 from training.config import ConfigError, RunConfig, cause_of, module_of, reading
@@ -21,7 +21,7 @@ ExperimentName = Annotated[str, tyro.conf.Positional]
 
 
 def sweep(
-    request: Annotated[Request, tyro.conf.arg(name="")],
+    request: Annotated[ExperimentRequest, tyro.conf.arg(name="")],
     options: Annotated[SweepOptions, tyro.conf.arg(name="")] = DEFAULT_OPTIONS,
     dry_run: bool = False,
 ) -> None:
@@ -34,7 +34,7 @@ def sweep(
         options: how it is carried out
         dry_run: only show what would be done, and how long it would take
     """
-    chosen, name = choose(request)
+    chosen, name = choose_experiment(request)
     folder = request.root / name
     if options.workers is not None and options.workers < 1:
         raise ConfigError(f"workers must be 1 or more, got {options.workers}")
@@ -95,7 +95,7 @@ def show_overview(
 
 def report(
     experiment: ExperimentName,
-    paper: Annotated[Paper, tyro.conf.arg(name="")],
+    paper: Annotated[PaperOptions, tyro.conf.arg(name="")],
     root: Path = Path("runs"),
     output: Path = Path("reports"),
     compare_to: Literal["paper"] | None = None,
@@ -123,7 +123,7 @@ def report(
         trust: modules of your own that the runs name, such as my_module; what needs a module that
             is not named here is left out
     """
-    from benchmarks.analysis.contrast import Request
+    from benchmarks.analysis.contrast import ComparisonRequest
     from benchmarks.analysis.sources.frame import parse_columns
     from benchmarks.analysis.sources.published import is_published
     from benchmarks.appearance import appearance_of
@@ -132,7 +132,7 @@ def report(
 
     folder = Path(experiment) if is_published(Path(experiment)) else root / experiment
     target = report_folder(output, Path(experiment))
-    request = Request(env, starts=starts)
+    request = ComparisonRequest(env, starts=starts)
     options = parse_columns(eval_freq, tuple(each for each in paper.columns if "=" in each))
     appearance = appearance_of(paper)
     try:
@@ -243,12 +243,12 @@ def compare(
             label=algo; if these name no seed, each file is one run
         output: all goes to a folder in <output>/compare
     """
-    from benchmarks.analysis.contrast import Request
+    from benchmarks.analysis.contrast import ComparisonRequest
     from benchmarks.analysis.sources.frame import parse_columns
     from benchmarks.report.compare import write_comparison
 
     sources += () if against is None else (against,)
-    request = Request(env, at, score, margin, starts)
+    request = ComparisonRequest(env, at, score, margin, starts)
     options = parse_columns(eval_freq, columns)
     with reading():
         print(write_comparison(sources, request, options, output / "compare", command_line()))
@@ -277,15 +277,15 @@ def fidelity(
     if adapter is None:
         import torch
 
-        from benchmarks.fidelity.page import write_own
+        from benchmarks.fidelity.page import write_reference_page
 
         torch.set_num_threads(1)
-        page, status = write_own(output, full)
+        page, status = write_reference_page(output, full)
     else:
-        from benchmarks.fidelity.report import write
+        from benchmarks.fidelity.report import write_findings
 
         try:
-            page, status = write(adapter, output, full)
+            page, status = write_findings(adapter, output, full)
         except ValueError as error:
             raise ConfigError(str(error)) from error
     print(page)

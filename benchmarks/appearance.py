@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from benchmarks.analysis.comparisons import Comparison
 from benchmarks.analysis.load import Results
-from benchmarks.plot_style import FORMATS, Look
-from benchmarks.request import Paper
+from benchmarks.plot_style import FORMATS, FigureStyle
+from benchmarks.request import PaperOptions
 from benchmarks.table import Table
 from training.config import ConfigError
 
@@ -24,12 +24,12 @@ class Appearance(NamedTuple):
     :param columns: those to keep in LaTeX tables that have all of them; empty: keep every column
     """
 
-    look: Look = Look()
+    figure_style: FigureStyle = FigureStyle()
     labels: Mapping[str, str] = {}
     columns: Sequence[str] = ()
 
 
-def appearance_of(paper: Paper) -> Appearance:
+def appearance_of(paper: PaperOptions) -> Appearance:
     """The appearance that the command-line options ask for.
 
     :raises ConfigError: if a value is not valid
@@ -47,8 +47,8 @@ def appearance_of(paper: Paper) -> Appearance:
             raise ConfigError(f"labels must be LABEL=NAME, such as td3='SB3 TD3', got {text!r}")
         names[label] = name.strip()
     width = None if paper.width is None else parse_width(paper.width)
-    look = Look(paper.format, width, paper.font_size)
-    return Appearance(look, names, tuple(each for each in paper.columns if "=" not in each))
+    style = FigureStyle(paper.format, width, paper.font_size)
+    return Appearance(style, names, tuple(each for each in paper.columns if "=" not in each))
 
 
 def parse_width(text: str) -> float:
@@ -66,7 +66,7 @@ def parse_width(text: str) -> float:
     return inches
 
 
-def named(
+def rename_implementations(
     results: Results, comparisons: Sequence[Comparison], labels: Mapping[str, str]
 ) -> tuple[Results, list[Comparison]]:
     """Results and comparisons with implementations renamed.
@@ -104,7 +104,7 @@ def named(
     ]  # fmt: skip
 
 
-def with_columns(tables: Sequence[Table], columns: Sequence[str]) -> list[Table]:
+def select_columns(tables: Sequence[Table], columns: Sequence[str]) -> list[Table]:
     """Reduce the tables that have all of these columns to them, in this order; keep the others.
 
     :raises ConfigError: if no table has them
@@ -116,10 +116,13 @@ def with_columns(tables: Sequence[Table], columns: Sequence[str]) -> list[Table]
         raise ConfigError(f"unknown columns: {', '.join(unknown)}; known are {', '.join(known)}")
     if not any({*columns} <= {*table.header} for table in tables):
         raise ConfigError(f"no table has all of the columns {', '.join(columns)}")
-    return [_chosen(table, columns) if {*columns} <= {*table.header} else table for table in tables]
+    return [
+        _with_columns(table, columns) if {*columns} <= {*table.header} else table
+        for table in tables
+    ]
 
 
-def _chosen(table: Table, columns: Sequence[str]) -> Table:
+def _with_columns(table: Table, columns: Sequence[str]) -> Table:
     places = [table.header.index(name) for name in columns]
     bold = {(row, places.index(column)) for row, column in table.bold if column in places}
     rows = [[row[place] for place in places] for row in table.rows]

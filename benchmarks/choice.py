@@ -7,32 +7,32 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.experiments import (
+    DEFAULT_LOOKS,
     EXPERIMENT_FILE,
+    EXPERIMENT_SUFFIX,
     EXPERIMENTS,
     FINAL,
-    LOOKS,
     MARGINS,
-    SUFFIX,
     Experiment,
-    checked,
     experiment_of,
-    merged,
+    merge_settings,
     read_experiment,
     refuse_looks,
     refuse_unknown,
+    validated,
 )
-from benchmarks.request import Request
+from benchmarks.request import ExperimentRequest
 from training.command_line import parse_overrides
 from training.config import REFERENCE, ConfigError, RunConfig, refuse_name_clashes
 from training.run_directory import RunDirectory
 
-UNDECLARED = {"metrics": [FINAL], "failure_regrets": {}}  # in an older experiment.json
+OLD_DEFAULTS = {"metrics": [FINAL], "failure_regrets": {}}  # in an older experiment.json
 # Options that a named experiment or a file does not take, since it declares them itself.
-OWN = ("margin", "against", "baselines", "hyperparams", "preset", "env_kwargs", "eval_freq",
-       "n_envs", "normalize", "settings")  # fmt: skip
+DECLARED_OPTIONS = ("margin", "against", "baselines", "hyperparams", "preset", "env_kwargs",
+                    "eval_freq", "n_envs", "normalize", "settings")  # fmt: skip
 
 
-def choose(request: Request) -> tuple[Experiment, str]:
+def choose_experiment(request: ExperimentRequest) -> tuple[Experiment, str]:
     """The experiment that a command line asks for, and the name of its folder.
 
     :raises ConfigError: if the options do not make a valid experiment
@@ -46,34 +46,34 @@ def choose(request: Request) -> tuple[Experiment, str]:
     if request.until_decided and request.seeds is not None:
         raise ConfigError("--until-decided runs as many seeds as its last look: leave out --seeds")
     refuse_looks(request.looks, max(request.looks, default=0))
-    name, is_file = request.name, request.experiment.endswith(SUFFIX)
+    name, is_file = request.name, request.experiment.endswith(EXPERIMENT_SUFFIX)
     if request.extend:
-        experiment = extended(request)
+        experiment = extended_experiment(request)
     elif is_file and (request.algos or request.envs):
         raise ConfigError(f"{request.experiment} has its algorithms and environments: change it")
     elif request.algos or request.envs:
-        experiment = composed(request)
+        experiment = custom_experiment(request)
     else:
-        experiment, name = declared(request)
+        experiment, name = named_experiment(request)
     if request.env_version:
         experiment, name = with_env_version(experiment, name, request.env_version)
     if request.compile:
-        experiment, name = compiled(experiment), f"{name}_compiled"
+        experiment, name = with_compiled_reference(experiment), f"{name}_compiled"
     if request.baselines:
         from envs.controllers import CONTROLLERS
 
         refuse_unknown("baselines", request.baselines, CONTROLLERS)
     limits = {"max_episode_steps": request.max_episode_steps, "eval_envs": request.eval_envs}
-    return checked(with_settings(experiment, **limits)), name
+    return validated(with_settings(experiment, **limits)), name
 
 
-def declared(request: Request) -> tuple[Experiment, str]:
+def named_experiment(request: ExperimentRequest) -> tuple[Experiment, str]:
     """A named experiment or a file's, with the seeds and steps asked for, and its folder's name.
 
     :raises ConfigError: if there is none, or an option would change what it declares
     """
     full, name = find_experiment(request.experiment), request.name
-    if given := [option for option in OWN if getattr(request, option)]:
+    if given := [option for option in DECLARED_OPTIONS if getattr(request, option)]:
         options = ", ".join(f"--{option.replace('_', '-')}" for option in given)
         raise ConfigError(
             f"{name} has declared its margins and settings: {options} goes with --algos and --envs,"
@@ -82,7 +82,7 @@ def declared(request: Request) -> tuple[Experiment, str]:
     experiment = full
     looks, number = full.looks, request.seeds or len(full.seeds)
     if request.until_decided:
-        looks = request.looks or full.looks or LOOKS
+        looks = request.looks or full.looks or DEFAULT_LOOKS
         number = looks[-1]
     looks = tuple(look for look in looks if look <= number)
     if number != len(full.seeds) or looks != full.looks:
@@ -99,13 +99,13 @@ def more_seeds(seeds: Sequence[int], number: int) -> tuple[int, ...]:
     return (*seeds, *following)[:number]
 
 
-def composed(request: Request) -> Experiment:
+def custom_experiment(request: ExperimentRequest) -> Experiment:
     """An experiment made of options of the command line.
 
     :raises ConfigError: if something is missing or named twice, the margin is not valid, or the
         name is taken
     """
-    looks = (request.looks or LOOKS) if request.until_decided else ()
+    looks = (request.looks or DEFAULT_LOOKS) if request.until_decided else ()
     seeds = looks[-1] if looks else request.seeds
     given = {"algos": request.algos, "envs": request.envs, "seeds": seeds,
              "total-timesteps": request.total_timesteps}  # fmt: skip
@@ -115,7 +115,7 @@ def composed(request: Request) -> Experiment:
         raise ConfigError(
             f"{request.name} is an experiment already: choose another name, or no --algos"
         )
-    labels = labelled(request)
+    labels = implementations_of(request)
     refuse_name_clashes(request.envs)
     assert seeds is not None
     assert request.total_timesteps is not None
@@ -132,30 +132,30 @@ def composed(request: Request) -> Experiment:
     )
 
 
-def extended(request: Request) -> Experiment:
+def extended_experiment(request: ExperimentRequest) -> Experiment:
     """An experiment that has begun, or what its file says now, extended as the options ask.
 
     :raises ConfigError: if there is none, or it would shrink
     """
     root = request.root / request.name
     base = recorded_experiment(root)
-    if request.experiment.endswith(SUFFIX):
+    if request.experiment.endswith(EXPERIMENT_SUFFIX):
         base = find_experiment(request.experiment)
     if base is None:
         raise ConfigError(f"there is no experiment in {root} that could be extended")
-    own = [option for option in OWN if option not in ("margin", "settings", "against")]
+    own = [option for option in DECLARED_OPTIONS if option not in ("margin", "settings", "against")]
     if given := [option for option in own if getattr(request, option)]:
         raise ConfigError(f"{', '.join(given)} cannot change in an experiment that has begun")
     number = len(base.seeds) if request.seeds is None else request.seeds
     if number < len(base.seeds):
         raise ConfigError(f"{root} has {len(base.seeds)} seeds already, got {number}")
-    looks = (request.looks or LOOKS) if request.until_decided else base.looks
+    looks = (request.looks or DEFAULT_LOOKS) if request.until_decided else base.looks
     if request.until_decided:
         number = looks[-1]
     elif looks and number > looks[-1]:
         looks = (*looks, number)
     steps = extended_steps(request, base.total_timesteps)
-    labels = labelled(request)
+    labels = implementations_of(request)
     return replace(
         base,
         implementations={**base.implementations, **labels},
@@ -167,7 +167,7 @@ def extended(request: Request) -> Experiment:
     )
 
 
-def extended_steps(request: Request, steps: Mapping[str, int]) -> dict[str, int]:
+def extended_steps(request: ExperimentRequest, steps: Mapping[str, int]) -> dict[str, int]:
     """Steps on each environment: as many as before or more, and those of new environments.
 
     :raises ConfigError: if an environment would get fewer steps than before
@@ -183,7 +183,7 @@ def extended_steps(request: Request, steps: Mapping[str, int]) -> dict[str, int]
     return extended
 
 
-def labelled(request: Request) -> dict[str, dict[str, Any]]:
+def implementations_of(request: ExperimentRequest) -> dict[str, dict[str, Any]]:
     """Implementations by label: those of ``--algos`` with their ``--settings``.
 
     :raises ConfigError: if two have the same label, or a setting names none of the labels
@@ -203,18 +203,18 @@ def labelled(request: Request) -> dict[str, dict[str, Any]]:
     for text in request.settings:
         label, _, setting = text.partition(":")
         refuse_unknown("label of --algos in --settings LABEL:NAME=VALUE", [label], labels)
-        labels[label] = merged(labels[label], parse_overrides([setting]))
+        labels[label] = merge_settings(labels[label], parse_overrides([setting]))
     return labels
 
 
-def shared_settings(request: Request) -> dict[str, Any]:
+def shared_settings(request: ExperimentRequest) -> dict[str, Any]:
     """What a command line sets for all runs."""
     names = ("hyperparams", "preset", "env_kwargs", "eval_freq", "n_envs", "normalize")
     return {name: value for name in names if (value := getattr(request, name))}
 
 
 def margins_of(
-    request: Request, env_ids: Sequence[str], known: Mapping[str, float]
+    request: ExperimentRequest, env_ids: Sequence[str], known: Mapping[str, float]
 ) -> Mapping[str, float]:
     """Margins by environment: the option's for all, if it is given, else the known ones."""
     margin = request.margin
@@ -241,7 +241,7 @@ def with_env_version(experiment: Experiment, name: str, version: str) -> tuple[E
     return replace(experiment, total_timesteps=steps), f"{name}_{version}"
 
 
-def compiled(experiment: Experiment) -> Experiment:
+def with_compiled_reference(experiment: Experiment) -> Experiment:
     """The experiment with a compiled reference, under a label of its own.
 
     :raises ConfigError: if there is no compiler
@@ -254,7 +254,7 @@ def compiled(experiment: Experiment) -> Experiment:
         raise ConfigError(str(error)) from error
     labels = {REFERENCE: f"{REFERENCE}_compiled"}
     implementations = {
-        labels.get(name, name): merged(own, {"hyperparams": {"compile": True}})
+        labels.get(name, name): merge_settings(own, {"hyperparams": {"compile": True}})
         if name in labels
         else own
         for name, own in experiment.implementations.items()
@@ -274,13 +274,13 @@ def find_experiment(name: str) -> Experiment:
 
     :raises ConfigError: if there is none
     """
-    if name.endswith(SUFFIX):
+    if name.endswith(EXPERIMENT_SUFFIX):
         return read_experiment(Path(name))
     if name not in EXPERIMENTS:
         known = ", ".join(EXPERIMENTS)
         raise ConfigError(
-            f"unknown experiment {name!r}: it must be one of {known}, a file {name}{SUFFIX}, or"
-            " have --algos and --envs"
+            f"unknown experiment {name!r}: it must be one of {known}, a file"
+            f" {name}{EXPERIMENT_SUFFIX}, or have --algos and --envs"
         )
     return EXPERIMENTS[name]
 
@@ -292,4 +292,4 @@ def recorded_experiment(root: Path) -> Experiment | None:
         return None
     known = {each.name for each in fields(Experiment)}
     values = {name: value for name, value in recorded.items() if name in known}
-    return experiment_of({**UNDECLARED, **values})
+    return experiment_of({**OLD_DEFAULTS, **values})

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.analysis.comparisons import compare
+from benchmarks.analysis.comparisons import compare_all
 from benchmarks.analysis.load import load_results
-from benchmarks.experiments import DECLARED_FIRST, EXPERIMENT_FILE, MIN_VERDICT, Experiment
+from benchmarks.experiments import DECLARED_FIRST, EXPERIMENT_FILE, MIN_VERDICT_SEEDS, Experiment
 from benchmarks.report.wording import outcome
 from training.config import ConfigError, env_name, env_stem
 from training.run_directory import RunDirectory
@@ -85,7 +85,7 @@ def refuse_mismatch(experiment: Experiment, root: Path, extend: bool = False) ->
         return
     declared = there["declaration"]
     may_change = set() if experiment.looks or declared.get("looks") else {"seeds"}
-    if len(declared["seeds"]) < MIN_VERDICT and not declared.get("looks"):
+    if len(declared["seeds"]) < MIN_VERDICT_SEEDS and not declared.get("looks"):
         may_change = {"seeds", "looks", "level"}
     found = changes(there, experiment.to_json())
     refused = [each for each in found if each.kind == OTHER
@@ -132,7 +132,7 @@ def _entry(content: Json, date: str | None = None, changed: Any = ()) -> Json:
 def _verdicts(root: Path) -> list[Json]:
     """Verdicts on the present runs, by the declaration now in experiment.json."""
     try:
-        found = compare(load_results(root))
+        found = compare_all(load_results(root))
     except (FileNotFoundError, ConfigError):  # no complete run, or runs that a report will refuse
         return []
     names = ("env_id", "first", "second", "metric", "num_runs")
@@ -143,7 +143,7 @@ def _verdicts(root: Path) -> list[Json]:
     ]
 
 
-def told(experiment: Mapping[str, Any] | None, num_runs: int) -> str:
+def history_text(experiment: Mapping[str, Any] | None, num_runs: int) -> str:
     """One line on what was declared when, for a report; empty where all was declared at once.
 
     :param experiment: content of experiment.json, None without any
@@ -155,7 +155,7 @@ def told(experiment: Mapping[str, Any] | None, num_runs: int) -> str:
     parts = [f"at first ({history[0]['date'] or 'date not kept'})"]
     for entry in history[1:]:
         runs, verdicts = len(entry["runs_before"]), len(entry["verdicts_before"])
-        shorter = _shorter(entry)
+        shorter = _count_shorter_runs(entry)
         kinds = {kind for kind, _ in entry["changes"]}
         before = (
             f"{runs} run{'s' * (runs != 1)} and {verdicts or 'no'} verdict{'s' * (verdicts != 1)}"
@@ -172,7 +172,7 @@ def told(experiment: Mapping[str, Any] | None, num_runs: int) -> str:
     return f"Declared in {len(parts)} steps: {'; '.join(parts)}. experiment.json has them in full."
 
 
-def _shorter(entry: Json) -> int:
+def _count_shorter_runs(entry: Json) -> int:
     """How many runs from before a declaration have fewer steps than it declares."""
     changed = [text.removeprefix(STEPS).split()[0] for _, text in entry["changes"]
                if text.startswith(STEPS)]  # fmt: skip

@@ -34,19 +34,24 @@ METRICS = {  # name -> what it is; each is one number for a run, in the unit of 
     LAST_10: "last-10: mean of the last ten evaluations, on the learning curve's starts",
     AUC: "AUC: area under the learning curve divided by its steps",
 }
-STARTS = {"fixed": "reset(seed=20000 + k)", "published": "after reset(seed=seed + 100)"}
-LOOKS = (5, 10, 20, 40)  # numbers of seeds at which a sweep with --until-decided looks
-MIN_VERDICT = 5  # seeds: on fewer no verdict is given
-ENOUGH = 10  # seeds that a report advises for a verdict
+START_TEXTS = {"fixed": "reset(seed=20000 + k)", "published": "after reset(seed=seed + 100)"}
+DEFAULT_LOOKS = (5, 10, 20, 40)  # numbers of seeds at which a sweep with --until-decided looks
+MIN_VERDICT_SEEDS = 5  # seeds: on fewer no verdict is given
+ADVISED_SEEDS = 10  # seeds that a report advises for a verdict
 BOTH = {"td3": {"algo": "td3"}, "td3_reference": {"algo": "td3_reference"}}
 CATALOGUE = Path(__file__).parent / "catalogue"  # the experiments that have a name
-SUFFIX = ".toml"  # of an experiment's file
-KINDS: dict[str, Any] = {  # of an experiment's fields in its file; the others are tables
+EXPERIMENT_SUFFIX = ".toml"  # of an experiment's file
+FIELD_TYPES: dict[str, Any] = {  # of an experiment's fields in its file; the others are tables
     "description": str, "against": str, "rate_margin": float,
     "seeds": list, "metrics": list, "looks": list, "baselines": list,
 }  # fmt: skip
-KIND_NAMES = {str: "text", float: "number with a point", list: "list", dict: "table"}
-GIVEN = ("label", "env_id", "seed", "total_timesteps")  # fields that an experiment sets
+TYPE_NAMES = {str: "text", float: "number with a point", list: "list", dict: "table"}
+FIELDS_OF_EACH_RUN = (
+    "label",
+    "env_id",
+    "seed",
+    "total_timesteps",
+)  # fields that an experiment sets
 Settings = Mapping[str, Any]
 
 
@@ -97,7 +102,7 @@ class Experiment:
             for env_id, steps in self.total_timesteps.items()
             for position, seed in enumerate(self.seeds)
             for label, own in self.implementations.items()
-            for settings in [merged(self.settings, own)]
+            for settings in [merge_settings(self.settings, own)]
             if position < settings.pop("seeds", inf)
         ]
         if len({run.directory for run in runs}) < len(runs):
@@ -108,7 +113,7 @@ class Experiment:
         """Content of ``experiment.json``: all fields, and the declaration with its hash."""
         from benchmarks.analysis.sequential import nominal_level  # SciPy takes a second to load
 
-        starts = STARTS[self.settings.get("evaluation", "fixed")]
+        starts = START_TEXTS[self.settings.get("evaluation", "fixed")]
         margins, regrets = (
             {env_name(env_id): margin_of(values, env_id) for env_id in self.total_timesteps}
             for values in (self.margins, self.failure_regrets)
@@ -132,10 +137,10 @@ def declaration_hash(declaration: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(declaration, sort_keys=True).encode()).hexdigest()
 
 
-def merged(first: Settings, second: Settings) -> dict[str, Any]:
+def merge_settings(first: Settings, second: Settings) -> dict[str, Any]:
     """The settings of both, the second's where both have one; what is nested is merged too."""
     nested = {
-        name: merged(first[name], value)
+        name: merge_settings(first[name], value)
         for name, value in second.items()
         if isinstance(value, Mapping) and isinstance(first.get(name), Mapping)
     }
@@ -171,23 +176,25 @@ def experiment_of(values: Mapping[str, Any]) -> Experiment:
     if type(content["seeds"]) is int:
         content["seeds"] = [*range(content["seeds"])]
     for name, value in content.items():
-        kind = KINDS.get(name, dict)
+        kind = FIELD_TYPES.get(name, dict)
         if not isinstance(value, kind):
-            raise ConfigError(f"{name} must be a {KIND_NAMES[kind]}, got {value!r}")
-    content |= {name: tuple(value) for name, value in content.items() if KINDS.get(name) is list}
+            raise ConfigError(f"{name} must be a {TYPE_NAMES[kind]}, got {value!r}")
+    content |= {
+        name: tuple(value) for name, value in content.items() if FIELD_TYPES.get(name) is list
+    }
     implementations = content["implementations"].items()
     if wrong := [label for label, settings in implementations if not isinstance(settings, dict)]:
         raise ConfigError(f"implementations.{wrong[0]} must be a table")
     content["implementations"] = {label: {"algo": label, **own} for label, own in implementations}
-    return checked(Experiment(**content))
+    return validated(Experiment(**content))
 
 
-def checked(experiment: Experiment) -> Experiment:
+def validated(experiment: Experiment) -> Experiment:
     """The experiment, after a check that its values are valid together.
 
     :raises ConfigError: if they are not
     """
-    of_runs = {each.name for each in fields(RunConfig)} - {*GIVEN}
+    of_runs = {each.name for each in fields(RunConfig)} - {*FIELDS_OF_EACH_RUN}
     refuse_unknown("settings", experiment.settings, of_runs)
     for label, settings in experiment.implementations.items():
         refuse_unknown(f"settings of {label}", settings, of_runs | {"seeds"})
@@ -211,10 +218,10 @@ def refuse_looks(looks: Sequence[int], number: int) -> None:
 
     :raises ConfigError: saying what they must be
     """
-    if list(looks) != [each for each in range(MIN_VERDICT, number + 1) if each in looks]:
+    if list(looks) != [each for each in range(MIN_VERDICT_SEEDS, number + 1) if each in looks]:
         raise ConfigError(
-            f"looks must be numbers of seeds from {MIN_VERDICT} on, each above the one before, up"
-            f" to {number}, got {' '.join(map(str, looks))}"
+            f"looks must be numbers of seeds from {MIN_VERDICT_SEEDS} on, each above the one"
+            f" before, up to {number}, got {' '.join(map(str, looks))}"
         )
 
 
@@ -230,4 +237,6 @@ def refuse_unknown(what: str, given: Iterable[str], known: Collection[str]) -> N
         )
 
 
-EXPERIMENTS = {file.stem: read_experiment(file) for file in sorted(CATALOGUE.glob(f"*{SUFFIX}"))}
+EXPERIMENTS = {
+    file.stem: read_experiment(file) for file in sorted(CATALOGUE.glob(f"*{EXPERIMENT_SUFFIX}"))
+}

@@ -35,7 +35,7 @@ matplotlib.rcdefaults()  # else a matplotlibrc, even in the working folder, chan
 # apart without colours.
 POSITION, VELOCITY = "#D00000", "#0040D0"  # red and blue, as in the article
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-STYLES = ("-", "--", "-.", ":")
+LINE_PATTERNS = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "p")
 DASHES = ((1, 1), (4, 2), (1, 3), (9, 2), (9, 2, 1, 2), (3, 2, 1, 2, 1, 2), (9, 6))
 SETTINGS: Any = {
@@ -57,11 +57,11 @@ LEAST_RETURNS = {
     "Pendulum-v1": -200 * (np.pi**2 + 0.1 * 8**2 + 0.001 * 2**2),
     "rocket-v0": -500 * 20.0 - 500.0,
 }
-Levels = Mapping[str, float]  # name -> mean return
-Style = dict[str, Any]
+ReferenceLines = Mapping[str, float]  # name -> mean return
+LineStyle = dict[str, Any]
 
 
-class Look(NamedTuple):
+class FigureStyle(NamedTuple):
     """How figures are drawn and kept.
 
     :param formats: of the files, each one of FORMATS
@@ -85,22 +85,24 @@ class Look(NamedTuple):
         return self.size[0] / SIZE[0] * FONT_SIZE / (self.font_size or FONT_SIZE)
 
 
-USUAL = Look()
-LOOK: ContextVar[Look] = ContextVar("LOOK", default=USUAL)  # of the figures being drawn
+DEFAULT_FIGURE_STYLE = FigureStyle()
+FIGURE_STYLE: ContextVar[FigureStyle] = ContextVar(
+    "FIGURE_STYLE", default=DEFAULT_FIGURE_STYLE
+)  # of the figures being drawn
 
 
 @contextmanager
-def drawn_as(look: Look) -> Iterator[None]:
+def using_figure_style(style: FigureStyle) -> Iterator[None]:
     """Draw all figures in the ``with`` block like this."""
     settings: Any = {"pdf.fonttype": 42}  # TrueType fonts, which journals ask for
-    if look.font_size is not None:
-        settings["font.size"] = look.font_size
-    token = LOOK.set(look)
+    if style.font_size is not None:
+        settings["font.size"] = style.font_size
+    token = FIGURE_STYLE.set(style)
     try:
         with plt.rc_context(settings):
             yield
     finally:
-        LOOK.reset(token)
+        FIGURE_STYLE.reset(token)
 
 
 class Picture(NamedTuple):
@@ -137,7 +139,7 @@ def draw_curves(
 ) -> list[Values]:
     """Draw every implementation; returns mean, low and high end (num_evaluations,) of each."""
     drawn = []
-    for label, style in styles_of(results, env_id).items():
+    for label, style in line_styles_of(results, env_id).items():
         timesteps, runs = curve_matrix(results, env_id, label, column)
         mean, low, high = np.array([student_interval(point) for point in runs.T]).T
         if len(runs) < MIN_BAND:
@@ -147,7 +149,7 @@ def draw_curves(
             if half_std:
                 half = runs.std(axis=0, ddof=1) / 2
                 low, high = mean - half, mean + half
-            least, most = possible(results, env_id, column)
+            least, most = possible_range(results, env_id, column)
             low, high = np.maximum(low, least), np.minimum(high, np.maximum(mean, most))
             axes.fill_between(timesteps, low, high, color=style["color"], alpha=0.2, linewidth=0)
         every = max(1, len(timesteps) // 10)
@@ -159,7 +161,7 @@ def draw_curves(
     return drawn
 
 
-def possible(results: Results, env_id: str, column: str) -> tuple[float, float]:
+def possible_range(results: Results, env_id: str, column: str) -> tuple[float, float]:
     """The least and greatest mean return or regret that a policy can have, where known.
 
     :param column: mean_return or mean_regret
@@ -170,11 +172,11 @@ def possible(results: Results, env_id: str, column: str) -> tuple[float, float]:
     return (0.0, most - least) if column == "mean_regret" else (least, most)
 
 
-def draw_levels(axes: Axes, levels: Levels) -> None:
+def draw_reference_lines(axes: Axes, levels: ReferenceLines) -> None:
     """Draw horizontal lines, each controller's in its own dashes."""
     dashes = dict(zip(CONTROLLERS, DASHES, strict=True))
     for name, level in levels.items():
-        style: Style = {"color": "black", "linestyle": "-"}
+        style: LineStyle = {"color": "black", "linestyle": "-"}
         if name != OPTIMUM:
             style = {"color": "0.4", "linestyle": (0, dashes[name])}
         axes.axhline(level, linewidth=1.2, label=f"{name}: {number(level)}", **style)
@@ -190,7 +192,7 @@ def robust_limits(
     """
     medians = [
         np.median(curve_matrix(results, env_id, label, column)[1], axis=0)
-        for label in styles_of(results, env_id)
+        for label in line_styles_of(results, env_id)
     ]
     low = min(max(median.min() for median in medians), *(median[0] for median in medians))
     high = max(median.max() for median in medians)
@@ -204,7 +206,7 @@ def robust_limits(
     return float(values.min()) - pad, float(values.max()) + pad
 
 
-def styles_of(results: Results, env_id: str | None = None) -> dict[str, Style]:
+def line_styles_of(results: Results, env_id: str | None = None) -> dict[str, LineStyle]:
     """How each implementation is drawn: in the same way in all figures of a report.
 
     :param env_id: only those that ran there
@@ -214,7 +216,7 @@ def styles_of(results: Results, env_id: str | None = None) -> dict[str, Style]:
     styles = {
         label: {
             "color": COLOURS[i % len(COLOURS)],
-            "linestyle": STYLES[i % len(STYLES)],
+            "linestyle": LINE_PATTERNS[i % len(LINE_PATTERNS)],
             "marker": MARKERS[i % len(MARKERS)],
             "markersize": 4,
         }
@@ -227,7 +229,7 @@ def styles_of(results: Results, env_id: str | None = None) -> dict[str, Style]:
     }
 
 
-def about_band(results: Results, env_id: str, half_std: bool) -> str:
+def band_text(results: Results, env_id: str, half_std: bool) -> str:
     """What a caption says of the spread of an environment's curves."""
     most = results.finals.query("env_id == @env_id").groupby("label").size().max()
     if most < MIN_BAND:
@@ -268,7 +270,7 @@ def finish(figure: Figure, name: str, title: str, short: str, notes: str = "") -
     """
     (axes,) = figure.axes
     axes.set_title(title, fontsize="medium")
-    if LOOK.get().room < 1:  # break labels that may be longer than their axes
+    if FIGURE_STYLE.get().room < 1:  # break labels that may be longer than their axes
         axes.set_xlabel(axes.get_xlabel().replace(": ", ":\n"))
         axes.set_ylabel(axes.get_ylabel().replace(" = ", " =\n").replace(", ", ",\n"))
     handles, texts = axes.get_legend_handles_labels()
@@ -277,19 +279,19 @@ def finish(figure: Figure, name: str, title: str, short: str, notes: str = "") -
     outside = [text for text, is_hidden in zip(texts, hidden, strict=True) if is_hidden]
     handles = [each for each, is_hidden in zip(handles, hidden, strict=True) if not is_hidden]
     if handles:
-        look, longest = LOOK.get(), max(map(len, texts))
-        columns = 3 if longest <= 20 * look.room else 2
-        if look.room < 1 and longest > 40 * look.room:
+        style, longest = FIGURE_STYLE.get(), max(map(len, texts))
+        columns = 3 if longest <= 20 * style.room else 2
+        if style.room < 1 and longest > 40 * style.room:
             columns = 1
         width, height = figure.get_size_inches()
-        line = 0.2 * (look.font_size or FONT_SIZE) / FONT_SIZE
+        line = 0.2 * (style.font_size or FONT_SIZE) / FONT_SIZE
         figure.set_size_inches(width, height + line * -(-len(handles) // columns))
         figure.legend(handles=handles, loc="outside lower center", ncols=columns,
                       fontsize="small", frameon=False, handlelength=3.5)  # fmt: skip
     if outside:
         notes += f" Outside the axes: {', '.join(outside)}."
     return Picture(
-        name, title, short, notes.strip(), *save_figure(figure), formats=LOOK.get().formats
+        name, title, short, notes.strip(), *save_figure(figure), formats=FIGURE_STYLE.get().formats
     )
 
 
@@ -308,7 +310,7 @@ def save_figure(figure: Figure) -> tuple[bytes, bytes, bytes]:
     figure.set_layout_engine("none")  # keeps the layout of the first drawing
     canvas = FigureCanvasSVG(figure)
     canvas.print_svg(svg, metadata={"Date": None})
-    if "pdf" in LOOK.get().formats:
+    if "pdf" in FIGURE_STYLE.get().formats:
         from matplotlib.backends.backend_pdf import FigureCanvasPdf
 
         figure.set_dpi(usual)  # print_svg has changed it

@@ -6,14 +6,14 @@ from typing import Any, Literal
 
 import tyro
 
-from benchmarks.experiments import SUFFIX
+from benchmarks.experiments import EXPERIMENT_SUFFIX
 from training.config import FIRST_SEED
 
 CUSTOM = "custom"  # default name of an experiment made of options
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class ExperimentRequest:
     """The experiment that a sweep's command line asks for."""
 
     experiment: tyro.conf.Positional[str] = CUSTOM
@@ -75,7 +75,7 @@ class Request:
     def name(self) -> str:
         """The experiment's name; of a file, its name without folder and suffix."""
         name = self.experiment
-        return Path(name).stem if name.endswith(SUFFIX) else name
+        return Path(name).stem if name.endswith(EXPERIMENT_SUFFIX) else name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,7 @@ class RecordOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Paper:
+class PaperOptions:
     """How a report's figures and LaTeX tables are to look."""
 
     format: tuple[str, ...] = ("png", "svg")

@@ -16,7 +16,7 @@ from scipy import stats
 from benchmarks.analysis.sequential import ALPHA, nominal_level
 from benchmarks.analysis.statistics import Values, newcombe_intervals, welch_intervals
 from benchmarks.analysis.verdict import MIN_TRIMMED, TRIM
-from benchmarks.experiments import LOOKS, RATE_MARGIN
+from benchmarks.experiments import DEFAULT_LOOKS, RATE_MARGIN
 from benchmarks.table import markdown
 
 MARGIN = 2.0  # in standard deviations of runs that do not fail
@@ -168,7 +168,7 @@ def errors_of_rates(
 
 
 def seeds_taken(
-    difference: float, failures: bool, rng: Generator, looks: Sequence[int] = LOOKS
+    difference: float, failures: bool, rng: Generator, looks: Sequence[int] = DEFAULT_LOOKS
 ) -> tuple[float, float]:
     """Seeds of each until decided, on average, and the fraction decided in the end.
 
@@ -218,12 +218,13 @@ def calibration_page(curves: Path | None = None) -> str:
     :param curves: folder of published learning curves, for the table on real runs
     """
     parts = [
-        INTRODUCTION.format(trials=TRIALS, level=nominal_level(LOOKS)),
+        INTRODUCTION.format(trials=TRIALS, level=nominal_level(DEFAULT_LOOKS)),
         _errors(),
         READING,
         "## How often equal implementations are called equivalent\n",
         markdown(
-            ["scores", *(f"{rule}, {n} seeds" for n in LOOKS for rule in ("typical", "old rule"))],
+            ["scores", *(f"{rule}, {n} seeds" for n in DEFAULT_LOOKS
+                         for rule in ("typical", "old rule"))],
             [[each.name, *_power(each, default_rng(2))]
              for each in POPULATIONS if each.rates[0] == each.rates[1]],
         ),
@@ -243,8 +244,8 @@ def calibration_page(curves: Path | None = None) -> str:
 
 
 def _errors() -> str:
-    designs: list[tuple[str, tuple[int, ...]]] = [(f"{n} seeds", (n,)) for n in LOOKS]
-    designs.append((f"up to {LOOKS[-1]}, until decided", LOOKS))
+    designs: list[tuple[str, tuple[int, ...]]] = [(f"{n} seeds", (n,)) for n in DEFAULT_LOOKS]
+    designs.append((f"up to {DEFAULT_LOOKS[-1]}, until decided", DEFAULT_LOOKS))
     rows = []
     for population in POPULATIONS:
         for name, looks in designs:
@@ -272,10 +273,12 @@ def _taken(difference: float) -> list[str]:
 
 
 def _power(population: Population, rng: Generator) -> list[str]:
-    (first, _), (second, _) = (population.draw(rng, side, (TRIALS, max(LOOKS))) for side in (0, 1))
+    (first, _), (second, _) = (
+        population.draw(rng, side, (TRIALS, max(DEFAULT_LOOKS))) for side in (0, 1)
+    )
     return [
         percent(answers(first, second, [n], ALPHA, trim, MARGIN)[0].mean())
-        for n in LOOKS
+        for n in DEFAULT_LOOKS
         for trim in (TRIM, 0.0)
     ]
 

@@ -20,7 +20,7 @@ from training.sb3.hyperparameters import check_values
 from training.supervisor import Learner, Supervisor
 
 POLICY = "policy.bin"  # what an agent with ``save(file)`` writes
-GIVEN = ("self", "env", "seed")  # constructor arguments that are not hyperparameters
+NOT_HYPERPARAMETERS = ("self", "env", "seed")  # constructor arguments that are not hyperparameters
 
 
 def is_custom(algo: str) -> bool:
@@ -42,7 +42,9 @@ def resolve_hyperparameters(config: RunConfig) -> dict[str, Any]:
     :raises ConfigError: if an argument is unknown or has no value, or a preset is given
     """
     parameters = inspect.signature(_class(config.algo)).parameters
-    named = {name: each.default for name, each in parameters.items() if name not in GIVEN}
+    named = {
+        name: each.default for name, each in parameters.items() if name not in NOT_HYPERPARAMETERS
+    }
     if config.preset is not None:
         raise ConfigError(f"{config.algo} has no presets, got {config.preset!r}")
     config.refuse_unknown(named)

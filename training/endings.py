@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from training.open_run import OpenRun
 
 HUNG = "hung in"  # begins the message of a run whose environment does not return
-LOOKS = 20  # of the watchdog, within the timeout
+CHECKS_WITHIN_TIMEOUT = 20  # of the watchdog, within the timeout
 _exit = os._exit  # os._exit itself is replaced while an environment could call it
 _runs: list["OpenRun"] = []  # in progress in this process, the innermost last
 
@@ -137,7 +137,7 @@ def watching(timeout: float | None) -> Iterator[None]:
     CLOCK.leave()
 
     def watch() -> None:
-        while not over.wait(min(1.0, timeout / LOOKS)):
+        while not over.wait(min(1.0, timeout / CHECKS_WITHIN_TIMEOUT)):
             what, since = CLOCK.what, CLOCK.since
             if what is not None and time.monotonic() - since > timeout:
                 _give_up(what, timeout, thread_id)

@@ -22,11 +22,11 @@ PACKAGES = ("gymnasium", "stable-baselines3", "sb3-contrib", "torch", "numpy")
 PHYSICS = "mujoco"  # an optional dependency
 # What a result may depend on: a run is not continued under another of these.
 SOFTWARE = ("python", "packages", "git_commit", "git_changes", "cpu", "device")
-SEAL = "sha256"
+DIGEST = "sha256"
 PARTS = "parts.json"  # in a checkpoint
 ALLOW_MIXED = "--allow-mixed"
 UNKNOWN = "not known"
-UNSEALED = "from before it had a digest"
+WITHOUT_DIGEST = "from before it had a digest"
 
 
 def describe_software(device: str) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def mixture(contents: Iterable[Mapping[str, Any]]) -> str | None:
+def software_differences(contents: Iterable[Mapping[str, Any]]) -> str | None:
     """One line that says how the software of runs differs or is unknown; None if all is the same.
 
     :param contents: of provenance.json, one for each run
@@ -113,13 +113,13 @@ def mixture(contents: Iterable[Mapping[str, Any]]) -> str | None:
         parts = [part["software"] for part in content.get("parts", ())] or [software_of(content)]
         seen = {(name, str(value)) for part in parts for name, value in part.items()}
         seen |= {("software", UNKNOWN) for part in parts if not part}
-        if content and SEAL not in content:
-            seen.add(("provenance.json", UNSEALED))
+        if content and DIGEST not in content:
+            seen.add(("provenance.json", WITHOUT_DIGEST))
         for name, value in seen:
             counts.setdefault(name, Counter())[value] += 1
     texts = []
     for name, values in sorted(counts.items()):
-        if len(values) > 1 or {UNKNOWN, UNSEALED} & values.keys():
+        if len(values) > 1 or {UNKNOWN, WITHOUT_DIGEST} & values.keys():
             each = [f"{value} ({n} run{'s'[: n - 1]})" for value, n in sorted(values.items())]
             texts.append(f"{name} {', '.join(each)}")
     return f"These runs were not all made alike: {'; '.join(texts)}." if texts else None
@@ -127,18 +127,18 @@ def mixture(contents: Iterable[Mapping[str, Any]]) -> str | None:
 
 def with_digest(content: Mapping[str, Any]) -> dict[str, Any]:
     """Add to the content of a file its own digest, which status.json does not hold."""
-    return {**content, SEAL: _digest_of(content)}
+    return {**content, DIGEST: _digest_of(content)}
 
 
 def digest_matches(content: Mapping[str, Any]) -> bool:
     """Whether content matches its digest; true for content from before there were digests."""
-    if SEAL not in content:
+    if DIGEST not in content:
         return "parts" not in content  # digests and parts were introduced together
-    return bool(content[SEAL] == _digest_of(content))
+    return bool(content[DIGEST] == _digest_of(content))
 
 
 def _digest_of(content: Mapping[str, Any]) -> str:
-    values = {name: value for name, value in content.items() if name != SEAL}
+    values = {name: value for name, value in content.items() if name != DIGEST}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 

@@ -11,7 +11,7 @@ from benchmarks.analysis.load import Results, groups, steps_reached
 from benchmarks.analysis.settings import Difference, differences
 from benchmarks.analysis.statistics import MIN_RUNS, Values
 from benchmarks.analysis.verdict import Verdict, decide
-from benchmarks.experiments import FAILURE_REGRETS, LATE, MARGINS, MIN_VERDICT, RATE_MARGIN
+from benchmarks.experiments import FAILURE_REGRETS, LATE, MARGINS, MIN_VERDICT_SEEDS, RATE_MARGIN
 from training.config import margin_of
 
 
@@ -67,7 +67,7 @@ class Comparison:
     @property
     def is_conclusive(self) -> bool:
         """Whether there are enough runs to state an outcome."""
-        return self.verdict is not None and min(self.verdict.num_runs) >= MIN_VERDICT
+        return self.verdict is not None and min(self.verdict.num_runs) >= MIN_VERDICT_SEEDS
 
     @property
     def is_at_equal_steps(self) -> bool:
@@ -97,59 +97,65 @@ def declaration(results: Results) -> Mapping[str, Any]:
     return {**older, **results.experiment["declaration"]}
 
 
-def opponents(results: Results) -> list[str]:
+def against_labels(results: Results) -> list[str]:
     """Labels that others are compared with: the declared one, or all if none is declared."""
     if results.experiment:
         return [results.experiment["declaration"]["against"]]
     return sorted({label for _, label in groups(results)})
 
 
-def pairs(results: Results) -> list[tuple[str, str, str]]:
+def compared_pairs(results: Results) -> list[tuple[str, str, str]]:
     """(env_id, first, second) of each comparison.
 
-    A declared opponent is always the second, even if it has no runs yet. An implementation
+    A declared ``against`` is always the second, even if it has no runs yet. An implementation
     without complete runs is included if runs of it failed.
     """
     tried = sorted({*groups(results), *results.failures})
     if results.experiment:
-        (opponent,) = opponents(results)
-        return [(env_id, label, opponent) for env_id, label in tried if label != opponent]
+        (against,) = against_labels(results)
+        return [(env_id, label, against) for env_id, label in tried if label != against]
     every = combinations(tried, 2)
     return [(env_id, a, b) for (env_id, a), (other, b) in every if env_id == other]
 
 
-def compare(results: Results) -> list[Comparison]:
+def compare_all(results: Results) -> list[Comparison]:
     """All comparisons, each by each metric."""
     metrics = declaration(results)["metrics"]
-    return [judge(results, *pair, metric) for pair in pairs(results) for metric in metrics]
+    return [
+        compare_labels(results, *pair, metric)
+        for pair in compared_pairs(results)
+        for metric in metrics
+    ]
 
 
-class Sample(NamedTuple):
+class RunScores(NamedTuple):
     """An implementation's runs, each shape (num_runs,)."""
 
     seeds: Values
     values: Values
     regrets: Values
 
-    def of(self, seeds: Sequence[int]) -> "Sample":
+    def of_seeds(self, seeds: Sequence[int]) -> "RunScores":
         """The runs of these seeds alone."""
         rows = np.isin(self.seeds, seeds)
-        return Sample(self.seeds[rows], self.values[rows], self.regrets[rows])
+        return RunScores(self.seeds[rows], self.values[rows], self.regrets[rows])
 
 
-def judge(results: Results, env_id: str, first: str, second: str, metric: str) -> Comparison:
+def compare_labels(
+    results: Results, env_id: str, first: str, second: str, metric: str
+) -> Comparison:
     """What the runs show of one comparison."""
     declared = declaration(results)
     seeds: list[int] | None = declared.get("seeds")
     planned = tuple(declared.get("looks", ()))
     judged = results if seeds is None else _of_seeds(results, seeds)
-    x, y = (_sample(judged, env_id, label, metric) for label in (first, second))
+    x, y = (_run_scores(judged, env_id, label, metric) for label in (first, second))
     one, other = (results.failures.get((env_id, label), 0) for label in (first, second))
     threshold = margin_of(declared["failure_regrets"], env_id)
     if np.isnan(x.regrets).any() or np.isnan(y.regrets).any():
         threshold = None
 
-    def verdict(x: Sample, y: Sample, enough: int = MIN_RUNS) -> Verdict | None:
+    def verdict(x: RunScores, y: RunScores, enough: int = MIN_RUNS) -> Verdict | None:
         if one or other or min(len(x.values), len(y.values)) < max(enough, MIN_RUNS):
             return None
         failed = None if threshold is None else (x.regrets > threshold, y.regrets > threshold)
@@ -188,17 +194,17 @@ def settings_between(
 
 
 def _looks(
-    x: Sample,
-    y: Sample,
+    x: RunScores,
+    y: RunScores,
     planned: Sequence[int],
     seeds: Sequence[int],
-    verdict: Callable[[Sample, Sample, int], Verdict | None],
+    verdict: Callable[[RunScores, RunScores, int], Verdict | None],
 ) -> tuple[Look, ...]:
     """The looks so far, each on the first seeds, until one settles it or seeds are missing."""
     looks: list[Look] = []
     for number in planned:
         first = seeds[:number]
-        taken = verdict(x.of(first), y.of(first), len(first))
+        taken = verdict(x.of_seeds(first), y.of_seeds(first), len(first))
         if taken is None or (looks and looks[-1].verdict.is_settled):
             break
         looks.append(Look(number, taken))
@@ -211,6 +217,6 @@ def _of_seeds(results: Results, seeds: list[int]) -> Results:
     return results._replace(curves=curves, finals=finals)
 
 
-def _sample(results: Results, env_id: str, label: str, metric: str) -> Sample:
+def _run_scores(results: Results, env_id: str, label: str, metric: str) -> RunScores:
     rows = results.finals.query("env_id == @env_id and label == @label")
-    return Sample(*(rows[name].to_numpy() for name in ("seed", metric, f"{metric}_regret")))
+    return RunScores(*(rows[name].to_numpy() for name in ("seed", metric, f"{metric}_regret")))

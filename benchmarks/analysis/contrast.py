@@ -10,36 +10,36 @@ import pandas as pd
 
 from benchmarks.analysis.comparisons import Comparison, settings_between
 from benchmarks.analysis.load import KEYS, Results, declared_experiment, groups
-from benchmarks.analysis.settings import in_words
+from benchmarks.analysis.settings import differences_text
 from benchmarks.analysis.sides import (
     HELD_OUT,
     Side,
     common_grid,
     common_step,
+    default_score,
     environments,
     refuse_shared_files,
     scores,
     sides_on,
     spelled_alike,
-    usual_score,
     without_version,
 )
 from benchmarks.analysis.sources.source import Source, read_source
-from benchmarks.analysis.starts import STARTS, UNKNOWN, best_returns, parse_starts, starts_of
+from benchmarks.analysis.starts import START_KINDS, UNKNOWN, best_returns, parse_starts, starts_of
 from benchmarks.analysis.statistics import MIN_RUNS, Values
 from benchmarks.analysis.verdict import MIN_TRIMMED, decide
 from benchmarks.experiments import EXPERIMENT_FILE, MARGINS
 from benchmarks.optimum.tasks import has_optimum
 from benchmarks.table import NONE
 from training.config import ConfigError, margin_of
-from training.provenance import mixture
+from training.provenance import software_differences
 
 MOST_NAMED = 6  # runs in a caveat
-ALLOWED_FOR = ", start states allowed for"  # after the name of a score
+STARTS_ALLOWED_FOR = ", start states allowed for"  # after the name of a score
 
 
 @dataclass(frozen=True)
-class Request:
+class ComparisonRequest:
     """The options of a comparison.
 
     :param env_ids: names of environments, with or without version; empty for all common ones
@@ -57,7 +57,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Match:
+class MatchedSides:
     """What is compared on one environment.
 
     :param name: the environment's name, as requested
@@ -73,19 +73,19 @@ class Match:
     values: list[Values]
 
 
-def match_on(sources: Sequence[Source], name: str, request: Request) -> Match:
+def match_sides(sources: Sequence[Source], name: str, request: ComparisonRequest) -> MatchedSides:
     """All sides on an environment, and their scores."""
     sides = sides_on(sources, name)
     at = common_step(sides, request.at)
-    score = request.score or usual_score(sides, request.at)
+    score = request.score or default_score(sides, request.at)
     grid = common_grid(sides, at)
-    return Match(
+    return MatchedSides(
         name, sides, float(grid[-1]), grid, score, [scores(side, score, grid) for side in sides]
     )
 
 
 def compare_pair(
-    match: Match, i: int, j: int, margin: float | None, declared: Mapping[str, str]
+    match: MatchedSides, i: int, j: int, margin: float | None, declared: Mapping[str, str]
 ) -> tuple[list[Comparison], list[str]]:
     """Compare two sides as measured and, where possible, with start states allowed for.
 
@@ -98,7 +98,7 @@ def compare_pair(
     comparisons = [measured]
     if offsets is not None:
         own = values[0] - offsets[0], values[1] - offsets[1]
-        metric = f"{match.score}{ALLOWED_FOR}"
+        metric = f"{match.score}{STARTS_ALLOWED_FOR}"
         comparisons.append(replace(_comparison(match, sides, own, margin), metric=metric))
     fewer, more = sorted(map(len, values))
     if MIN_RUNS <= fewer < MIN_TRIMMED:
@@ -115,7 +115,7 @@ def compare_pair(
 
 
 def _comparison(
-    match: Match, sides: Sequence[Side], values: Sequence[Values], margin: float | None
+    match: MatchedSides, sides: Sequence[Side], values: Sequence[Values], margin: float | None
 ) -> Comparison:
     first, second = sides
     enough = min(map(len, values)) >= MIN_RUNS
@@ -137,7 +137,7 @@ def _comparison(
 
 
 def add_sources(
-    results: Results, root: Path, sources: Sequence[Source], request: Request
+    results: Results, root: Path, sources: Sequence[Source], request: ComparisonRequest
 ) -> tuple[Results, list[Comparison]]:
     """Put curves from elsewhere beside an experiment's, and compare the two at matched steps.
 
@@ -157,7 +157,7 @@ def add_sources(
     comparisons: list[Comparison] = []
     notes: list[str] = []
     for name in environments([own, *sources], request.env_ids):
-        match = match_on([own, *sources], name, request)
+        match = match_sides([own, *sources], name, request)
         here = [i for i, side in enumerate(match.sides) if side.source is own]
         there = [i for i, side in enumerate(match.sides) if side.source is not own]
         if not here:
@@ -182,9 +182,9 @@ def add_sources(
     ), comparisons  # fmt: skip
 
 
-def curve_rows(match: Match, j: int, env_id: str) -> pd.DataFrame:
+def curve_rows(match: MatchedSides, j: int, env_id: str) -> pd.DataFrame:
     """A side's curves at the common steps, as rows of :attr:`Results.curves`."""
-    runs = match.sides[j].on(match.grid)
+    runs = match.sides[j].curves_at(match.grid)
     return pd.DataFrame({
         "env_id": env_id, "label": match.sides[j].name,
         "seed": np.repeat(np.arange(len(runs)), len(match.grid)),
@@ -193,7 +193,7 @@ def curve_rows(match: Match, j: int, env_id: str) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def final_rows(match: Match, j: int, curves: pd.DataFrame) -> pd.DataFrame:
+def final_rows(match: MatchedSides, j: int, curves: pd.DataFrame) -> pd.DataFrame:
     """What a side's runs scored, as rows of :attr:`Results.finals`; NaN for what is not known.
 
     :param curves: its rows of :func:`curve_rows`
@@ -219,11 +219,11 @@ def title_of(name: str, sides: Sequence[Side]) -> str:
     return f"{bases.pop()} ({versions})"
 
 
-def known_margin(match: Match, sides: Sequence[Side]) -> tuple[float | None, str]:
+def known_margin(match: MatchedSides, sides: Sequence[Side]) -> tuple[float | None, str]:
     """The margin for an environment, None if there is none, and where it comes from."""
     env_id = sides[0].env_id or sides[1].env_id or match.name
     name = env_id.partition(" ")[0]  # without arguments, which the experiment gives to all runs
-    for path in (side.source.path for side in sides if side.made_here):
+    for path in (side.source.path for side in sides if side.run_directories):
         for root in (path, path.parent):
             experiment = declared_experiment(root)
             declared = margin_of(experiment["declaration"]["margins"], name) if experiment else None
@@ -235,7 +235,7 @@ def known_margin(match: Match, sides: Sequence[Side]) -> tuple[float | None, str
 
 
 def start_offsets(
-    match: Match, sides: Sequence[Side], declared: Mapping[str, str]
+    match: MatchedSides, sides: Sequence[Side], declared: Mapping[str, str]
 ) -> tuple[tuple[Values, Values] | None, list[str]]:
     """The best policy's return from each run's starts, if the sides' starts differ; and caveats."""
     first, second = sides
@@ -243,7 +243,7 @@ def start_offsets(
     if match.score in HELD_OUT or kinds == ["protocol", "protocol"]:
         return None, []
     told = " and ".join(
-        f"{side.name} on {STARTS[kind]}" for side, kind in zip(sides, kinds, strict=True)
+        f"{side.name} on {START_KINDS[kind]}" for side, kind in zip(sides, kinds, strict=True)
     )
     text = f"Evaluations: {told}."
     if kinds == [UNKNOWN, UNKNOWN]:
@@ -262,10 +262,10 @@ def settings_line(sides: Sequence[Side]) -> str:
     if found is None:
         unknown = [side.name for side in sides if side.settings is None]
         return f"Settings: those of {' and '.join(unknown)} are not known."
-    return in_words(first.name, second.name, found)
+    return differences_text(first.name, second.name, found)
 
 
-def caveats_of(match: Match) -> list[str]:
+def caveats_of(match: MatchedSides) -> list[str]:
     """Caveats: the ways in which the sides of a match differ."""
     caveats = []
     sides = match.sides
@@ -274,11 +274,11 @@ def caveats_of(match: Match) -> list[str]:
     if not all((side.rows["env_id"] != "").all() for side in sides):
         caveats.append("Not all files name their environment: whether it is the same is not known.")
     caveats += [told for side in sides for told in source_caveats(side)] + copies(sides)
-    mixed = mixture(run.provenance() for side in sides for run in side.made_here)
+    mixed = software_differences(run.provenance() for side in sides for run in side.run_directories)
     caveats += [mixed] if mixed else []
     if match.score in HELD_OUT:
         if len({step for side in sides for step in side.last_steps}) > 1:
-            ends = [f"{side.name} at {side.ends}" for side in sides]
+            ends = [f"{side.name} at {side.last_steps_text}" for side in sides]
             caveats.append(f"Runs end at different steps, {', '.join(ends)}: their lengths alone"
                            " can make a difference.")  # fmt: skip
         return caveats
@@ -298,8 +298,8 @@ def caveats_of(match: Match) -> list[str]:
 def source_caveats(side: Side) -> list[str]:
     """What the files of a side leave open."""
     caveats = [f"{side.name}: {told}." for told in side.rows["caution"].unique() if told]
-    folders = [name for name in side.names if not name.isdigit()]
-    if len(side.names) > 1 and folders and (side.rows["label"] == "").all():
+    folders = [name for name in side.run_names if not name.isdigit()]
+    if len(side.run_names) > 1 and folders and (side.rows["label"] == "").all():
         more = ", ..." * (len(folders) > MOST_NAMED)
         caveats.append(
             f"No file of {side.name} names its algorithm: {', '.join(folders[:MOST_NAMED])}{more}"
@@ -313,7 +313,7 @@ def copies(sides: Sequence[Side]) -> list[str]:
     owners: dict[bytes, str] = {}
     found = []
     for side in sides:
-        for name, rows in zip(side.names, side.runs, strict=True):
+        for name, rows in zip(side.run_names, side.runs, strict=True):
             returns = rows["mean_return"].to_numpy(float)
             run = f"{name} of {side.name}"
             owner = owners.setdefault(returns.tobytes(), run)
@@ -326,7 +326,7 @@ def copies(sides: Sequence[Side]) -> list[str]:
             " no independent runs."]  # fmt: skip
 
 
-def grid_caveats(side: Side, match: Match) -> list[str]:
+def grid_caveats(side: Side, match: MatchedSides) -> list[str]:
     """How a side's evaluations differ from the steps that are compared."""
     evaluations = side.evaluations_before(match.at)
     most = max(map(len, evaluations), default=0)

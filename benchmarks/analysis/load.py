@@ -23,7 +23,7 @@ from benchmarks.optimum import values as optimal_returns
 from benchmarks.optimum.tasks import FIRST_SEED, has_optimum
 from training.config import FIRST_SEED as FIRST_CURVE_SEED
 from training.config import ConfigError, RunConfig, env_name, refuse_name_clashes
-from training.provenance import mixture
+from training.provenance import software_differences
 from training.run_directory import BEGINS_ANEW, RunDirectory
 
 KEYS = ["env_id", "label", "seed"]
@@ -73,7 +73,7 @@ class Results(NamedTuple):
     notes: list[str]
     failures: Mapping[tuple[str, str], int]
     experiment: Json | None
-    mixture: str | None = None
+    software_differences: str | None = None
     elsewhere: tuple[str, ...] = ()
 
     @property
@@ -113,7 +113,7 @@ def load_results(root: Path) -> Results:
         if steps < wanted:  # it is complete, but has yet to be extended
             unfinished.append(f"{path.relative_to(root)} ({steps:,} of {wanted:,} steps)")
             continue
-        _refuse_mixture(settings, run.settings, path)
+        _refuse_other_settings(settings, run.settings, path)
         runs.append(run)
     if not runs:
         left_out = f": left out are {', '.join(unfinished)}" if unfinished else ""
@@ -126,9 +126,9 @@ def load_results(root: Path) -> Results:
         _keys(run) | {name: run.made_with.get(name, np.nan) for name in TIMES} for run in runs
     ]).sort_values(KEYS, ignore_index=True)  # fmt: skip
     return Results(
-        curves, finals, timings, settings, _kinds(origins), unfinished,
+        curves, finals, timings, settings, _distinct_origins(origins), unfinished,
         sorted(note for note in notes if not note.startswith(BEGINS_ANEW)),
-        failures, experiment, mixture(origins),
+        failures, experiment, software_differences(origins),
     )  # fmt: skip
 
 
@@ -188,7 +188,7 @@ def final_values(
     return rows[column].to_numpy()
 
 
-def _kinds(origins: list[Json]) -> list[Json]:
+def _distinct_origins(origins: list[Json]) -> list[Json]:
     """What runs were made with, each kind once, with the number of its runs and their commands.
 
     :param origins: content of provenance.json of each run
@@ -269,7 +269,7 @@ def _evaluations(run: Run) -> tuple[Json, Json]:
     return curve, {**measured, **final, **metrics}
 
 
-def _refuse_mixture(settings: dict[tuple[str, str], Json], config: Json, path: Path) -> None:
+def _refuse_other_settings(settings: dict[tuple[str, str], Json], config: Json, path: Path) -> None:
     """Refuse a run whose settings differ from those of its label and environment's other seeds.
 
     Keeps the settings of the lowest seed.

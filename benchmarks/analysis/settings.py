@@ -19,10 +19,10 @@ SB3_NAMES = {
 }
 SB3_LAYERS = {"td3": [400, 300], "ddpg": [400, 300], "sac": [256, 256]}  # where none are given
 # Fixed behaviour, for which the implementation has no setting.
-REFERENCE_DOES: Json = {"train_freq": 1, "gradient_steps": 1, "n_steps": 1}
-REFERENCE_DOES_AFTER_EPISODES: Json = {**REFERENCE_DOES, "train_freq": [1, "episode"],
+REFERENCE_FIXED: Json = {"train_freq": 1, "gradient_steps": 1, "n_steps": 1}
+REFERENCE_FIXED_AFTER_EPISODES: Json = {**REFERENCE_FIXED, "train_freq": [1, "episode"],
                                  "gradient_steps": -1}  # fmt: skip
-SB3_DOES = {"scale_noise": True}
+SB3_FIXED = {"scale_noise": True}
 
 
 def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Difference]:
@@ -46,7 +46,7 @@ def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Dif
     return [(name, one, other) for name, one, other in found if one != other]
 
 
-def in_words(first: str, second: str, found: Sequence[Difference]) -> str:
+def differences_text(first: str, second: str, found: Sequence[Difference]) -> str:
     """One line that says in what two implementations differ.
 
     :param first: its label
@@ -74,9 +74,9 @@ def _hyperparameters(settings: Mapping[str, Any]) -> Json:
     values |= {f"policy_kwargs.{name}": value for name, value in policy.items()}
     if algo == REFERENCE:
         late = values.pop("update_after_episode", False)
-        values |= REFERENCE_DOES_AFTER_EPISODES if late else REFERENCE_DOES
+        values |= REFERENCE_FIXED_AFTER_EPISODES if late else REFERENCE_FIXED
     else:
-        values = {LAYERS: SB3_LAYERS.get(algo, f"{DEFAULT} of {algo}"), **SB3_DOES, **values}
+        values = {LAYERS: SB3_LAYERS.get(algo, f"{DEFAULT} of {algo}"), **SB3_FIXED, **values}
     if "gae_lambda" in values:  # on-policy: n_steps is the length of a rollout
         values["n_steps of a rollout"] = values.pop("n_steps", DEFAULT)
     return {name: _plain(value) for name, value in values.items()}

@@ -33,7 +33,7 @@ SCORES = {  # name -> what it is; each is one number for a run
     "max_of_mean": "the evaluation at the step where the mean over runs is highest, biased upwards",
 }
 EPISODE_POINTS = 100  # steps compared where all sources log training episodes
-NEAR = 0.9  # fraction of the last step that a common step must reach to end a comparison
+NEAR_THE_END = 0.9  # fraction of the last step that a common step must reach to end a comparison
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Side:
         return [rows for _, rows in self.rows.groupby(["env_id", "run"])]
 
     @property
-    def names(self) -> list[str]:
+    def run_names(self) -> list[str]:
         """What the runs are called, mostly by their seeds."""
         return [str(rows["run"].iloc[0]) for rows in self.runs]
 
@@ -65,13 +65,13 @@ class Side:
         return [float(rows["step"].max()) for rows in self.runs]
 
     @property
-    def ends(self) -> str:
+    def last_steps_text(self) -> str:
         """The last steps of all runs in words."""
         steps = self.last_steps
         return " to ".join(dict.fromkeys(f"{step:,.0f}" for step in (min(steps), max(steps))))
 
     @cached_property
-    def made_here(self) -> list[RunDirectory]:
+    def run_directories(self) -> list[RunDirectory]:
         """Run directories of the runs; empty unless this project made all of them."""
         folders = dict.fromkeys((self.source.root / file).parent for file in self.rows["file"])
         runs = [RunDirectory(folder) for folder in folders]
@@ -80,7 +80,7 @@ class Side:
     @cached_property
     def settings(self) -> dict[str, Any] | None:
         """Content of config.json of the first run; None unless this project made the runs."""
-        return self.made_here[0].settings() if self.made_here else None
+        return self.run_directories[0].settings() if self.run_directories else None
 
     def evaluations_before(self, at: float) -> list[Values]:
         """The steps at which each run was evaluated, up to a last one; none of episodes."""
@@ -89,7 +89,7 @@ class Side:
         )
         return [each[each <= at] for each in steps]
 
-    def on(self, grid: Values) -> Values:
+    def curves_at(self, grid: Values) -> Values:
         """The curves at the steps of a grid, shape (num_runs, num_points).
 
         A value is the last evaluation at or before the step. For training episodes it is the mean
@@ -97,9 +97,9 @@ class Side:
 
         :param grid: steps in increasing order, the first not before that of any run
         """
-        return np.array([self._on(rows, grid) for rows in self.runs])
+        return np.array([self._curve_at(rows, grid) for rows in self.runs])
 
-    def _on(self, rows: pd.DataFrame, grid: Values) -> Values:
+    def _curve_at(self, rows: pd.DataFrame, grid: Values) -> Values:
         steps, returns = rows["step"].to_numpy(float), rows["mean_return"].to_numpy(float)
         if not self.source.kind.is_episodes:
             values: Values = returns[np.searchsorted(steps, grid, side="right") - 1]
@@ -164,7 +164,7 @@ def environments(sources: Sequence[Source], names: Sequence[str]) -> list[str]:
     if not shared or (silent and len(shared) > 1):
         raise ConfigError(
             "env must be one that two sources have, or a name without its version to compare"
-            f" versions of it: {told(sources)}"
+            f" versions of it: {environments_text(sources)}"
         )
     return shared
 
@@ -194,11 +194,13 @@ def sides_on(sources: Sequence[Source], name: str) -> list[Side]:
     if twice := [name for name, count in Counter(side.name for side in sides).items() if count > 1]:
         raise ConfigError(f"two sides are called {twice[0]}: name the sources, LABEL=PATH")
     if len(sides) < 2:
-        raise ConfigError(f"env must be one that two sources have, got {name}: {told(sources)}")
+        raise ConfigError(
+            f"env must be one that two sources have, got {name}: {environments_text(sources)}"
+        )
     return sides
 
 
-def told(sources: Sequence[Source]) -> str:
+def environments_text(sources: Sequence[Source]) -> str:
     """The environments of each source."""
     return " and ".join(
         f"{', '.join(sorted(set(source.curves['env_id']) - {''})) or 'something unknown'} in"
@@ -228,7 +230,7 @@ def common_step(sides: Sequence[Side], at: int | None) -> float:
         )
     if at is None:
         common = set.intersection(*_steps(sides, shortest) or [set()])
-        return max((step for step in common if step >= NEAR * shortest), default=shortest)
+        return max((step for step in common if step >= NEAR_THE_END * shortest), default=shortest)
     if not begin <= at <= shortest:
         raise ConfigError(
             f"at must be a step from {begin:,.0f} to {shortest:,.0f}, where a run of {side} ends,"
@@ -251,7 +253,7 @@ def common_grid(sides: Sequence[Side], at: float) -> Values:
     if steps:
         common = set.intersection(*steps)
         shared = max(common, default=0.0)
-        least = max(begin, NEAR * at)
+        least = max(begin, NEAR_THE_END * at)
         if shared < least:
             common = min(steps, key=lambda run: (len(run), -max(run)))
         last = min(max(run) for run in [common, *steps])
@@ -275,7 +277,7 @@ def _steps(sides: Sequence[Side], at: float) -> list[set[float]]:
     return [set(map(float, steps)) for side in sides for steps in side.evaluations_before(at)]
 
 
-def usual_score(sides: Sequence[Side], at: int | None) -> str:
+def default_score(sides: Sequence[Side], at: int | None) -> str:
     """The score on held-out starts if all runs have it, at the same step; else last_10."""
     ends = {step for side in sides for step in side.last_steps}
     for name in HELD_OUT if at is None and len(ends) == 1 else ():
@@ -293,7 +295,7 @@ def scores(side: Side, score: str, grid: Values) -> Values:
         if side.rows[score].isna().any():
             raise ConfigError(f"score must be another than {score}, which {side.name} has not")
         return np.array([rows[score].iloc[0] for rows in side.runs])
-    curves = side.on(grid)
+    curves = side.curves_at(grid)
     if score == "max_of_mean":
         return np.asarray(curves[:, curves.mean(axis=0).argmax()])
     if score == "auc":

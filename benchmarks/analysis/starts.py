@@ -20,7 +20,7 @@ PUBLISHED_SEED_OFFSET = 100  # added to a run's seed by the TD3 author's code
 MANY_STARTS = 10_000  # a sample that stands for all starts of an environment
 N_EPISODES = 10  # of an evaluation, if the file does not say
 UNKNOWN = "unknown"
-STARTS = {  # name -> what it is
+START_KINDS = {  # name -> what it is
     "protocol": "the same starts for all runs, reset(seed=10000 + k)",
     "published": "starts of each run's own, one after another after reset(seed=seed + 100)",
     UNKNOWN: "starts that are not known",
@@ -35,7 +35,7 @@ def parse_starts(words: tuple[str, ...]) -> dict[str, str]:
     declared = {}
     for word in words:
         label, _, kind = word.rpartition("=")
-        if kind not in STARTS:
+        if kind not in START_KINDS:
             raise ConfigError(
                 f"starts must be protocol or published, or LABEL=protocol, got {word!r}"
             )
@@ -56,7 +56,7 @@ def best_returns(side: Side, kind: str) -> Values:
     :param kind: one of STARTS; for unknown ones it is the mean over all starts
     :raises ConfigError: if starts depend on the seed, and a run is not named by it
     """
-    runs = side.names
+    runs = side.run_names
     if kind == "published":
         if not all(run.isdigit() for run in runs):
             raise ConfigError(f"starts=published needs runs of {side.name} named by their seeds")

@@ -69,7 +69,7 @@ SETTLED = frozenset(Outcome) - {Outcome.UNDECIDED, Outcome.WHERE_THEY_SUCCEED}
 
 
 @dataclass(frozen=True)
-class Part:
+class VerdictPart:
     """One question's numbers, and its answer.
 
     :param estimates: of the first and the second: trimmed means, means, or rates of failure
@@ -91,7 +91,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Failures(Part):
+class Failures(VerdictPart):
     """How often runs fail: ``estimates`` are rates.
 
     :param counts: of runs that failed
@@ -117,9 +117,9 @@ class Verdict:
     level: float
     trimmed: bool
     tied: bool
-    typical: Part
+    typical: VerdictPart
     failures: Failures | None
-    mean: Part
+    mean: VerdictPart
     outcome: Outcome
 
     @property
@@ -145,7 +145,7 @@ def decide(
     :param level: of each one-sided test of equivalence, and each two-sided one of a difference
     :raises ValueError: for fewer than three runs, a score that is not finite, or a margin of zero
     """
-    check(first, second, margin)
+    refuse_incomparable(first, second, margin)
     trim = TRIM if min(len(first), len(second)) >= MIN_TRIMMED else 0.0
     typical, mean = (compare_means(first, second, margin, level, t) for t in (trim, 0.0))
     failures = None
@@ -164,7 +164,7 @@ def decide(
     )
 
 
-def check(first: Values, second: Values, margin: float | None) -> None:
+def refuse_incomparable(first: Values, second: Values, margin: float | None) -> None:
     """Refuse what cannot be compared.
 
     :raises ValueError: as :func:`decide` does
@@ -179,7 +179,7 @@ def check(first: Values, second: Values, margin: float | None) -> None:
 
 def compare_means(
     first: Values, second: Values, margin: float | None, level: float, trim: float
-) -> Part:
+) -> VerdictPart:
     """The part about means; see :func:`decide`.
 
     :param trim: fraction of the runs to leave out at each end
@@ -191,7 +191,7 @@ def compare_means(
         spread, other = (standard_error(x, trim) * len(x) ** 0.5 for x in (first, second))
         seeds = seeds_for_equivalence(spread, other, margin, level, trim)
     estimates = float(stats.trim_mean(first, trim)), float(stats.trim_mean(second, trim))
-    return Part(
+    return VerdictPart(
         estimates, difference, (within[0], within[1]), (apart[0], apart[1]), margin, answer, seeds
     )
 
@@ -219,7 +219,7 @@ def compare_rates(
 
 
 def answer_of(within: Sequence[float], apart: Sequence[float], margin: float | None) -> Answer:
-    """What two intervals show; see :class:`Part`."""
+    """What two intervals show; see :class:`VerdictPart`."""
     equivalent = margin is not None and -margin < within[0] and within[1] < margin
     if apart[0] > 0.0 or apart[1] < 0.0:
         return Answer.NEGLIGIBLE if equivalent else Answer.DIFFERENT

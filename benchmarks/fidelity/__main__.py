@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.fidelity.kit import DECLINED, DIFFERS
-from benchmarks.fidelity.report import FIDELITY_NUMBERS, bullets, table, write
+from benchmarks.fidelity.report import FIDELITY_NUMBERS, bullets, table, write_findings
 
 ADAPTERS = Path(__file__).parent / "adapters"
 LIBRARIES = ADAPTERS / "libraries.toml"
@@ -31,7 +31,7 @@ listed.
 To repeat it, about 13 GB of disk are needed (with PyTorch built for CPUs), and clones of the three
 that are not on PyPI, which the variables `TD3_CLONE`, `CLEANRL_CLONE` and `SPINUP_CLONE` name;
 without, their rows are skipped. Environments go to `implementations/` and are used again."""
-READ = """Read in the source of the version in the table, and checked against its numbers.
+NOTES_HEAD = """Read in the source of the version in the table, and checked against its numbers.
 *Declared* is what docstrings, comments and, of clones, the documentation in them say."""
 
 
@@ -122,7 +122,7 @@ def implementations_page(rows: list[dict[str, Any]]) -> str:
     notes = [f"**{row['name']}**. {row['where']} *Matters:* {row['matters']} *Declared:*"
              f" {row['declared']}" for row in rows]  # fmt: skip
     parts = [INTRODUCTION, table(header, [cells(row) for row in rows]),
-             "## Where in their code, and when it matters", READ, bullets(notes)]  # fmt: skip
+             "## Where in their code, and when it matters", NOTES_HEAD, bullets(notes)]  # fmt: skip
     return "\n\n".join(parts) + "\n"
 
 
@@ -159,7 +159,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.adapter:
         try:
-            text, status = write(arguments.adapter, arguments.output, arguments.full)
+            text, status = write_findings(arguments.adapter, arguments.output, arguments.full)
         except ValueError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2

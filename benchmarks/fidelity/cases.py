@@ -18,9 +18,17 @@ Array = NDArray[np.float32]
 Values = dict[str, Array]  # by name (see WHAT), each (8, columns)
 
 DATA = Path(__file__).parent / "data"
-RECORDED = (0, 1, 2, 3, 10, 50, 200)  # updates after which the expected values were recorded
-JUDGED = (0, 1, 2, 3)
-WHAT = ("actor", "q1", "q2", "actor_target", "q1_target", "q2_target")
+RECORDED_UPDATES = (
+    0,
+    1,
+    2,
+    3,
+    10,
+    50,
+    200,
+)  # updates after which the expected values were recorded
+COMPARED_UPDATES = (0, 1, 2, 3)
+QUANTITIES = ("actor", "q1", "q2", "actor_target", "q1_target", "q2_target")
 BATCH_SIZE = 256
 
 
@@ -128,7 +136,7 @@ class Case(NamedTuple):
 
     def band(self, updates: int) -> float:
         """The allowed deviation after this many updates; infinite if ``bands`` has none."""
-        return dict(zip(RECORDED, self.bands, strict=False)).get(updates, float("inf"))
+        return dict(zip(RECORDED_UPDATES, self.bands, strict=False)).get(updates, float("inf"))
 
 
 GOLDEN, SATURATED, ASYMMETRIC = "td3_golden.npz", "td3_golden_saturated.npz", "td3_asymmetric.npz"
@@ -208,8 +216,10 @@ def inputs_of(name: str) -> Inputs:
 def expected_values(name: str) -> dict[int, Values]:
     """What the published code computes in a case, by number of updates."""
     with np.load(DATA / CASES[name].file) as file:
-        recorded = [n for n in RECORDED if f"{name}/{n}/actor" in file]
-        return {n: {what: as_rows(file[f"{name}/{n}/{what}"]) for what in WHAT} for n in recorded}
+        recorded = [n for n in RECORDED_UPDATES if f"{name}/{n}/actor" in file]
+        return {
+            n: {what: as_rows(file[f"{name}/{n}/{what}"]) for what in QUANTITIES} for n in recorded
+        }
 
 
 def as_rows(values: Any) -> Array:
@@ -217,7 +227,7 @@ def as_rows(values: Any) -> Array:
     return np.asarray(values, np.float32).reshape(8, -1)
 
 
-def deviation(values: Values, expected: Values, what: tuple[str, ...] = WHAT) -> float:
+def deviation(values: Values, expected: Values, what: tuple[str, ...] = QUANTITIES) -> float:
     """The largest difference; infinite where a value is not finite."""
     worst = float(np.max([np.abs(values[key] - expected[key]).max() for key in what]))
     return worst if np.isfinite(worst) else float("inf")

@@ -8,18 +8,18 @@ from typing import Any
 
 from benchmarks.fidelity.cases import (
     CASES,
-    JUDGED,
-    WHAT,
+    COMPARED_UPDATES,
+    QUANTITIES,
     Problem,
     Values,
     deviation,
     expected_values,
 )
-from benchmarks.fidelity.kit import follow
-from benchmarks.fidelity.published import Published, Switches
+from benchmarks.fidelity.kit import run_updates
+from benchmarks.fidelity.published import SwitchableTD3, Switches
 
 Option = tuple[str, Any]  # a switch and its setting
-Found = Mapping[str, dict[int, Values]]  # an implementation's values by case and updates
+ComputedValues = Mapping[str, dict[int, Values]]  # an implementation's values by case and updates
 
 CAUSES: dict[Option, str] = {
     ("critic_actions", "unit"): "the critic sees actions scaled to [-1, 1]",
@@ -54,8 +54,8 @@ CAUSES: dict[Option, str] = {
     ("actor_loss", "mean"): "the actor climbs the mean of both critics",
 }
 # Differences found in public TD3s; variants.py has them as subclasses that can be trained.
-VARIANT = "td3_reference:benchmarks.fidelity.variants:"  # algo, up to the class
-WILD: dict[str, Option] = {  # by class in variants.py
+VARIANT_PREFIX = "td3_reference:benchmarks.fidelity.variants:"  # algo, up to the class
+VARIANT_SWITCHES: dict[str, Option] = {  # by class in variants.py
     "Offset": ("offset", 1),
     "NoFinalClip": ("clip", "none"),
     "TargetsAtEveryUpdate": ("targets", "every"),
@@ -68,10 +68,10 @@ WILD: dict[str, Option] = {  # by class in variants.py
 # independently, and other compilers (XLA) differ by more than a shift of weights. A cause should
 # exceed this.
 AGREEMENT = 4.0
-AT_START = ("critic_actions", "actor_output")
-OF_TARGET = ("noise", "noise_clip", "clip", "critics", "stops_at", "huber", "loss_factor",
+START_SWITCHES = ("critic_actions", "actor_output")
+TARGET_SWITCHES = ("noise", "noise_clip", "clip", "critics", "stops_at", "huber", "loss_factor",
              "epsilon", "gradient_clip")  # fmt: skip
-AFTERWARDS = ("targets", "order", "actor_loss", "loss_factor", "epsilon", "gradient_clip")
+LATER_SWITCHES = ("targets", "order", "actor_loss", "loss_factor", "epsilon", "gradient_clip")
 
 
 @dataclass
@@ -100,41 +100,45 @@ class Explanation:
     alternatives: list[str] = field(default_factory=list)
 
 
-def explain(found: Found) -> Explanation:
+def explain(found: ComputedValues) -> Explanation:
     """Find the causes in stages, each from the values that it shows in.
 
     The values at 0 updates show units and the actor's output. The critics at update 1 show how the
     target is computed. Which networks moved at which update shows delay and targets. All values up
     to update 3 show the actor's loss and the order.
     """
-    start = Stage(found, JUDGED[:1], WHAT)
-    target = Stage(found, JUDGED[:2], WHAT[1:3])
-    whole = Stage(found, JUDGED, WHAT)
-    at_start = start.search(Switches(), AT_START, 2)
+    start = Stage(found, COMPARED_UPDATES[:1], QUANTITIES)
+    target = Stage(found, COMPARED_UPDATES[:2], QUANTITIES[1:3])
+    whole = Stage(found, COMPARED_UPDATES, QUANTITIES)
+    at_start = start.search(Switches(), START_SWITCHES, 2)
     if not at_start:
         return Explanation(unexplained="the values before the first update")
-    of_target = target.search(at_start[0], OF_TARGET, 3)
+    of_target = target.search(at_start[0], TARGET_SWITCHES, 3)
     if not of_target:
-        causes = list(named(at_start[0], start))
+        causes = list(as_causes(at_start[0], start))
         return Explanation(causes, unexplained="the critics after update 1")
     bases = [replace(each, **schedule) for each in of_target for schedule in schedules(found)]
-    fits = [fit for base in bases for fit in whole.search(base, AFTERWARDS, 2)]
-    fits.sort(key=lambda fit: len(changes(fit)))
+    fits = [fit for base in bases for fit in whole.search(base, LATER_SWITCHES, 2)]
+    fits.sort(key=lambda fit: len(changed_switches(fit)))
     if not fits:
-        causes = list(named(of_target[0], target))
+        causes = list(as_causes(of_target[0], target))
         return Explanation(causes, unexplained="the values up to update 3")
     smallest, *others = fits
-    if not changes(smallest):
+    if not changed_switches(smallest):
         return Explanation(unexplained="the values after update 3")
-    same = [texts(fit) for fit in others if len(changes(fit)) == len(changes(smallest))]
-    return Explanation(list(named(smallest, whole)), whole.distance(smallest)[1], "", same)
+    same = [
+        describe_switches(fit)
+        for fit in others
+        if len(changed_switches(fit)) == len(changed_switches(smallest))
+    ]
+    return Explanation(list(as_causes(smallest, whole)), whole.distance(smallest)[1], "", same)
 
 
 @dataclass
 class Stage:
     """What is compared in one step of the search: some updates and quantities, in all cases."""
 
-    found: Found
+    found: ComputedValues
     updates: Sequence[int]
     what: tuple[str, ...]
 
@@ -169,40 +173,43 @@ class Stage:
 @cache
 def simulate(name: str, switches: Switches, updates: int) -> dict[int, Values]:
     """What the published update with switches computes in a case."""
-    return follow(Published(CASES[name].problem, switches), name, updates)
+    return run_updates(SwitchableTD3(CASES[name].problem, switches), name, updates)
 
 
-def schedules(found: Found) -> list[dict[str, Any]]:
+def schedules(found: ComputedValues) -> list[dict[str, Any]]:
     """Delays, offsets and targets that fit which networks moved at which update, simplest first."""
 
     def moved(what: str) -> list[bool]:
         rows = found.values()
-        return [any((row[n][what] != row[n - 1][what]).any() for row in rows) for n in JUDGED[1:]]
+        return [
+            any((row[n][what] != row[n - 1][what]).any() for row in rows)
+            for n in COMPARED_UPDATES[1:]
+        ]
 
     fits = []
     for delay, offset, targets in product((2, 1, 3), (0, 1), ("delayed", "every", "critics")):
-        due = [(n + offset) % delay == 0 for n in JUDGED[1:]]
+        due = [(n + offset) % delay == 0 for n in COMPARED_UPDATES[1:]]
         every = targets != "delayed"
         if moved("actor") == due and moved("q1_target") == [every or d for d in due]:
             fits.append({"delay": delay, "offset": offset, "targets": targets})
-    return sorted(fits, key=lambda fit: len(changes(Switches(**fit))))
+    return sorted(fits, key=lambda fit: len(changed_switches(Switches(**fit))))
 
 
-def changes(switches: Switches) -> dict[str, Any]:
+def changed_switches(switches: Switches) -> dict[str, Any]:
     """The switches that differ from their defaults."""
     rest = asdict(Switches())
     return {name: value for name, value in asdict(switches).items() if value != rest[name]}
 
 
-def texts(switches: Switches) -> str:
+def describe_switches(switches: Switches) -> str:
     """The switches in words."""
-    return "; ".join(CAUSES[option] for option in changes(switches).items())
+    return "; ".join(CAUSES[option] for option in changed_switches(switches).items())
 
 
-def named(switches: Switches, stage: Stage) -> Iterator[Cause]:
+def as_causes(switches: Switches, stage: Stage) -> Iterator[Cause]:
     """Each switch in words, with the deviation without it."""
     rest = asdict(Switches())
-    for name, value in changes(switches).items():
+    for name, value in changed_switches(switches).items():
         without = stage.distance(replace(switches, **{name: rest[name]}))[0]
         yield Cause(name, value, CAUSES[name, value], without)
 
@@ -212,7 +219,7 @@ PUBLISHED_DEFAULTS: dict[str, Any] = {
     "actor_learning_rate": Problem.learning_rate, "activation": "relu",
     "buffer_size": 1_000_000, "learning_starts": 25_000, "exploration_noise": 0.1,
 }  # fmt: skip
-SIMULATED = ("gamma", "tau", "policy_noise", "noise_clip", "policy_freq", "learning_rate")
+SIMULATED_SETTINGS = ("gamma", "tau", "policy_noise", "noise_clip", "policy_freq", "learning_rate")
 
 
 def differing_defaults(defaults: Mapping[str, Any]) -> list[tuple[str, Any, Any, float | None]]:
@@ -223,15 +230,15 @@ def differing_defaults(defaults: Mapping[str, Any]) -> list[tuple[str, Any, Any,
     author = PUBLISHED_DEFAULTS
     theirs = {n: tuple(v) if isinstance(v, list) else v for n, v in defaults.items()}
     return [
-        (name, value, author.get(name), simulated(name, value))
+        (name, value, author.get(name), setting_deviation(name, value))
         for name, value in theirs.items()
         if value != author.get(name)
     ]
 
 
-def simulated(name: str, value: Any, case: str = "pendulum_like") -> float | None:
+def setting_deviation(name: str, value: Any, case: str = "pendulum_like") -> float | None:
     """The deviation that one setting causes after 10 updates of the published algorithm."""
-    if name not in SIMULATED or not isinstance(value, int | float):
+    if name not in SIMULATED_SETTINGS or not isinstance(value, int | float):
         return None
     problem, turned = CASES[case].problem, Switches()
     setting: dict[str, Any] = {name: value}
@@ -239,19 +246,23 @@ def simulated(name: str, value: Any, case: str = "pendulum_like") -> float | Non
         turned = Switches(delay=int(value))
     else:
         problem = replace(problem, **setting)
-    changed = follow(Published(problem, turned), case, 10)
+    changed = run_updates(SwitchableTD3(problem, turned), case, 10)
     return deviation(changed[10], simulate(case, Switches(), 10)[10])
 
 
-def wild_difference(algo: str) -> Option | None:
+def variant_difference(algo: str) -> Option | None:
     """The difference that a run's variant has; None if its algorithm is none of these variants.
 
     :param algo: as in the run's configuration
     """
-    return WILD.get(algo.removeprefix(VARIANT)) if algo.startswith(VARIANT) else None
+    return (
+        VARIANT_SWITCHES.get(algo.removeprefix(VARIANT_PREFIX))
+        if algo.startswith(VARIANT_PREFIX)
+        else None
+    )
 
 
-def in_the_update(difference: Option, case: str, updates: int = 3) -> float:
+def update_deviation(difference: Option, case: str, updates: int = 3) -> float:
     """How far the published update with this difference is from the published numbers.
 
     :param case: name in CASES

@@ -15,9 +15,9 @@ import numpy as np
 
 from benchmarks.fidelity.cases import (
     CASES,
-    JUDGED,
-    RECORDED,
-    WHAT,
+    COMPARED_UPDATES,
+    QUANTITIES,
+    RECORDED_UPDATES,
     Array,
     Batch,
     Inputs,
@@ -28,7 +28,7 @@ from benchmarks.fidelity.cases import (
     expected_values,
     inputs_of,
 )
-from benchmarks.fidelity.published import Published, Switches
+from benchmarks.fidelity.published import SwitchableTD3, Switches
 
 BIT_EQUAL, ROUNDING, UNIT_ONLY = "bit-equal", "equal up to rounding", "equal in [-1, 1]"
 DIFFERS, UNEXPLAINED, BROKEN, DECLINED = "differs", "unexplained", "broken adapter", "declined"
@@ -67,7 +67,7 @@ class Adapter(Protocol):
         """The same of the target critics."""
 
 
-Make = Callable[[Problem], Adapter]
+MakeAdapter = Callable[[Problem], Adapter]
 
 
 @dataclass
@@ -113,15 +113,15 @@ class Examination:
         return UNIT_ONLY if unit and DIFFERS not in unit else DIFFERS
 
 
-def silent(line: str) -> None:
+def ignore_message(line: str) -> None:
     """Ignore a message."""
 
 
 def examine(
-    make: Make,
+    make: MakeAdapter,
     updates: int = 10,
     cases: Iterable[str] = tuple(CASES),
-    say: Callable[[str], None] = silent,
+    say: Callable[[str], None] = ignore_message,
 ) -> Examination:
     """Check the adapter, then compare its TD3 with the published one on all cases.
 
@@ -134,28 +134,30 @@ def examine(
         say(f"{name}: checking the adapter, then following {updates} updates ...")
         try:
             adapter = make(CASES[name].problem)
-            values = follow(adapter, name, updates)
+            values = run_updates(adapter, name, updates)
             result.faults += adapter_faults(adapter, make, name, values)
         except NotImplementedError as error:
             result.cases.append(CaseResult(name, DECLINED, reason=str(error)))
             continue
         except Exception as error:
-            result.faults.append(f"{name}: {type(error).__name__}: {error}{place_in(make, error)}")
+            result.faults.append(
+                f"{name}: {type(error).__name__}: {error}{error_location(make, error)}"
+            )
         if result.faults:
             break
         result.values[name] = values
-        result.cases.append(judge(name, values))
+        result.cases.append(compare_case(name, values))
     return result
 
 
-def place_in(make: Make, error: Exception) -> str:
+def error_location(make: MakeAdapter, error: Exception) -> str:
     """Where in the adapter's file an error arose, in words; empty if it arose elsewhere."""
     file = getattr(sys.modules.get(make.__module__), "__file__", None) or ""
     calls = [call for call in traceback.extract_tb(error.__traceback__) if call.filename == file]
     return f" ({calls[-1].name}(), line {calls[-1].lineno} of {Path(file).name})" if calls else ""
 
 
-def follow(
+def run_updates(
     adapter: Adapter, name: str, updates: int, change: Callable[[Array], Array] = lambda x: x
 ) -> dict[int, Values]:
     """The adapter's values in a case, by number of updates.
@@ -173,7 +175,7 @@ def follow(
         noises.append(noise)
         if many is None:
             adapter.update(batch, noise)
-        if n in RECORDED:
+        if n in RECORDED_UPDATES:
             if many is not None:
                 adapter.load([weight.copy() for weight in inputs.weights])
                 many(batches, noises)
@@ -197,27 +199,29 @@ def probe(adapter: Adapter, inputs: Inputs) -> Values:
     if [np.size(value) for value in found] != list(sizes):
         shapes = ", ".join(str(np.shape(value)) for value in found)
         raise AdapterError(f"actions must be (n, action_dim) and both values (n, 1), got {shapes}")
-    return dict(zip(WHAT, map(as_rows, found), strict=True))
+    return dict(zip(QUANTITIES, map(as_rows, found), strict=True))
 
 
-def adapter_faults(adapter: Adapter, make: Make, name: str, values: dict[int, Values]) -> list[str]:
+def adapter_faults(
+    adapter: Adapter, make: MakeAdapter, name: str, values: dict[int, Values]
+) -> list[str]:
     """What is wrong with the adapter itself, so that a broken one is not taken for a broken TD3."""
     start = values[0]
     faults = [
         f"{name}: {what}_target differs from {what} at 0 updates: load() must copy to the targets"
-        for what in WHAT[:3]
+        for what in QUANTITIES[:3]
         if deviation({what: start[f"{what}_target"]}, start, (what,)) > CASES[name].band(0)
     ]
     if not faults and not explained_at_start(name, start):
         expected = expected_values(name)[0]
-        off = [f"{what} by {deviation(start, expected, (what,)):.1g}" for what in WHAT[:3]]
+        off = [f"{what} by {deviation(start, expected, (what,)):.1g}" for what in QUANTITIES[:3]]
         faults.append(
             f"{name}: the loaded weights give other values at 0 updates: {', '.join(off)}"
         )
-    if not faults and not same(follow(adapter, name, 2), values, WHAT):
+    if not faults and not values_equal(run_updates(adapter, name, 2), values, QUANTITIES):
         faults.append(f"{name}: load() and two updates again give other values")
-    other = follow(make(CASES[name].problem), name, 1, lambda noise: -noise)
-    if same(other, values, WHAT[1:3]) and getattr(make, "has_smoothing", True):
+    other = run_updates(make(CASES[name].problem), name, 1, lambda noise: -noise)
+    if values_equal(other, values, QUANTITIES[1:3]) and getattr(make, "has_smoothing", True):
         faults.append(
             f"{name}: other noise leaves the critics unchanged (if this TD3 really has no target"
             " noise, declare has_smoothing = False)"
@@ -225,7 +229,9 @@ def adapter_faults(adapter: Adapter, make: Make, name: str, values: dict[int, Va
     return faults
 
 
-def same(these: dict[int, Values], others: dict[int, Values], what: tuple[str, ...]) -> bool:
+def values_equal(
+    these: dict[int, Values], others: dict[int, Values], what: tuple[str, ...]
+) -> bool:
     """Whether two runs are bit-equal at all updates of the first."""
     return all(
         np.array_equal(these[n][key], others[n][key], equal_nan=True) for n in these for key in what
@@ -236,16 +242,16 @@ def explained_at_start(name: str, start: Values) -> bool:
     """Whether known units and a known form of the actor's output give the values before updates."""
     outputs = ("centred", "no offset", "maximum", "unscaled", "first")
     return any(
-        deviation(start, follow(Published(CASES[name].problem, switches), name, 0)[0])
+        deviation(start, run_updates(SwitchableTD3(CASES[name].problem, switches), name, 0)[0])
         <= CASES[name].band(0)
         for switches in starmap(Switches, product(("environment", "unit"), outputs))
     )
 
 
-def judge(name: str, values: dict[int, Values]) -> CaseResult:
+def compare_case(name: str, values: dict[int, Values]) -> CaseResult:
     """Compare with what the published code computes."""
     expected, case = expected_values(name), CASES[name]
     found = {n: deviation(values[n], expected[n]) for n in values if n in expected}
     first = next((n for n in found if found[n] > case.band(n)), None)
-    equal = ROUNDING if any(found[n] for n in JUDGED) else BIT_EQUAL
+    equal = ROUNDING if any(found[n] for n in COMPARED_UPDATES) else BIT_EQUAL
     return CaseResult(name, equal if first is None else DIFFERS, found, first, case.band(3))

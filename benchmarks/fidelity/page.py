@@ -65,20 +65,22 @@ class Detection:
 def detections() -> Iterator[Detection]:
     """Run the checks on every variant of the reference and on every seeded bug."""
     for label, (variant, cause) in VARIANTS.items():
-        yield recognise(label, cause, variant)
-    yield from map(detect, SEEDED_BUGS)
+        yield examine_variant(label, cause, variant)
+    yield from map(examine_bug, SEEDED_BUGS)
 
 
-def detect(bug: Bug, updates: int = 10) -> Detection:
+def examine_bug(bug: Bug, updates: int = 10) -> Detection:
     """Run the checks on a patched copy of the reference."""
     module = patched(bug)
     if bug.module is not run_loop:
-        return recognise(bug.name, bug.cause, module.TD3, updates)
+        return examine_variant(bug.name, bug.cause, module.TD3, updates)
     found = bug.cause if wrong_terminations(module) else ""
     return Detection(bug.name, bug.cause, found, "run loop", LOOP_STEPS)
 
 
-def recognise(name: str, expected: str, agent_class: type[TD3], updates: int = 10) -> Detection:
+def examine_variant(
+    name: str, expected: str, agent_class: type[TD3], updates: int = 10
+) -> Detection:
     """Run the kit on a variant of the reference."""
     members = {"agent_class": agent_class, "has_smoothing": agent_class is not NoSmoothing}
     outcome = examine(type("Variant", (reference_adapter.Adapter,), members), updates)
@@ -95,7 +97,7 @@ def recognise(name: str, expected: str, agent_class: type[TD3], updates: int = 1
     return Detection(name, expected, causes or "unexplained", *seen, deviations)
 
 
-def own_record(full: bool = False) -> dict[str, Any]:
+def reference_record(full: bool = False) -> dict[str, Any]:
     """Run all checks: the content of fidelity.json.
 
     :param full: follow 200 updates, not 10, and try all variants and seeded bugs
@@ -115,7 +117,7 @@ def own_record(full: bool = False) -> dict[str, Any]:
     }
 
 
-def own_page(record: dict[str, Any]) -> str:
+def reference_page(record: dict[str, Any]) -> str:
     """The record as text that a sceptic can read in a minute."""
     reference, sb3, seen = record["reference"], record["sb3"], record["detections"]
     parts = [
@@ -142,14 +144,14 @@ def own_page(record: dict[str, Any]) -> str:
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def write_own(output: Path, full: bool = False) -> tuple[str, int]:
+def write_reference_page(output: Path, full: bool = False) -> tuple[str, int]:
     """Run all checks; write the page and fidelity.json.
 
     :return: the page, and the exit status: 0 if all checks pass, else 1
     """
     began = time.monotonic()
-    record = own_record(full)
-    text = report.save(output, record, own_page(record))
+    record = reference_record(full)
+    text = report.save_findings(output, record, reference_page(record))
     return f"{text}\nTook {time.monotonic() - began:.0f} s.", 0 if record["passed"] else 1
 
 

@@ -86,7 +86,7 @@ def backward(layers: Layers, values: list[Array], gradient: Array) -> tuple[Laye
     return gradients, gradient
 
 
-class Published:
+class SwitchableTD3:
     """TD3 with switches, as an adapter.
 
     :param problem: dimensions, bounds and settings

@@ -27,7 +27,7 @@ from benchmarks.fidelity.kit import (
     UNEXPLAINED,
     UNIT_ONLY,
     examine,
-    silent,
+    ignore_message,
 )
 
 MEANING = {
@@ -65,7 +65,7 @@ def load_adapter(name: str) -> type[Any]:
 
 
 def findings(
-    adapter: type[Any], updates: int = DEFAULT_UPDATES, say: Callable[[str], None] = silent
+    adapter: type[Any], updates: int = DEFAULT_UPDATES, say: Callable[[str], None] = ignore_message
 ) -> dict[str, Any]:
     """Examine an adapter and look for causes: the content of fidelity.json.
 
@@ -113,7 +113,7 @@ def code_lines(adapter: type[Any]) -> int:
     return sum(bool(line.strip()) and not line.strip().startswith("#") for line in source)
 
 
-def page(record: dict[str, Any]) -> str:
+def findings_page(record: dict[str, Any]) -> str:
     """The findings as Markdown."""
     name = f"{record['package'] or record['adapter']} {record['version']}".strip()
     verdict = record["verdict"]
@@ -223,7 +223,7 @@ def table(header: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-def write(name: str, output: Path, full: bool = False) -> tuple[str, int]:
+def write_findings(name: str, output: Path, full: bool = False) -> tuple[str, int]:
     """Examine the adapter that ``module:Class`` names.
 
     :param output: its page and fidelity.json go to a folder below, named after the module
@@ -232,11 +232,11 @@ def write(name: str, output: Path, full: bool = False) -> tuple[str, int]:
     """
     updates = FULL_UPDATES if full else DEFAULT_UPDATES
     record = findings(load_adapter(name), updates, say=partial(print, file=sys.stderr, flush=True))
-    text = save(output / name.partition(":")[0], record, page(record))
+    text = save_findings(output / name.partition(":")[0], record, findings_page(record))
     return text, int(record["exit_status"])
 
 
-def save(folder: Path, record: dict[str, Any], text: str) -> str:
+def save_findings(folder: Path, record: dict[str, Any], text: str) -> str:
     """Write a record and the page made of it into a folder.
 
     :return: the page, and where it is

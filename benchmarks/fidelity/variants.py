@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.fidelity.causes import CAUSES, WILD
+from benchmarks.fidelity.causes import CAUSES, VARIANT_SWITCHES
 from td3_reference import run_loop, td3
 from td3_reference.config import TD3Config
 from td3_reference.networks import as_vector
@@ -106,7 +106,7 @@ class ScaledCritic(ActorOnMinimum):
 
 # By label, with the cause that the checks must find.
 VARIANTS: dict[str, tuple[type[TD3], str]] = {
-    label: (variant, CAUSES[WILD[variant.__name__]])
+    label: (variant, CAUSES[VARIANT_SWITCHES[variant.__name__]])
     for label, variant in {
         "offset": Offset,
         "no_final_clip": NoFinalClip,

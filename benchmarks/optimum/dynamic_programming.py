@@ -127,7 +127,7 @@ class Grid(ABC):
         return operators
 
 
-def sweep(operators: Operators, values: Array, discount: float) -> Array:
+def bellman_update(operators: Operators, values: Array, discount: float) -> Array:
     """The values (nodes,) with one step more to go."""
     values = discount * values
     best = np.full(values.shape, -np.inf)
@@ -136,7 +136,7 @@ def sweep(operators: Operators, values: Array, discount: float) -> Array:
     return best
 
 
-class Played(NamedTuple):
+class PlayedEpisodes(NamedTuple):
     """n episodes: returns (n,) and states (horizon + 1, n, 2), the last one kept after an end."""
 
     returns: Array
@@ -173,7 +173,7 @@ class Solution:
         best: Index = np.argmax(after.rewards + ahead, axis=1)
         return np.asarray(candidates[best])
 
-    def play(self, starts: Array) -> Played:
+    def play(self, starts: Array) -> PlayedEpisodes:
         """Play the greedy policy from start states (n, 2), with the task's own dynamics."""
         states, running, returns = [starts], np.ones(len(starts), bool), np.zeros(len(starts))
         for steps_left in range(self.grid.horizon, 0, -1):
@@ -181,7 +181,7 @@ class Solution:
             returns += running * after.rewards
             states.append(np.where(running[:, None], after.states, states[-1]))
             running &= after.goes_on
-        return Played(returns, np.array(states))
+        return PlayedEpisodes(returns, np.array(states))
 
 
 def solve(grid: Grid, discount: float = 1.0) -> Solution:
@@ -199,13 +199,13 @@ def solve(grid: Grid, discount: float = 1.0) -> Solution:
     if discount == 1.0:
         slices = [values]
         for step in _progress(range(1, grid.horizon + 1), "dynamic programming"):
-            values = sweep(operators, values, discount)
+            values = bellman_update(operators, values, discount)
             if step % STRIDE == 0:
                 slices.append(values)
         return Solution(grid, discount, np.array(slices, dtype=np.float32))  # half the memory
     values = values + grid.highest_reward / (1.0 - discount)
     for _ in _progress(itertools.count(), f"dynamic programming, gamma {discount:g}"):
-        previous, values = values, sweep(operators, values, discount)
+        previous, values = values, bellman_update(operators, values, discount)
         if discount * np.abs(values - previous).max() <= TOLERANCE * (1.0 - discount):
             break
     return Solution(grid, discount, values[None])

@@ -51,7 +51,7 @@ class OptimalPolicy:
         return actions, steps + 1
 
 
-class Plan:
+class OpenLoopPolicy:
     """The optimal actions of one episode, one after another.
 
     :param thrusts: shape (steps,)
@@ -71,4 +71,4 @@ class Plan:
 def optimal_policy(env_id: str, seed: int) -> Policy:
     """The optimum for one episode from ``reset(seed=seed)``: its known actions, or computed."""
     thrusts = known_thrusts(table_name(env_id, 1.0), seed)
-    return OptimalPolicy(solution(env_id)) if thrusts is None else Plan(thrusts)
+    return OptimalPolicy(solution(env_id)) if thrusts is None else OpenLoopPolicy(thrusts)

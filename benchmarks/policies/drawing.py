@@ -17,7 +17,7 @@ from scipy.ndimage import uniform_filter1d
 
 from benchmarks.plot_style import (
     COLOURS,
-    LOOK,
+    FIGURE_STYLE,
     OPTIMUM,
     POSITION,
     SETTINGS,
@@ -129,7 +129,7 @@ def draw_rockets(
     :param episodes: by the policy's name
     :return: as of :func:`benchmarks.plot_style.save_figure`
     """
-    with plt.rc_context({**SETTINGS, "font.size": LOOK.get().font_size or 8.0}):
+    with plt.rc_context({**SETTINGS, "font.size": FIGURE_STYLE.get().font_size or 8.0}):
         figure, rows = plt.subplots(
             len(episodes), 4, figsize=(10.0, 1.0 + 1.3 * len(episodes)), sharex="col",
             sharey="col", layout="constrained", squeeze=False,

@@ -63,7 +63,7 @@ class Noisy:
         return np.clip(actions + noise * (high - low) / 2, low, high, dtype=np.float32), state
 
 
-class Played(NamedTuple):
+class PlayedPolicy(NamedTuple):
     """A policy's episode."""
 
     name: str
@@ -101,7 +101,7 @@ def record(sources: Sequence[str], options: RecordOptions) -> str:
     for name, policy in policies.items():
         film = RenderCollection(env)
         episode = play(policy, film, options)
-        played.append(Played(name, episode, thinned(film.render(), fps)))
+        played.append(PlayedPolicy(name, episode, thinned(film.render(), fps)))
     where = np.array2string(np.asarray(start), precision=3)
     title = f"{', '.join(policies)} on {run.env_id} from {where}"
     text = [title, *achievements(played, best, getattr(env.unwrapped, "parameters", None))]
@@ -165,7 +165,9 @@ def show(policies: Mapping[str, Policy], run: RunConfig, options: RecordOptions)
     env.close()
 
 
-def _write(output: Path, title: str, played: Sequence[Played], env: Env, fps: float) -> list[str]:
+def _write(
+    output: Path, title: str, played: Sequence[PlayedPolicy], env: Env, fps: float
+) -> list[str]:
     """Write the animation and, of rockets, the figure; lines to print."""
     frames = side_by_side({each.name: each.frames for each in played})
     shown_fps = fps / stride_of(fps)
@@ -225,7 +227,7 @@ def drawing_env(run: RunConfig, extra_steps: int, mode: str = "rgb_array") -> En
     return make_env(run, render_mode=mode, max_episode_steps=limit + extra_steps)
 
 
-def achievements(played: Sequence[Played], best: float | None, parameters: Any) -> list[str]:
+def achievements(played: Sequence[PlayedPolicy], best: float | None, parameters: Any) -> list[str]:
     """What each policy achieved; with its name above where there are several.
 
     :param best: the optimal return from the episode's start, where it is known

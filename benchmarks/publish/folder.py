@@ -11,7 +11,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from PIL import Image
 
-from benchmarks.analysis.comparisons import Comparison, compare
+from benchmarks.analysis.comparisons import Comparison, compare_all
 from benchmarks.analysis.load import Results, load_results
 from benchmarks.analysis.sources.published import RUNS, SUMMARY, is_published
 from benchmarks.choice import recorded_experiment
@@ -51,7 +51,7 @@ def publish(root: Path, folder: Path) -> str:
         results = load_results(root)
     except FileNotFoundError as error:
         raise ConfigError(str(error)) from error
-    comparisons = compare(results)
+    comparisons = compare_all(results)
     refuse_incomplete(root)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", dir=folder.parent) as temporary:

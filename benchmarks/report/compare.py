@@ -15,13 +15,13 @@ import pandas as pd
 
 from benchmarks.analysis.comparisons import Comparison
 from benchmarks.analysis.contrast import (
-    ALLOWED_FOR,
-    Match,
-    Request,
+    STARTS_ALLOWED_FOR,
+    ComparisonRequest,
+    MatchedSides,
     caveats_of,
     compare_pair,
     curve_rows,
-    match_on,
+    match_sides,
     settings_line,
 )
 from benchmarks.analysis.load import Results
@@ -32,7 +32,7 @@ from benchmarks.analysis.sides import (
     refuse_shared_files,
     spelled_alike,
 )
-from benchmarks.analysis.sources.frame import Options
+from benchmarks.analysis.sources.frame import ReadOptions
 from benchmarks.analysis.sources.source import Source, read_source
 from benchmarks.analysis.starts import parse_starts
 from benchmarks.analysis.statistics import MIN_RUNS, MeanAndStd, over_runs
@@ -65,7 +65,11 @@ SENTENCES = {  # by the beginning of an outcome; the first that fits counts
 
 
 def write_comparison(
-    words: Sequence[str], request: Request, options: Options, output: Path, command: str = ""
+    words: Sequence[str],
+    request: ComparisonRequest,
+    options: ReadOptions,
+    output: Path,
+    command: str = "",
 ) -> str:
     """Compare sources, and write a folder of its own for the comparison.
 
@@ -80,7 +84,9 @@ def write_comparison(
             f"compare needs two sources or more, LABEL=PATH or PATH, got {len(words)}"
         )
     sources = parse_sources(words, options, request)
-    matches = [match_on(sources, name, request) for name in environments(sources, request.env_ids)]
+    matches = [
+        match_sides(sources, name, request) for name in environments(sources, request.env_ids)
+    ]
     folder = output / folder_name(sources, request)
     comparisons: list[Comparison] = []
     lines: list[dict[str, list[str]]] = [{}, {}]  # settings, caveats -> on which environments
@@ -101,7 +107,9 @@ def write_comparison(
     return f"{text}\nAll files: {folder}\n"
 
 
-def parse_sources(words: Sequence[str], options: Options, request: Request) -> list[Source]:
+def parse_sources(
+    words: Sequence[str], options: ReadOptions, request: ComparisonRequest
+) -> list[Source]:
     """Read sources, ``LABEL=PATH`` or ``PATH``; without a label, the path's last part is the name.
 
     :raises ConfigError: if two have the same name or a file in common, or an option is not valid
@@ -135,7 +143,7 @@ def parse_sources(words: Sequence[str], options: Options, request: Request) -> l
     return sources
 
 
-def folder_name(sources: Sequence[Source], request: Request) -> str:
+def folder_name(sources: Sequence[Source], request: ComparisonRequest) -> str:
     """Name of a comparison's folder, from its sources and options."""
     parts = ["_vs_".join(source.name for source in sources), *request.env_ids]
     parts += [f"at_{request.at}"] * (request.at is not None) + [request.score or ""]
@@ -173,7 +181,7 @@ def verdict_table(comparisons: Sequence[Comparison]) -> Table:
 
 def is_measured(each: Comparison) -> bool:
     """Whether scores are compared as they are, without allowing for start states."""
-    return not each.metric.endswith(ALLOWED_FOR)
+    return not each.metric.endswith(STARTS_ALLOWED_FOR)
 
 
 def outcome(each: Comparison) -> str:
@@ -184,7 +192,7 @@ def outcome(each: Comparison) -> str:
     return "describes only" if describes else str(each.verdict.outcome)
 
 
-def score_table(matches: Sequence[Match]) -> Table:
+def score_table(matches: Sequence[MatchedSides]) -> Table:
     """What each side scored."""
     entries = []
     for match in matches:
@@ -199,7 +207,7 @@ def score_table(matches: Sequence[Match]) -> Table:
                 "environment": side.env_id or match.name or NONE,
                 "side": side.name, "runs": len(values),
                 match.score: spread,
-                "at step": side.ends if match.score in HELD_OUT else int(match.at),
+                "at step": side.last_steps_text if match.score in HELD_OUT else int(match.at),
                 "measured by": "training episodes" if side.source.kind.is_episodes else
                 "held-out starts" if match.score in HELD_OUT else "evaluations",
             })  # fmt: skip
@@ -208,9 +216,9 @@ def score_table(matches: Sequence[Match]) -> Table:
     return tabulate("scores", "Scores", caption, entries)
 
 
-def curve_table(match: Match) -> Table:
+def curve_table(match: MatchedSides) -> Table:
     """Mean and standard deviation over runs at some of the common steps."""
-    curves = [side.on(match.grid) for side in match.sides]
+    curves = [side.curves_at(match.grid) for side in match.sides]
     shown = np.unique(np.linspace(0, len(match.grid) - 1, MOST_ROWS).round().astype(int))
     entries = [
         {STEP: int(match.grid[k])}
@@ -242,7 +250,7 @@ def sentence(comparisons: Sequence[Comparison]) -> str:
     )
 
 
-def draw(matches: Sequence[Match], comparisons: Sequence[Comparison]) -> list[Picture]:
+def draw(matches: Sequence[MatchedSides], comparisons: Sequence[Comparison]) -> list[Picture]:
     """A forest plot of all verdicts, then the learning curves on each environment."""
     forest = forest_plot(comparisons)
     pictures = [forest._replace(title="All differences")] if forest else []
@@ -257,7 +265,7 @@ def draw(matches: Sequence[Match], comparisons: Sequence[Comparison]) -> list[Pi
 
 def page(
     sources: Sequence[Source],
-    matches: Sequence[Match],
+    matches: Sequence[MatchedSides],
     comparisons: Sequence[Comparison],
     lines: Sequence[Mapping[str, Sequence[str]]],
     made: Sequence[Table],
@@ -300,7 +308,7 @@ def write_files(
     text: str,
     made: Sequence[Table],
     pictures: Sequence[Picture],
-    matches: Sequence[Match],
+    matches: Sequence[MatchedSides],
     comparisons: Sequence[Comparison],
 ) -> None:
     """The page, alone and with its figures; its tables as CSV and LaTeX; all numbers as JSON."""
@@ -321,7 +329,7 @@ def write_files(
                     {
                         "side": side.name, "env_id": side.env_id,
                         "files": sorted(set(side.rows["file"])),
-                        "scores": dict(zip(side.names, values.tolist(), strict=True)),
+                        "scores": dict(zip(side.run_names, values.tolist(), strict=True)),
                     }
                     for side, values in zip(match.sides, match.values, strict=True)
                 ],

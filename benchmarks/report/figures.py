@@ -15,22 +15,22 @@ from benchmarks.analysis.statistics import (
     student_interval,
 )
 from benchmarks.plot_style import (
+    FIGURE_STYLE,
     FONT_SIZE,
-    LOOK,
     MIN_BAND,
     OPTIMUM,
     SETTINGS,
-    Levels,
     Picture,
-    about_band,
+    ReferenceLines,
+    band_text,
     draw_curves,
-    draw_levels,
+    draw_reference_lines,
     finish,
-    possible,
+    line_styles_of,
+    possible_range,
     robust_limits,
     set_limits,
     set_log_scale,
-    styles_of,
 )  # fmt: skip
 from benchmarks.report.scores import Standing
 from benchmarks.report.wording import caption, words
@@ -56,7 +56,7 @@ def plot_all(
     env_ids = list(dict.fromkeys(env_id for env_id, _ in groups(results)))
     with plt.rc_context(SETTINGS):
         for env_id in env_ids:
-            levels = known_levels(own, env_id)
+            levels = known_reference_lines(own, env_id)
             pictures.append(learning_curves(results, env_id, levels, half_std))
             if OPTIMUM in levels:
                 pictures.append(_regret(own, env_id, levels, half_std))
@@ -68,7 +68,7 @@ def plot_all(
     return pictures
 
 
-def known_levels(results: Results, env_id: str) -> Levels:
+def known_reference_lines(results: Results, env_id: str) -> ReferenceLines:
     """Mean returns of the optimum and of the experiment's controllers, best first.
 
     They are from the start states of the learning curves; empty if implementations were evaluated
@@ -103,30 +103,32 @@ def known_levels(results: Results, env_id: str) -> Levels:
 
 
 def _new_axes() -> tuple[Figure, Axes]:
-    return plt.subplots(figsize=LOOK.get().size, layout="constrained")
+    return plt.subplots(figsize=FIGURE_STYLE.get().size, layout="constrained")
 
 
-def learning_curves(results: Results, env_id: str, levels: Levels, half_std: bool) -> Picture:
+def learning_curves(
+    results: Results, env_id: str, levels: ReferenceLines, half_std: bool
+) -> Picture:
     """Mean return over seeds against environment steps."""
     figure, axes = _new_axes()
     drawn = draw_curves(axes, results, env_id, "mean_return", half_std)
-    draw_levels(axes, levels)
+    draw_reference_lines(axes, levels)
     set_limits(axes, *robust_limits(results, env_id, [*drawn, list(levels.values())]))
     n_episodes = results.curves.query("env_id == @env_id")["n_episodes"].max()
     axes.set_ylabel("return" + f", mean of {n_episodes} episodes" * bool(n_episodes))
-    band = about_band(results, env_id, half_std)
+    band = band_text(results, env_id, half_std)
     title, short, notes = caption("learning_curve", env_id=env_id, band=band, fewest=MIN_BAND)
     notes += words("learning_curve", "levels") if levels else ""
     return finish(figure, f"learning_curve_{env_stem(env_id)}", title, short, notes)
 
 
-def _regret(results: Results, env_id: str, levels: Levels, half_std: bool) -> Picture:
+def _regret(results: Results, env_id: str, levels: ReferenceLines, half_std: bool) -> Picture:
     """Mean regret over seeds against environment steps, on a logarithmic axis."""
     figure, axes = _new_axes()
     drawn = draw_curves(axes, results, env_id, "mean_regret", half_std)
     regrets = {name: levels[OPTIMUM] - level for name, level in levels.items()}
     regrets = {name: regret for name, regret in regrets.items() if regret > 0}
-    draw_levels(axes, regrets)
+    draw_reference_lines(axes, regrets)
     set_log_scale(axes)
     # An interval's low end may be zero or less, which no such axis can show.
     curves, levels_drawn = np.concatenate(drawn[::3]), np.array(list(regrets.values()))
@@ -136,7 +138,7 @@ def _regret(results: Results, env_id: str, levels: Levels, half_std: bool) -> Pi
         near = levels_drawn[levels_drawn > lowest / 10]  # a far better one would flatten curves
         set_limits(axes, min(lowest, top, *near) / 2, 1.5 * top)
     axes.set_ylabel("regret = optimum - return, mean of episodes")
-    band = about_band(results, env_id, half_std)
+    band = band_text(results, env_id, half_std)
     told = caption("regret", env_id=env_id, band=band, fewest=MIN_BAND)
     return finish(figure, f"regret_{env_stem(env_id)}", *told)
 
@@ -144,7 +146,7 @@ def _regret(results: Results, env_id: str, levels: Levels, half_std: bool) -> Pi
 def _final_returns(results: Results, env_id: str) -> Picture:
     """Every run's return on the held-out starts, with the mean and its interval."""
     figure, axes = _new_axes()
-    styles = styles_of(results, env_id)
+    styles = line_styles_of(results, env_id)
     samples = {label: final_values(results, env_id, label) for label in styles}
     rows = results.finals.query("env_id == @env_id")
     optimum = (rows["mean_return"] + rows["mean_regret"]).iloc[0]
@@ -154,7 +156,10 @@ def _final_returns(results: Results, env_id: str) -> Picture:
         if len(returns) < MIN_BAND:
             low = high = mean
         elif np.isfinite(optimum):
-            low, high = max(low, possible(results, env_id, "mean_return")[0]), min(high, optimum)
+            low, high = (
+                max(low, possible_range(results, env_id, "mean_return")[0]),
+                min(high, optimum),
+            )
         means[label] = Interval(mean, min(low, mean), max(high, mean))
     drawn = [typical_part(samples[label], means[label]) for label in styles]
     low, high = robust_limits(results, env_id, [*drawn, [optimum]])
@@ -195,8 +200,8 @@ def _name_rows(figure: Figure, axes: Axes, names: Sequence[str]) -> None:
     """Give each implementation a row, and the figure the height for it."""
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.4)
-    line = (LOOK.get().font_size or FONT_SIZE) / FONT_SIZE
-    figure.set_size_inches(LOOK.get().size[0], line * (1.2 + 0.6 * len(names)))
+    line = (FIGURE_STYLE.get().font_size or FONT_SIZE) / FONT_SIZE
+    figure.set_size_inches(FIGURE_STYLE.get().size[0], line * (1.2 + 0.6 * len(names)))
 
 
 def _performance_profile(results: Results) -> Picture:
@@ -205,7 +210,7 @@ def _performance_profile(results: Results) -> Picture:
     env_ids = {env_id for env_id, _ in groups(results)}
     scores = results.finals["score"]
     thresholds = np.linspace(max(scores.min(), -0.5) - 0.02, max(scores.max(), 1.0), 401)
-    for label, style in styles_of(results).items():
+    for label, style in line_styles_of(results).items():
         of_label = sorted(env_id for env_id, name in groups(results) if name == label)
         samples = [final_values(results, env_id, label, "score") for env_id in of_label]
         name = f"{label} (n = {sum(map(len, samples))})"
@@ -222,7 +227,7 @@ def _performance_profile(results: Results) -> Picture:
 def _interquartile_means(results: Results, standings: Sequence[Standing]) -> Picture:
     """Interquartile mean of the scores over all environments, with its interval."""
     figure, axes = _new_axes()
-    styles = styles_of(results)
+    styles = line_styles_of(results)
     for row, each in enumerate(standings):
         middle, low, high = each.iqm
         style = {**styles[each.label], "linestyle": "-", "markersize": 7}

@@ -14,7 +14,7 @@ from PIL import Image
 from benchmarks.analysis.load import Results, groups
 from benchmarks.optimum.policy import optimal_policy
 from benchmarks.optimum.tasks import has_optimum, optimal_value, start_state
-from benchmarks.plot_style import LOOK, OPTIMUM, Picture
+from benchmarks.plot_style import FIGURE_STYLE, OPTIMUM, Picture
 from benchmarks.policies.drawing import DEFAULT_FPS, SMOOTHED, draw_rockets, encode_gif
 from benchmarks.policies.load import load_policy
 from benchmarks.report.wording import caption, captioned, words
@@ -199,4 +199,4 @@ def _trajectories(
         notes += words("trajectories", "optimum", seconds=SMOOTHED * parameters.dt)
     drawn = draw_rockets(episodes, parameters)
     name = f"trajectories_{env_stem(env_id)}"
-    return Picture(name, title, short, notes, *drawn, formats=LOOK.get().formats)
+    return Picture(name, title, short, notes, *drawn, formats=FIGURE_STYLE.get().formats)

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader
 from markdown_it import MarkdownIt
 
-from benchmarks.analysis.comparisons import Comparison, compare
-from benchmarks.analysis.contrast import Request, add_sources
+from benchmarks.analysis.comparisons import Comparison, compare_all
+from benchmarks.analysis.contrast import ComparisonRequest, add_sources
 from benchmarks.analysis.load import Results, load_results
 from benchmarks.analysis.sources.published import unpacked
 from benchmarks.analysis.sources.source import Source
-from benchmarks.appearance import Appearance, named, with_columns
-from benchmarks.declaration import told
-from benchmarks.experiments import DECLARED_FIRST, MIN_VERDICT
-from benchmarks.fidelity.kit import silent
+from benchmarks.appearance import Appearance, rename_implementations, select_columns
+from benchmarks.declaration import history_text
+from benchmarks.experiments import DECLARED_FIRST, MIN_VERDICT_SEEDS
+from benchmarks.fidelity.kit import ignore_message
 from benchmarks.fidelity.report import FIDELITY_NUMBERS, FIDELITY_PAGE
 from benchmarks.outputs import write_all
-from benchmarks.plot_style import Picture, drawn_as
+from benchmarks.plot_style import Picture, using_figure_style
 from benchmarks.report import tables
 from benchmarks.report.figures import plot_all
 from benchmarks.report.scores import standings
@@ -47,9 +47,9 @@ def write_report(
     output: Path,
     paper: bool = False,
     half_std: bool = False,
-    say: Callable[[str], None] = silent,
+    say: Callable[[str], None] = ignore_message,
     others: Sequence[Source] = (),
-    request: Request | None = None,
+    request: ComparisonRequest | None = None,
     appearance: Appearance = Appearance(),  # noqa: B008  (read only)
 ) -> str:
     """Write tables (CSV, Markdown, LaTeX), figures (PNG, SVG) and the page; nothing is trained.
@@ -75,15 +75,15 @@ def write_report(
     root = unpacked(root)
     if any(root.glob("*/*/config.json")):
         say(f"Reading the runs in {root} ...")
-    results, comparisons = compared(root, output / VERDICTS, others, request or Request())
+    results, comparisons = compared(root, output / VERDICTS, others, request or ComparisonRequest())
     records = json.dumps([asdict(each) for each in comparisons], indent=2) + "\n"
-    results, comparisons = named(results, comparisons, appearance.labels)
+    results, comparisons = rename_implementations(results, comparisons, appearance.labels)
     head = heading(results, comparisons, root.name)
     found = standings(results.own)
     made = tables.all_tables(results, paper, comparisons, found)
-    with_columns(made, appearance.columns)  # refuse before figures are drawn, which takes long
+    select_columns(made, appearance.columns)  # refuse before figures are drawn, which takes long
     say("Drawing figures ...")
-    with drawn_as(appearance.look):
+    with using_figure_style(appearance.figure_style):
         forest, pictures = forest_plot(comparisons), plot_all(results, found, half_std)
         say("Playing the policies ...")
         shown = showcase(results.own, root)
@@ -106,7 +106,7 @@ def heading(
     results: Results, comparisons: Sequence[Comparison], name: str
 ) -> list[tuple[str, str]]:
     """The verdicts; before them a line on the declarations, if there were several."""
-    line = told(results.experiment, len(results.finals))
+    line = history_text(results.experiment, len(results.finals))
     return [*([(line, "")] if line else []), *sentences(results, comparisons, name)]
 
 
@@ -126,7 +126,7 @@ def table_files(made: Sequence[Table], columns: Sequence[str]) -> dict[str, str]
     :param columns: those to keep in LaTeX tables that have all of them; empty: every column
     """
     files = {}
-    for table, printed in zip(made, with_columns(made, columns), strict=True):
+    for table, printed in zip(made, select_columns(made, columns), strict=True):
         files[f"{table.name}.csv"] = to_csv(table)
         files[f"{table.name}.md"] = to_markdown(table)
         files[f"{table.name}.tex"] = to_latex(printed)
@@ -134,11 +134,11 @@ def table_files(made: Sequence[Table], columns: Sequence[str]) -> dict[str, str]
 
 
 def compared(
-    root: Path, history: Path, others: Sequence[Source], request: Request
+    root: Path, history: Path, others: Sequence[Source], request: ComparisonRequest
 ) -> tuple[Results, list[Comparison]]:
     """The runs and all comparisons, further sources included."""
     results = load_results(root)
-    comparisons = with_history(compare(results), history)
+    comparisons = with_history(compare_all(results), history)
     if others:
         results, more = add_sources(results, root, others, request)
         comparisons = sorted([*comparisons, *more], key=lambda each: each.env_id)
@@ -151,7 +151,7 @@ def about(results: Results, name: str) -> dict[str, Any]:
     return {
         "name": name,
         "description": experiment.get("description"),
-        "mixture": results.mixture,
+        "mixture": results.software_differences,
         "unfinished": results.unfinished,
         "notes": results.notes,
         "sha256": experiment.get("sha256"),
@@ -201,7 +201,7 @@ def with_history(comparisons: Sequence[Comparison], file: Path) -> list[Comparis
         before = old.get(tuple(getattr(each, name) for name in KEYS))
         if before is not None and before["verdict"] and each.verdict and not each.planned_looks:
             number, earlier = min(before["verdict"]["num_runs"]), tuple(before["earlier"])
-            if MIN_VERDICT <= number < min(each.verdict.num_runs):
+            if MIN_VERDICT_SEEDS <= number < min(each.verdict.num_runs):
                 earlier += (number,)
             earlier = tuple(n for n in earlier if n < min(each.verdict.num_runs))
             each = replace(each, earlier=earlier)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.random import default_rng
 
-from benchmarks.analysis.comparisons import opponents
+from benchmarks.analysis.comparisons import against_labels
 from benchmarks.analysis.load import Results, curve_matrix, final_values, groups, unequal_steps
 from benchmarks.analysis.statistics import (
     MIN_RUNS,
@@ -74,7 +74,7 @@ def standings(results: Results) -> list[Standing]:
         label: [final_values(results, env_id, label, "score") for env_id in env_ids]
         for label in labels
     }
-    others = [label for label in opponents(results) if label in labels]
+    others = [label for label in against_labels(results) if label in labels]
     return [
         Standing(
             label,

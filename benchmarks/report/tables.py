@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.analysis import statistics
-from benchmarks.analysis.comparisons import Comparison, compare
+from benchmarks.analysis.comparisons import Comparison, compare_all
 from benchmarks.analysis.load import (
     KEYS,
     Results,
@@ -22,7 +22,7 @@ from benchmarks.experiments import FINAL, LATE, METRICS
 from benchmarks.optimum import values as optimal_returns
 from benchmarks.optimum.tasks import FIRST_SEED
 from benchmarks.report.scores import Standing, aggregate, paper_table, thresholds
-from benchmarks.report.verdicts import describe, verdict_table, wild_table
+from benchmarks.report.verdicts import describe, variant_verdict_table, verdict_table
 from benchmarks.report.wording import captioned, words
 from benchmarks.table import Bounds, Table
 
@@ -56,8 +56,8 @@ def all_tables(
     makers: list[Callable[[Results], Table | None]] = [summary, learning_curves]
     makers += [lambda _: aggregate(own, found), lambda _: gaps(own), thresholds]
     makers += [lambda _: hyperparameters(own), timings, *([paper_table] if paper else [])]
-    compared = compare(results) if comparisons is None else comparisons
-    made = [verdict_table(results, compared), wild_table(results, compared)]
+    compared = compare_all(results) if comparisons is None else comparisons
+    made = [verdict_table(results, compared), variant_verdict_table(results, compared)]
     made += [make(results) for make in makers]
     return [table for table in made if table is not None]
 

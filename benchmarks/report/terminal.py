@@ -26,7 +26,7 @@ def terminal_text(
     :param name: of the experiment
     :param made: further tables
     """
-    head = [results.mixture] if results.mixture else []
+    head = [results.software_differences] if results.software_differences else []
     head += [f"Note: {note}" for note in results.notes]
     told = [short(each) for each in comparisons[:MOST_TOLD]]
     if len(comparisons) > MOST_IN_FULL:

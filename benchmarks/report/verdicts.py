@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from benchmarks.analysis.comparisons import Comparison
 from benchmarks.analysis.load import Results
 from benchmarks.analysis.statistics import Interval
-from benchmarks.analysis.verdict import Answer, Part, Verdict
-from benchmarks.experiments import DECLARED_FIRST, FINAL, LATE, METRICS, STARTS
-from benchmarks.fidelity.causes import CAUSES, in_the_update, wild_difference
-from benchmarks.plot_style import COLOURS, FONT_SIZE, LOOK, SETTINGS, Picture, finish
+from benchmarks.analysis.verdict import Answer, Verdict, VerdictPart
+from benchmarks.experiments import DECLARED_FIRST, FINAL, LATE, METRICS, START_TEXTS
+from benchmarks.fidelity.causes import CAUSES, update_deviation, variant_difference
+from benchmarks.plot_style import COLOURS, FIGURE_STYLE, FONT_SIZE, SETTINGS, Picture, finish
 from benchmarks.report.wording import (
     at_steps,
     by,
@@ -106,7 +106,7 @@ def describe(results: Results, metric: str) -> str:
     protocols = {config.get("evaluation", "fixed") for config in configs}
     if metric == LATE and (results.finals["late_points"] == 0).all():
         metric = FINAL
-    starts = STARTS["fixed" if "fixed" in protocols else "published"]
+    starts = START_TEXTS["fixed" if "fixed" in protocols else "published"]
     return METRICS.get(metric, metric.replace("_", " ")).format(starts=starts)
 
 
@@ -121,7 +121,7 @@ def forest_plot(comparisons: Sequence[Comparison]) -> Picture | None:
     if not rows:
         return None
     with plt.rc_context(SETTINGS):
-        line = (LOOK.get().font_size or FONT_SIZE) / FONT_SIZE
+        line = (FIGURE_STYLE.get().font_size or FONT_SIZE) / FONT_SIZE
         size = 8.6, line * (1.1 + 0.36 * len(rows))
         figure, axes = plt.subplots(figsize=size, layout="constrained")
         shown: set[Answer | None] = set()
@@ -164,12 +164,12 @@ def _row_name(each: Comparison, verdict: Verdict, part: str) -> str:
     )
 
 
-def _unit(part: Part) -> float:
+def _unit(part: VerdictPart) -> float:
     """The unit that a row is drawn in: its margin or, without one, half its interval's reach."""
     return part.margin or max(map(abs, (*part.apart, part.difference))) / 2.0 or 1.0
 
 
-def axis_reach(parts: Sequence[Part]) -> float:
+def axis_reach(parts: Sequence[VerdictPart]) -> float:
     """Where the axis ends: it shows each difference, and whole intervals up to FARTHEST."""
     differences = max(abs(part.difference) / _unit(part) for part in parts)
     ends = max(abs(end) / _unit(part) for part in parts for end in part.apart)
@@ -177,7 +177,7 @@ def axis_reach(parts: Sequence[Part]) -> float:
 
 
 def _draw_row(
-    axes: Axes, row: int, part: Part, answer: Answer | None, is_new: bool, reach: float
+    axes: Axes, row: int, part: VerdictPart, answer: Answer | None, is_new: bool, reach: float
 ) -> None:
     unit = _unit(part)
     colour, filled = MARKS[answer] if answer else ("0.6", True)
@@ -194,19 +194,19 @@ def _draw_row(
             axes.plot(limit * reach, row, mark, color=colour, markersize=8, clip_on=False)
 
 
-def wild_table(results: Results, comparisons: Sequence[Comparison]) -> Table | None:
+def variant_verdict_table(results: Results, comparisons: Sequence[Comparison]) -> Table | None:
     """A row for each variant that was compared with the reference; None where none was."""
     entries = []
     for each in comparisons:
         first, second = (_algo(results, each, label) for label in (each.first, each.second))
-        difference = wild_difference(first)
+        difference = variant_difference(first)
         if difference is None or second != REFERENCE:
             continue
         entry: dict[str, Any] = {
             "environment": each.env_id,
             "variant": each.first,
             "what differs": CAUSES[difference],
-            **{f"update, {case}": f"{in_the_update(difference, case):.0e}" for case in SHOWN},
+            **{f"update, {case}": f"{update_deviation(difference, case):.0e}" for case in SHOWN},
         }
         entries.append({**entry, **_of_returns(each), "verdict": outcome(each)})
     return captioned("wild", entries) if entries else None

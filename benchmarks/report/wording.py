@@ -9,9 +9,9 @@ from typing import Any
 from benchmarks.analysis.comparisons import Comparison
 from benchmarks.analysis.load import Results, curve_matrix, groups, steps_text
 from benchmarks.analysis.sequential import ALPHA, overall_error
-from benchmarks.analysis.settings import in_words
-from benchmarks.analysis.verdict import MOST_SEEDS, Answer, Failures, Outcome, Part, Verdict
-from benchmarks.experiments import ENOUGH, METRICS, MIN_VERDICT
+from benchmarks.analysis.settings import differences_text
+from benchmarks.analysis.verdict import MOST_SEEDS, Answer, Failures, Outcome, Verdict, VerdictPart
+from benchmarks.experiments import ADVISED_SEEDS, METRICS, MIN_VERDICT_SEEDS
 from benchmarks.table import Table, bounds, digits_for, number, tabulate
 
 CAPTIONS = tomllib.loads(
@@ -95,10 +95,10 @@ def settings_line(comparisons: Sequence[Comparison]) -> str:
     lines = []
     for each in comparisons:
         if each.settings:
-            lines.append(in_words(each.first, each.second, each.settings))
+            lines.append(differences_text(each.first, each.second, each.settings))
         elif each.settings is not None:
             alike.setdefault(each.second, {})[each.first] = None
-    same = [in_words(", ".join(first), second, ()) for second, first in alike.items()]
+    same = [differences_text(", ".join(first), second, ()) for second, first in alike.items()]
     return " ".join(dict.fromkeys([*same, *lines]))
 
 
@@ -132,7 +132,7 @@ def command_for_more(results: Results, name: str) -> str:
     """The command that runs enough seeds, as the end of a paragraph; empty if not known."""
     if results.experiment is None:
         return ""
-    return f" To get them: python -m benchmarks sweep {name} --extend --seeds {ENOUGH}"
+    return f" To get them: python -m benchmarks sweep {name} --extend --seeds {ADVISED_SEEDS}"
 
 
 def sentence(each: Comparison) -> str:
@@ -190,8 +190,8 @@ def outcome(each: Comparison) -> str:
         failed = [f"{count} of {label}" for count, label in pairs if count]
         return f"none: {' and '.join(failed)} failed or diverged"
     if not each.is_conclusive or each.verdict is None:
-        needed = each.planned_looks[0] if each.planned_looks else MIN_VERDICT
-        return f"none: needs {needed} seeds of each, better {max(needed, ENOUGH)}"
+        needed = each.planned_looks[0] if each.planned_looks else MIN_VERDICT_SEEDS
+        return f"none: needs {needed} seeds of each, better {max(needed, ADVISED_SEEDS)}"
     found, failures = str(each.verdict.outcome), each.verdict.failures
     if each.verdict.outcome is Outcome.FAILS_MORE and failures:
         found = f"{each.first if failures.difference > 0 else each.second} {found}"
@@ -229,7 +229,7 @@ def on_average(verdict: Verdict) -> str:
     )
 
 
-def numbers(verdict: Verdict, part: Part) -> str:
+def numbers(verdict: Verdict, part: VerdictPart) -> str:
     """A part's difference, the interval that its answer rests on, its margin and the answer."""
     differs = part.answer in (Answer.DIFFERENT, Answer.NEGLIGIBLE)
     ends, level = (part.apart, 1.0) if differs or part.margin is None else (part.within, 2.0)
@@ -240,7 +240,7 @@ def numbers(verdict: Verdict, part: Part) -> str:
     return f"{text}, margin {factor_of(part) * part.margin:g}: {part.answer}"
 
 
-def interval_of(part: Part, ends: Sequence[float], unit: str, between: str = "") -> str:
+def interval_of(part: VerdictPart, ends: Sequence[float], unit: str, between: str = "") -> str:
     """A part's difference and an interval of it, rates as percentages.
 
     :param unit: of rates
@@ -257,12 +257,12 @@ def signed(value: float, digits: int) -> str:
     return ("" if value < 0 else "+") + number(value, digits)
 
 
-def factor_of(part: Part) -> float:
+def factor_of(part: VerdictPart) -> float:
     """What a part's numbers are multiplied by: rates are shown as percentages."""
     return 100.0 if isinstance(part, Failures) else 1.0
 
 
-def digits_of(part: Part) -> int:
+def digits_of(part: VerdictPart) -> int:
     """Digits after the decimal point: none for percentages."""
     return 0 if isinstance(part, Failures) else digits_for(*part.estimates, *part.apart)
 
@@ -283,7 +283,7 @@ def seeds_text(seeds: int) -> str:
     return f"{seeds:,}" if seeds <= MOST_SEEDS else f"more than {MOST_SEEDS:,}"
 
 
-def parts_of(verdict: Verdict) -> Iterator[tuple[str, Part]]:
+def parts_of(verdict: Verdict) -> Iterator[tuple[str, VerdictPart]]:
     """A verdict's parts by name, in the order of tables and figures."""
     yield "typical run", verdict.typical
     if verdict.failures:

@@ -35,7 +35,7 @@ def repeated(function: Callable[[], Any], every: int = 1) -> Work:
     return work
 
 
-def both(critics: Callable[[], Any], actor: Callable[[], Any]) -> Work:
+def critics_and_delayed_actor(critics: Callable[[], Any], actor: Callable[[], Any]) -> Work:
     """Work of the critics at every step, and of the actor at every second step."""
     each, delayed = repeated(critics), repeated(actor, 2)
 
@@ -66,14 +66,14 @@ def reference_parts(loop: RunLoop) -> dict[str, Work]:
         return lambda: agent.optimizers[name].step(gradients[name])
 
     return {
-        "environment": stepping(loop.env, action),
+        "environment": environment_steps(loop.env, action),
         "action selection": repeated(loop._choose_action),
         "sampling": repeated(sample),
-        "forward": forward(agent, tensors),
-        GRADIENTS: both(
+        "forward": forward_passes(agent, tensors),
+        GRADIENTS: critics_and_delayed_actor(
             lambda: agent._critic_gradient(tensors), lambda: agent._actor_gradient(tensors[0])
         ),
-        "Adam": both(adam("critic"), adam("actor")),
+        "Adam": critics_and_delayed_actor(adam("critic"), adam("actor")),
         "targets": repeated(move_targets, 2),
     }
 
@@ -89,16 +89,18 @@ def sb3_parts(model: SB3TD3) -> dict[str, Work]:
             polyak_update(net.parameters(), target.parameters(), model.tau)
 
     return {
-        "environment": stepping(model.env.envs[0], np.zeros(1, np.float32)),  # type: ignore[attr-defined]
+        "environment": environment_steps(model.env.envs[0], np.zeros(1, np.float32)),  # type: ignore[attr-defined]
         "action selection": repeated(lambda: model._sample_action(0, model.action_noise, 1)),
         "sampling": repeated(lambda: buffer.sample(BATCH)),
-        "forward": forward(model, (batch.observations, batch.actions, batch.next_observations)),
-        "Adam": both(model.critic.optimizer.step, model.actor.optimizer.step),
+        "forward": forward_passes(
+            model, (batch.observations, batch.actions, batch.next_observations)
+        ),
+        "Adam": critics_and_delayed_actor(model.critic.optimizer.step, model.actor.optimizer.step),
         "targets": repeated(targets, 2),
     }
 
 
-def stepping(env: Any, action: NDArray[np.float32]) -> Work:
+def environment_steps(env: Any, action: NDArray[np.float32]) -> Work:
     """Environment steps, with resets."""
 
     def step() -> None:
@@ -109,7 +111,7 @@ def stepping(env: Any, action: NDArray[np.float32]) -> Work:
     return repeated(step)
 
 
-def forward(agent: TD3 | SB3TD3, tensors: tuple[torch.Tensor, ...]) -> Work:
+def forward_passes(agent: TD3 | SB3TD3, tensors: tuple[torch.Tensor, ...]) -> Work:
     """The forward passes alone: of targets and critics, and of the actor and its critic."""
     observations, actions, next_observations = tensors[:3]
 
@@ -124,10 +126,12 @@ def forward(agent: TD3 | SB3TD3, tensors: tuple[torch.Tensor, ...]) -> Work:
         net: Any = agent.critic.q1_net if isinstance(agent, TD3) else agent.critic.q_networks[0]
         net(inputs)
 
-    return both(critics, actor)
+    return critics_and_delayed_actor(critics, actor)
 
 
-def split(parts: Mapping[str, float], step: float, update: float | None) -> dict[str, float]:
+def split_step_time(
+    parts: Mapping[str, float], step: float, update: float | None
+) -> dict[str, float]:
     """Microseconds of each of PARTS, which add up to those of a step.
 
     :param parts: microseconds of the measured ones

@@ -32,9 +32,9 @@ def speed_table() -> str:
 
     works: dict[str, Callable[[], None]] = {
         "SB3 in sequence": plain_sb3,
-        "SB3 in a sweep": partial(swept, "td3"),
+        "SB3 in a sweep": partial(run_sweep, "td3"),
         "reference in sequence": reference_in_sequence,
-        "reference in a sweep": partial(swept, "td3_reference"),
+        "reference in a sweep": partial(run_sweep, "td3_reference"),
     }
     runs = experiment("td3").runs()
     processes = {name: partial(in_processes, work) for name, work in works.items()}
@@ -73,7 +73,7 @@ def in_processes(work: Callable[[], None], n: int) -> None:
             raise RuntimeError(f"{work} failed")
 
 
-def swept(algo: str) -> None:
+def run_sweep(algo: str) -> None:
     """Carry out the runs in a sweep."""
     from benchmarks.sweep.options import SweepOptions
     from benchmarks.sweep.scheduler import sweep

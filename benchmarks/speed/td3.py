@@ -25,7 +25,7 @@ from benchmarks.speed.parts import (
     reference_parts,
     repeated,
     sb3_parts,
-    split,
+    split_step_time,
 )
 from benchmarks.table import markdown
 from td3_reference import TD3, LoopConfig, RunLoop, TD3Config
@@ -59,7 +59,7 @@ def speed_table(picture: Path) -> str:
         ("SB3", "loop"): lambda n: model.learn(n, reset_num_timesteps=False, log_interval=10**6),
         ("eager", "update"): updates_of(eager),
         ("eager", "loop"): steps_of(eager),
-        (BOUND, "update"): products,
+        (BOUND, "update"): matrix_products,
     }
     parts = {"SB3": sb3_parts(model), "eager": reference_parts(eager)}
     note = ""
@@ -80,7 +80,7 @@ def speed_table(picture: Path) -> str:
     header = ["implementation", "updates/s", "of SB3's", "loop steps/s", "of SB3's"]
     micros = {key: 1e6 / float(np.median(values)) for key, values in rates.items()}
     times = {
-        name: split({part: micros[name, part] for part in own}, micros[name, "loop"],
+        name: split_step_time({part: micros[name, part] for part in own}, micros[name, "loop"],
                     micros[name, "update"])
         for name, own in parts.items()
     }  # fmt: skip
@@ -188,7 +188,7 @@ def steps_of(loop: RunLoop) -> Work:
     return work
 
 
-def products(n: int) -> None:
+def matrix_products(n: int) -> None:
     """The matrix products of n updates, and nothing else."""
     left, right = torch.ones(256, 256), torch.ones(256, 256)
     result = torch.empty(256, 256)

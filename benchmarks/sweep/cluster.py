@@ -16,7 +16,7 @@ from benchmarks.sweep.worker import describe_worker, reason_unfit
 from training.config import ConfigError, one_line
 
 CONNECT_TIMEOUT = 15.0  # s
-STARTS = 3  # attempts to start the workers of this machine
+START_ATTEMPTS = 3  # attempts to start the workers of this machine
 LOST_TIMEOUT = 60.0  # s after which a worker of this machine that has gone is replaced
 DASK_SETTINGS: dict[str, Any] = {
     # The sweep itself counts how often a run's worker has died.
@@ -74,7 +74,7 @@ def start_workers(workers: int) -> LocalCluster:
 
     :raises ConfigError: if STARTS attempts fail
     """
-    for left in reversed(range(STARTS)):
+    for left in reversed(range(START_ATTEMPTS)):
         try:
             return LocalCluster(
                 n_workers=workers,
@@ -104,7 +104,7 @@ class Workers:
         self._most = 0  # largest number of workers present at once
         self._complete_at = time.monotonic()  # when that many were last present
 
-    def look(self) -> tuple[set[str], list[str]]:
+    def poll(self) -> tuple[set[str], list[str]]:
         """Workers that can take runs now, and a line for each reason why new ones cannot.
 
         :raises ConfigError: if the scheduler no longer answers
@@ -131,7 +131,7 @@ class Workers:
         for address in sorted(newcomers & self._reasons.keys()):
             if reason := self._reasons[address]:
                 alike[reason].append(address)
-        refused = [f"{first_of(each)} cannot take runs: {why}" for why, each in alike.items()]
+        refused = [f"{workers_text(each)} cannot take runs: {why}" for why, each in alike.items()]
         able = {address for address in present if self._reasons.get(address, "") is None}
         return able, refused
 
@@ -151,7 +151,7 @@ class Workers:
             self._complete_at = time.monotonic()
 
 
-def first_of(addresses: Sequence[str]) -> str:
+def workers_text(addresses: Sequence[str]) -> str:
     """Names the first of some workers, and says how many more there are."""
     further = len(addresses) - 1
     return f"worker {addresses[0]}" + (f" and {further} more" if further else "")

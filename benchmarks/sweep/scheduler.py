@@ -11,7 +11,7 @@ from typing import NamedTuple
 from distributed import Client, Future, KilledWorker
 from filelock import FileLock, Timeout
 
-from benchmarks.analysis.comparisons import compare
+from benchmarks.analysis.comparisons import compare_all
 from benchmarks.analysis.load import load_results
 from benchmarks.declaration import declare, refuse_mismatch
 from benchmarks.experiments import EXPERIMENT_FILE, Experiment
@@ -19,7 +19,7 @@ from benchmarks.report.wording import sentence
 from benchmarks.sweep.cluster import Workers, available_processors, connect
 from benchmarks.sweep.display import Display
 from benchmarks.sweep.options import DEFAULT_OPTIONS, SweepOptions
-from benchmarks.sweep.worker import SESSION, Outcome, carry_out
+from benchmarks.sweep.worker import SESSION, RunOutcome, run_on_worker
 from training.config import ConfigError, RunConfig, env_name, one_line
 from training.endings import HUNG, RunStopped, StopRequest, stop_on_signals, watching
 from training.open_run import OpenRun, can_resume
@@ -38,7 +38,7 @@ class Job(NamedTuple):
 
     config: RunConfig
     worker: str
-    future: Future[Outcome]
+    future: Future[RunOutcome]
 
 
 def sweep(
@@ -67,7 +67,7 @@ def sweep(
     refuse_mismatch(experiment, root, extend)
     with watching(options.step_timeout):
         refuse_unworkable(configs, root, options.check)
-    with exclusive(root):
+    with locked_folder(root):
         declare(experiment, root)
         if told := extended_runs_text(configs, root):
             print(told)
@@ -82,9 +82,9 @@ def sweep(
                 for run in configs
                 if run.seed in seeds and (env_name(run.env_id), run.label) in wanted
             ]
-            failures += carry_out_missing(stage, root, options)
+            failures += run_missing(stage, root, options)
             if experiment.looks:
-                wanted = undecided(root, number)
+                wanted = undecided_groups(root, number)
             if not wanted:
                 break
         return failures
@@ -114,7 +114,7 @@ def extended_runs_text(configs: Sequence[RunConfig], root: Path) -> str:
     )
 
 
-def carry_out_missing(configs: Sequence[RunConfig], root: Path, options: SweepOptions) -> list[str]:
+def run_missing(configs: Sequence[RunConfig], root: Path, options: SweepOptions) -> list[str]:
     """Carry out the runs that are not complete; returns a line for each that failed."""
     missing = unfinished(configs, root)
     done = len(configs) - len(missing)
@@ -124,15 +124,15 @@ def carry_out_missing(configs: Sequence[RunConfig], root: Path, options: SweepOp
     count = min(options.workers or available_processors(), len(missing))
     with (
         stop_on_signals() as request,
-        session_in(root) as session,
+        begin_session(root) as session,
         connect(count, options.scheduler) as client,
         Display(configs, missing) as display,
     ):
-        under_way = Sweep(client, root.resolve(), session, display, request, options)
-        return under_way.carry_out(missing)
+        under_way = RunDispatcher(client, root.resolve(), session, display, request, options)
+        return under_way.dispatch(missing)
 
 
-def undecided(root: Path, number: int) -> set[tuple[str, str]]:
+def undecided_groups(root: Path, number: int) -> set[tuple[str, str]]:
     """(env_id, label) of the implementations that need more seeds; prints each verdict.
 
     :param number: of seeds of each so far, for the printed lines
@@ -142,14 +142,14 @@ def undecided(root: Path, number: int) -> set[tuple[str, str]]:
         results = load_results(root)
     except FileNotFoundError:  # all have failed; more seeds would not help
         return wanted
-    for each in compare(results):
+    for each in compare_all(results):
         print(f"after {number} seeds: {sentence(each)}", flush=True)
         if each.needs_seeds:
             wanted |= {(each.env_id, each.first), (each.env_id, each.second)}
     return wanted
 
 
-class Sweep:
+class RunDispatcher:
     """The runs under way, one on each worker, and those that wait.
 
     :param root: folder that holds the run directories
@@ -177,16 +177,16 @@ class Sweep:
         self._restarts: dict[str, int] = {}
         self._failures: list[str] = []
 
-    def carry_out(self, runs: Sequence[RunConfig]) -> list[str]:
+    def dispatch(self, runs: Sequence[RunConfig]) -> list[str]:
         """Keep every worker busy until all runs are over; returns a line for each that failed."""
         self._waiting.extend(runs)
-        _, refused = self._workers.look()
+        _, refused = self._workers.poll()
         if refused:
             raise ConfigError("; ".join(refused))
         while self._waiting or self._jobs:
             if self._request():
                 self._stop()
-            able, refused = self._workers.look()
+            able, refused = self._workers.poll()
             for line in refused:
                 self._display.note(line)
             self._display.waiting_for_workers(not able)
@@ -202,7 +202,7 @@ class Sweep:
             if self._waiting:
                 config = self._waiting.popleft()
                 what = config, self._root, self._session, self._options
-                future = self._client.submit(carry_out, *what, workers=[worker], pure=False)
+                future = self._client.submit(run_on_worker, *what, workers=[worker], pure=False)
                 self._jobs.append(Job(config, worker, future))
 
     def _follow(self, job: Job, able: set[str]) -> None:
@@ -210,7 +210,7 @@ class Sweep:
         status = RunDirectory(self._root / job.config.directory).status()
         if job.future.status == "finished":
             try:  # the outcome lies on the worker, which may die before it is fetched
-                outcome: Outcome = job.future.result(timeout=FETCH_PATIENCE)
+                outcome: RunOutcome = job.future.result(timeout=FETCH_PATIENCE)
             except (TimeoutError, KilledWorker):  # the next look asks again, or sees it gone
                 return
             self._jobs.remove(job)
@@ -286,7 +286,7 @@ def refuse_other_software(configs: Sequence[RunConfig], root: Path, allow_mixed:
 
 
 @contextmanager
-def exclusive(root: Path) -> Iterator[None]:
+def locked_folder(root: Path) -> Iterator[None]:
     """Keep other sweeps out of a folder.
 
     :raises ConfigError: if one is at work there, or nothing can be written or locked there
@@ -304,7 +304,7 @@ def exclusive(root: Path) -> Iterator[None]:
 
 
 @contextmanager
-def session_in(root: Path) -> Iterator[str]:
+def begin_session(root: Path) -> Iterator[str]:
     """Write the name of a new sweep into its folder, so that runs of an earlier one stop.
 
     The name is removed at the end, so that runs that are still under way stop too.

@@ -63,7 +63,7 @@ def overview(
     return "\n".join([*lines, *(line for each in found for line in each.failures)])
 
 
-class Group(NamedTuple):
+class GroupStatus(NamedTuple):
     """State of the runs of an implementation on an environment.
 
     :param row: its row of the table
@@ -82,7 +82,7 @@ class Group(NamedTuple):
     longest: float
 
 
-def group_status(runs: Sequence[RunConfig], root: Path, measured: bool) -> Group:
+def group_status(runs: Sequence[RunConfig], root: Path, measured: bool) -> GroupStatus:
     """The state of the runs of one implementation on one environment."""
     states = {run.directory: _state(root / run.directory, run) for run in runs}
     steps = [
@@ -96,7 +96,7 @@ def group_status(runs: Sequence[RunConfig], root: Path, measured: bool) -> Group
         unknown = f"{label} on {env_id}: no run of it is complete"
     elif steps and speed is None:
         try:
-            speed = measure(runs[0])
+            speed = measure_speed(runs[0])
         except Exception as error:  # whatever a run may raise
             unknown = f"{label} on {env_id}: {one_line(error)}"
     seconds = [each / speed if speed else 0.0 for each in steps]
@@ -109,7 +109,7 @@ def group_status(runs: Sequence[RunConfig], root: Path, measured: bool) -> Group
     what = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
     per_second = "" if speed is None else f"{speed:.0f}"
     row = [env_id, label, str(len(runs)), what, per_second, format_time(sum(seconds))]
-    return Group(row, failures, unknown, len(steps), sum(seconds), max(seconds, default=0.0))
+    return GroupStatus(row, failures, unknown, len(steps), sum(seconds), max(seconds, default=0.0))
 
 
 def _state(path: Path, run: RunConfig) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def _state(path: Path, run: RunConfig) -> dict[str, Any]:
         return {"state": DAMAGED, "step": 0, "message": str(error)}
 
 
-def measure(config: RunConfig) -> float:
+def measure_speed(config: RunConfig) -> float:
     """Steps per second of a run after its warm-up, mostly without evaluations; takes seconds.
 
     :raises ValueError: if the run is too short to be timed

@@ -24,7 +24,7 @@ STOP_INTERVAL = 0.5  # s between two looks at that file
 BUSY_PATIENCE = 60.0  # s for a run of an earlier sweep to notice that its sweep is over
 
 
-class Outcome(NamedTuple):
+class RunOutcome(NamedTuple):
     """How a run ended: done, failed, diverged, interrupted or busy; and a message."""
 
     state: str
@@ -47,9 +47,9 @@ def releasing_memory() -> Iterator[None]:
 
 
 @releasing_memory()
-def carry_out(
+def run_on_worker(
     config: RunConfig, root: Path, session: str, options: SweepOptions = DEFAULT_OPTIONS
-) -> Outcome:
+) -> RunOutcome:
     """Carry out a run; whatever happens to it is returned, never raised.
 
     :param root: folder that holds the run directories, the same on all machines
@@ -69,17 +69,17 @@ def carry_out(
                     allow_mixed=options.allow_mixed, keep_checkpoint=options.keep_checkpoints,
                 )  # fmt: skip
         except RunStopped as error:
-            return Outcome("interrupted", str(error))
+            return RunOutcome("interrupted", str(error))
         except RunBusyError as error:  # by a run that a killed sweep has left on another worker
             if time.monotonic() > deadline:
-                return Outcome("busy", str(error))
+                return RunOutcome("busy", str(error))
             if should_stop():
-                return Outcome("interrupted", "asked to stop before it began")
+                return RunOutcome("interrupted", "asked to stop before it began")
         except Exception as error:
             message = " ".join(f"{type(error).__name__}: {error}".split())
-            return Outcome(getattr(error, "run_state", "failed"), message)
+            return RunOutcome(getattr(error, "run_state", "failed"), message)
         else:
-            return Outcome("done")
+            return RunOutcome("done")
 
 
 class SessionOver:

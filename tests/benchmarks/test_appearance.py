@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from benchmarks.appearance import Appearance, appearance_of, parse_width, with_columns
-from benchmarks.plot_style import DPI, Look
+from benchmarks.appearance import Appearance, appearance_of, parse_width, select_columns
+from benchmarks.plot_style import DPI, FigureStyle
 from benchmarks.report.page import write_report
 from benchmarks.report.terminal import WIDTH, plain
-from benchmarks.request import Paper
+from benchmarks.request import PaperOptions
 from benchmarks.table import tabulate, to_latex
 from tests.helpers.made_up_runs import made_up_run
 from training.config import ConfigError
@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         made_up_run(root / "mine", label, 0, [-9.0, -2.0], algo="td3")
     write_report(root / "mine", root / "report")
     labels = {"a": "SB3 TD3 <1>", "b": "ours & theirs"}
-    paper = Appearance(Look(("pdf", "png"), 3.3, 8.0), labels, ("implementation", "return"))
+    paper = Appearance(FigureStyle(("pdf", "png"), 3.3, 8.0), labels, ("implementation", "return"))
     write_report(root / "mine", root / "report", appearance=paper)
     return root / "report"
 
@@ -92,7 +92,7 @@ def test_widths_have_units(text: str, inches: float) -> None:
 )
 def test_what_no_figure_can_have_is_refused(options: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ConfigError) as error:
-        appearance_of(Paper(**options))
+        appearance_of(PaperOptions(**options))
     assert complaint in str(error.value)
 
 
@@ -107,5 +107,5 @@ def test_unknown_labels_and_columns_are_refused(tmp_path: Path) -> None:
             write_report(tmp_path / "mine", tmp_path / "r", appearance=Appearance(labels=labels))
     table = tabulate("t", "", "", [{"one": 1, "two": 2}])
     with pytest.raises(ConfigError, match="unknown columns: three; known are one, two"):
-        with_columns([table], ["three"])
-    assert with_columns([table], ["two", "one"])[0].rows == [["2", "1"]]
+        select_columns([table], ["three"])
+    assert select_columns([table], ["two", "one"])[0].rows == [["2", "1"]]

@@ -9,10 +9,22 @@ from typing import Any
 import pytest
 
 from benchmarks import __main__ as command_line
-from benchmarks.choice import choose, compiled, recorded_experiment, with_env_version
-from benchmarks.declaration import DECLARATIONS, GROWTH, REJUDGEMENT, declare, refuse_mismatch, told
+from benchmarks.choice import (
+    choose_experiment,
+    recorded_experiment,
+    with_compiled_reference,
+    with_env_version,
+)
+from benchmarks.declaration import (
+    DECLARATIONS,
+    GROWTH,
+    REJUDGEMENT,
+    declare,
+    history_text,
+    refuse_mismatch,
+)
 from benchmarks.experiments import EXPERIMENT_FILE, EXPERIMENTS, Experiment, declaration_hash
-from benchmarks.request import Request
+from benchmarks.request import ExperimentRequest
 from training.config import ConfigError
 from training.run_directory import RunDirectory
 
@@ -81,7 +93,7 @@ def test_nonsense_is_refused_in_one_line_before_anything_is_written(
 
 
 def chosen(experiment: str, **options: Any) -> tuple[Experiment, str]:
-    return choose(Request(experiment=experiment, **options))
+    return choose_experiment(ExperimentRequest(experiment=experiment, **options))
 
 
 def test_a_sweep_of_ones_own_compares_with_the_reference_or_with_the_first() -> None:
@@ -179,15 +191,17 @@ def test_the_declarations_hash_changes_with_what_decides_and_with_nothing_else()
 
 
 def test_only_the_reference_is_compiled_and_under_a_label_of_its_own() -> None:
-    quick = compiled(EXPERIMENTS["quick"])
+    quick = with_compiled_reference(EXPERIMENTS["quick"])
     assert quick.implementations == {
         "td3": {"algo": "td3"},
         "td3_reference_compiled": {"algo": "td3_reference", "hyperparams": {"compile": True}},
     }
     assert quick.against == "td3_reference_compiled"
-    assert compiled(EXPERIMENTS["gamma"]) == EXPERIMENTS["gamma"]
+    assert with_compiled_reference(EXPERIMENTS["gamma"]) == EXPERIMENTS["gamma"]
     paper = {"td3_reference": {"algo": "td3_reference", "hyperparams": {"gamma": 0.5}}}
-    (settings,) = compiled(replace(quick, implementations=paper)).implementations.values()
+    (settings,) = with_compiled_reference(
+        replace(quick, implementations=paper)
+    ).implementations.values()
     assert settings["hyperparams"] == {"gamma": 0.5, "compile": True}
 
 
@@ -197,15 +211,17 @@ def test_a_compiled_sweep_goes_to_a_folder_of_its_own(
     folders = []
     monkeypatch.setattr(command_line, "show_overview", lambda _, root, *rest: folders.append(root))
     monkeypatch.setattr("td3_reference.networks.require_compiler", lambda: None)
-    command_line.sweep(Request(experiment="quick", root=tmp_path), dry_run=True)
-    command_line.sweep(Request(experiment="quick", root=tmp_path, compile=True), dry_run=True)
+    command_line.sweep(ExperimentRequest(experiment="quick", root=tmp_path), dry_run=True)
+    command_line.sweep(
+        ExperimentRequest(experiment="quick", root=tmp_path, compile=True), dry_run=True
+    )
     assert folders == [tmp_path / "quick", tmp_path / "quick_compiled"]
 
 
 def test_compiling_without_a_compiler_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ConfigError, match="needs a C\\+\\+ compiler"):
-        compiled(EXPERIMENTS["quick"])
+        with_compiled_reference(EXPERIMENTS["quick"])
 
 
 def test_the_paper_s_experiment_can_run_on_newer_environments() -> None:
@@ -323,7 +339,7 @@ def test_an_experiment_grows_by_seeds_algorithms_and_environments(tmp_path: Path
     assert {kind for kind, _ in history[1]["changes"]} == {GROWTH}
     assert {kind for kind, _ in history[2]["changes"]} == {REJUDGEMENT}
     assert history[2]["changes"][0][1] == "margin of rocket-v0 20.0 -> 50.0"
-    line = told(json.loads((root / EXPERIMENT_FILE).read_text()), num_runs=0)
+    line = history_text(json.loads((root / EXPERIMENT_FILE).read_text()), num_runs=0)
     assert "new: implementation sac" in line
     assert "margin of rocket-v0 20.0 -> 50.0" in line
     assert line.count("a re-judgement") == 1
@@ -362,5 +378,5 @@ def test_an_experiment_grows_by_steps_where_they_are_asked_for(tmp_path: Path) -
         refuse_mismatch(begun, root, extend=True)
     content = json.loads((root / EXPERIMENT_FILE).read_text())
     assert content[DECLARATIONS][1]["changes"] == [[GROWTH, "steps on rocket-v0 500 -> 900"]]
-    line = told(content, num_runs=2)
+    line = history_text(content, num_runs=2)
     assert "2 runs and no verdicts before it (1 of fewer steps), 1 run after" in line

@@ -14,7 +14,7 @@ import psutil  # type: ignore[import-untyped]
 from stable_baselines3.common.logger import Logger
 
 import training.evaluation
-from benchmarks.sweep.worker import SESSION, carry_out
+from benchmarks.sweep.worker import SESSION, run_on_worker
 from training.config import RunConfig
 
 LOOKS = (5, 30, 60)  # after so many runs
@@ -48,7 +48,7 @@ def looks(root: Path) -> Iterator[Look]:
             hyperparams=HYPERPARAMS[algo],
             **settings,
         )
-        outcome = carry_out(config, root, "memory")
+        outcome = run_on_worker(config, root, "memory")
         if outcome.state != "done":
             raise RuntimeError(f"run {i}: {outcome}")
         if i + 1 in LOOKS:

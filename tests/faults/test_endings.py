@@ -15,8 +15,8 @@ import train_sb3
 from benchmarks import __main__ as command_line
 from benchmarks.experiments import Experiment
 from benchmarks.sweep.options import SweepOptions
-from benchmarks.sweep.scheduler import Sweep, sweep
-from benchmarks.sweep.worker import Outcome, carry_out
+from benchmarks.sweep.scheduler import RunDispatcher, sweep
+from benchmarks.sweep.worker import RunOutcome, run_on_worker
 from tests.helpers.failing_envs import RELEASED
 from training.config import BrokenEnvironmentError, RunConfig
 from training.endings import stop_on_signals, watching
@@ -70,9 +70,9 @@ def test_a_command_ends_with_status_1_and_says_why(
 @pytest.mark.parametrize("how", ENDINGS)
 def test_on_a_worker_the_first_run_that_ends_so_says_why(how: str, tmp_path: Path) -> None:
     (tmp_path / ".session").write_text("s")
-    outcomes: list[Outcome] = []
+    outcomes: list[RunOutcome] = []
     thread = threading.Thread(
-        target=lambda: outcomes.append(carry_out(config(how), tmp_path, "s"))
+        target=lambda: outcomes.append(run_on_worker(config(how), tmp_path, "s"))
     )  # as Dask does, off the main thread
     thread.start()
     thread.join()
@@ -153,7 +153,7 @@ def test_a_sweep_that_a_signal_stops_ends_with_its_status(
     def stop(*_: Any) -> None:
         with stop_on_signals() as request:
             os.kill(os.getpid(), number)
-            Sweep(client, tmp_path, "s", display, request)._stop()
+            RunDispatcher(client, tmp_path, "s", display, request)._stop()
 
     monkeypatch.setattr("benchmarks.sweep.scheduler.sweep", stop)
     monkeypatch.setattr(sys, "argv", ["benchmarks", "sweep", "smoke"])

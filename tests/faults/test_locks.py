@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.analysis.load import load_results
 from benchmarks.sweep import cluster
-from benchmarks.sweep.scheduler import exclusive
+from benchmarks.sweep.scheduler import locked_folder
 from tests.helpers.made_up_runs import made_up_run
 from training.config import ConfigError
 from training.run_directory import RunDirectory
@@ -69,14 +69,14 @@ def test_where_nothing_can_be_locked_one_line_says_so(
     if how == "no flock":
         monkeypatch.setattr("fcntl.flock", refuse_flock)
     spoil(root / ".lock", how)
-    with pytest.raises(ConfigError, match="lock") as refusal, exclusive(root):
+    with pytest.raises(ConfigError, match="lock") as refusal, locked_folder(root):
         pass
     assert len(str(refusal.value).splitlines()) == 1
     with pytest.raises(ConfigError, match="lock"):
         made_up_run(tmp_path, "a", 0, [-9.0, -8.0])
 
 
-@pytest.mark.parametrize("failures", [1, cluster.STARTS])
+@pytest.mark.parametrize("failures", [1, cluster.START_ATTEMPTS])
 def test_workers_that_are_killed_while_they_start_are_started_again(
     failures: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,4 +96,4 @@ def test_workers_that_are_killed_while_they_start_are_started_again(
             ConfigError, match=r"could not be started: Worker failed to start\. and"
         ):
             cluster.start_workers(2)
-    assert len(attempts) == min(failures + 1, cluster.STARTS)
+    assert len(attempts) == min(failures + 1, cluster.START_ATTEMPTS)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.analysis.comparisons import compare
+from benchmarks.analysis.comparisons import compare_all
 from benchmarks.analysis.load import load_results
 from benchmarks.analysis.sources.source import read_source
 from benchmarks.choice import recorded_experiment
@@ -189,7 +189,7 @@ def test_an_experiment_of_any_content_is_read_or_refused(root: Path, data: Any) 
         recorded = recorded_experiment(root)
         if recorded is not None:
             overview(recorded.runs(), root, measured=False)
-        compare(load_results(root))
+        compare_all(load_results(root))
     except ConfigError as error:
         assert_refused_in_one_line(error)
     finally:

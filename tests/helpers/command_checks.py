@@ -15,9 +15,9 @@ from distributed.cli.dask_worker import main as dask_worker
 from benchmarks.analysis.sides import SCORES
 from benchmarks.analysis.sources.frame import parse_columns
 from benchmarks.analysis.starts import parse_starts
-from benchmarks.choice import choose, find_experiment
+from benchmarks.choice import choose_experiment, find_experiment
 from benchmarks.experiments import EXPERIMENTS, Experiment
-from benchmarks.request import Request
+from benchmarks.request import ExperimentRequest
 from envs.controllers import CONTROLLERS
 from tests.helpers.command_lines import ROOT, ParsedCommand, parse
 from training.command_line import RunOptions
@@ -137,13 +137,13 @@ def chosen(arguments: dict[str, Any]) -> tuple[Experiment, str]:
 
     What --extend adds is treated as an experiment of its own.
     """
-    request: Request = replace(arguments["request"], compile=False, extend=False)
+    request: ExperimentRequest = replace(arguments["request"], compile=False, extend=False)
     if arguments["request"].extend:
         request = replace(request, algos=request.algos or ("td3",),
                           envs=request.envs or ("rocket-v0",), seeds=request.seeds or 1,
                           total_timesteps=request.total_timesteps or 1,
                           experiment=f"{request.experiment}_extended")  # fmt: skip
-    experiment, name = choose(request)
+    experiment, name = choose_experiment(request)
     return experiment, f"{name}_compiled" if arguments["request"].compile else name
 
 

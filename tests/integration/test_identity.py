@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.analysis.comparisons import compare
+from benchmarks.analysis.comparisons import compare_all
 from benchmarks.analysis.load import groups, load_results
 from benchmarks.declaration import refuse_mismatch
 from benchmarks.experiments import EXPERIMENT_FILE, Experiment
@@ -60,7 +60,7 @@ def test_a_declared_margin_holds_wherever_the_runs_are_compared(tmp_path: Path) 
     assert OWN.to_json()["declaration"]["margins"] == {"Own-v1": 7.5}
     results = load_results(root)
     assert groups(results) == [("Own-v1", "a"), ("Own-v1", "b")]
-    (each,) = compare(results)
+    (each,) = compare_all(results)
     assert each.verdict
     assert each.verdict.typical.margin == 7.5
     for env_id in (None, "Own-v1", "my.module:Own-v1"):

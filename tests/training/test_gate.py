@@ -19,7 +19,7 @@ from benchmarks.choice import with_settings
 from benchmarks.experiments import BOTH, Experiment
 from benchmarks.report.page import write_report
 from benchmarks.sweep.scheduler import refuse_unworkable
-from benchmarks.sweep.worker import carry_out
+from benchmarks.sweep.worker import run_on_worker
 from envs.rocket_vector import RocketVectorEnv
 from tests.helpers.continuation import content
 from tests.helpers.gate_envs import STEPS, Drift
@@ -102,9 +102,9 @@ def test_a_sweep_refuses_them_before_its_first_run_and_has_no_check_too(
 def test_a_workers_runs_are_not_checked_again(algo: str, tmp_path: Path) -> None:
     (tmp_path / ".session").write_text("name")
     faulty = config(algo, "FarObservation-v0")
-    assert carry_out(faulty, tmp_path, "name").state == "done"
+    assert run_on_worker(faulty, tmp_path, "name").state == "done"
     endless = config(algo, "Endless-v0")
-    assert "--max-episode-steps" in carry_out(endless, tmp_path, "name").message
+    assert "--max-episode-steps" in run_on_worker(endless, tmp_path, "name").message
 
 
 # 2. The checker's own words.

@@ -11,7 +11,7 @@ import pytest
 import stable_baselines3
 from safetensors.numpy import load_file
 
-from benchmarks.analysis.comparisons import compare
+from benchmarks.analysis.comparisons import compare_all
 from benchmarks.analysis.load import curve_matrix, load_results
 from benchmarks.report.page import write_report
 from benchmarks.report.tables import all_tables, summary
@@ -400,7 +400,7 @@ def test_a_report_says_where_steps_differ(
     last, mean = 249 + num_seeds, 250 + num_seeds // 2
     assert timesteps.tolist() == [0, 100, mean]
     assert curves[:, -1].tolist() == [-12.0 - seed for seed in range(num_seeds)]
-    tables, (each,) = all_tables(results), compare(results)
+    tables, (each,) = all_tables(results), compare_all(results)
     assert each.steps == (tuple(range(250, last + 1)), (200,))
     (sentence, _), *_ = sentences(results, [each], "mine")
     assert f"(at different steps: 250 to {last} against 200)" in sentence

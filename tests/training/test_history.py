@@ -117,7 +117,7 @@ def test_what_was_mixed_is_named_for_ever_after(
     assert made_with["continued_from_step"] == ends[1] > ends[0] > 0
     assert made_with["seconds"] == pytest.approx(sum(part["seconds"] for part in parts))
     assert made_with["steps_per_second"] == pytest.approx(STEPS / made_with["seconds"])
-    mixture = load_results(tmp_path).mixture
+    mixture = load_results(tmp_path).software_differences
     assert mixture is not None
     assert "torch" in mixture
     assert "9.9.9 (1 run)" in mixture
@@ -128,7 +128,7 @@ def test_an_uninterrupted_run_has_one_part(tmp_path: Path) -> None:
     (part,) = made_with["parts"]
     assert (part["from_step"], part["to_step"]) == (0, 100)
     assert part["software"]["git_commit"] == made_with["git_commit"]
-    assert load_results(tmp_path).mixture is None
+    assert load_results(tmp_path).software_differences is None
 
 
 def checkpoints(path: Path) -> list[Path]:
@@ -169,7 +169,7 @@ def test_a_checkpoint_of_unknown_software_is_other_software(tmp_path: Path) -> N
     first, second = RunDirectory(path).provenance()["parts"]
     assert (first["software"], first["from_step"]) == ({}, 0)
     assert first["to_step"] == second["from_step"] > 0
-    mixture = load_results(tmp_path).mixture
+    mixture = load_results(tmp_path).software_differences
     assert mixture is not None
     assert "software not known (1 run)" in mixture
 
@@ -372,7 +372,7 @@ def test_provenance_from_before_it_had_a_digest_is_taken_with_a_word(tmp_path: P
     old = {k: v for k, v in run.provenance().items() if k not in ("sha256", "parts")}
     run.write_json("provenance.json", old)
     assert run.is_done()
-    mixture = load_results(tmp_path).mixture
+    mixture = load_results(tmp_path).software_differences
     assert mixture is not None
     assert "provenance.json from before it had a digest (1 run)" in mixture
 

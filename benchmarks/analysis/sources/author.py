@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.analysis.sources.frame import Options
+from benchmarks.analysis.sources.frame import ReadOptions
 
 PATTERNS = ("*.npy",)
 ACCEPTED = "<algo>_<env>_<seed>.npy of the TD3 author's script"
 NAME = re.compile(r"(?P<label>[^_]+)_(?P<env_id>.+)_(?P<run>\d+)")
 
 
-def read(files: list[Path], options: Options) -> pd.DataFrame | None:
+def read(files: list[Path], options: ReadOptions) -> pd.DataFrame | None:
     """One value for each evaluation, the first at step 0; None for other arrays."""
     (file,) = files
     match = NAME.fullmatch(file.stem)

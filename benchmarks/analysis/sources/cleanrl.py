@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.analysis.sources.frame import Options, from_run_name
+from benchmarks.analysis.sources.frame import ReadOptions, from_run_name
 
 PATTERNS = ("*tfevents*",)
 TAG = "charts/episodic_return"
@@ -16,7 +16,7 @@ TABLE = "hyperparameters/text_summary"
 NAMES = {"env_id": "env_id", "exp_name": "label", "seed": "run"}  # there -> here
 
 
-def read(files: list[Path], options: Options) -> pd.DataFrame | None:
+def read(files: list[Path], options: ReadOptions) -> pd.DataFrame | None:
     """A folder's episodes, in the order in which its files were begun; None without any.
 
     KEYS come from the logged table of hyperparameters, else from the folder's name. That name lacks

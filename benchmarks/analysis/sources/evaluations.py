@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmarks.analysis.sources.frame import Options, from_folder
+from benchmarks.analysis.sources.frame import ReadOptions, from_folder
 from training.checkpoint import digest
 from training.config import ConfigError, RunConfig
 from training.run_directory import CONFIG, EVALUATIONS, RunDirectory
@@ -104,7 +104,7 @@ def _contents(run: RunDirectory) -> dict[str, bytes] | None:
     return contents if digest_matches else None
 
 
-def read(files: list[Path], options: Options) -> pd.DataFrame | None:
+def read(files: list[Path], options: ReadOptions) -> pd.DataFrame | None:
     """A file's evaluations; None where a run of this project is not complete, or damaged."""
     (file,) = files
     if (file.parent / "status.json").exists():

@@ -28,7 +28,7 @@ RUN_NAME = re.compile(r"(?P<env_id>.+?)__(?P<label>.+)__(?P<run>\d+)__\d+")  # C
 
 
 @dataclass(frozen=True)
-class Options:
+class ReadOptions:
     """What the user says about files that do not say it themselves.
 
     :param eval_freq: environment steps between the evaluations of a ``.npy`` file
@@ -39,7 +39,7 @@ class Options:
     columns: Mapping[str, str] = field(default_factory=dict)
 
 
-def parse_columns(eval_freq: int, words: tuple[str, ...]) -> Options:
+def parse_columns(eval_freq: int, words: tuple[str, ...]) -> ReadOptions:
     """Options as given on a command line.
 
     :param words: ``seed=run_id`` and the like
@@ -53,7 +53,7 @@ def parse_columns(eval_freq: int, words: tuple[str, ...]) -> Options:
         raise ConfigError(f"columns must be {known}, got {' '.join(words)}")
     if len(set(columns.values())) < len(words):
         raise ConfigError(f"columns must be named once each, got {' '.join(words)}")
-    return Options(eval_freq, columns)
+    return ReadOptions(eval_freq, columns)
 
 
 def from_folder(folder: Path) -> dict[str, str]:

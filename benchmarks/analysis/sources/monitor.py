@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.analysis.sources.frame import Options, from_folder
+from benchmarks.analysis.sources.frame import ReadOptions, from_folder
 
 PATTERNS = ("*monitor.csv",)
 ACCEPTED = "*.monitor.csv of SB3's Monitor"
 NO_ENV_ID = (None, "", "None")  # of an environment that was not made by its name
 
 
-def read(files: list[Path], options: Options) -> pd.DataFrame | None:
+def read(files: list[Path], options: ReadOptions) -> pd.DataFrame | None:
     """A folder's episodes: numbered files are the environments of one run, as in SB3.
 
     Runs of this project have evaluations instead. Files called eval, of an environment that was

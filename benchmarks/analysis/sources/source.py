@@ -21,7 +21,7 @@ from benchmarks.analysis.sources import (
     tianshou,
     wandb,
 )
-from benchmarks.analysis.sources.frame import CsvFile, Options
+from benchmarks.analysis.sources.frame import CsvFile, ReadOptions
 from benchmarks.analysis.sources.published import unpacked
 from benchmarks.analysis.sources.refusals import (
     refuse_crossed_folders,
@@ -55,7 +55,7 @@ class Format(NamedTuple):
 
     patterns: tuple[str, ...]
     accepted: str
-    read: Callable[[list[Path], Options], pd.DataFrame | None]
+    read: Callable[[list[Path], ReadOptions], pd.DataFrame | None]
     is_episodes: bool = False
     whole_folder: bool = False
 
@@ -94,7 +94,7 @@ class Source:
         return self.path.parent if self.path.is_file() else unpacked(self.path)
 
 
-def read_source(path: Path, name: str = "", options: Options | None = None) -> Source:
+def read_source(path: Path, name: str = "", options: ReadOptions | None = None) -> Source:
     """Find out which of FORMATS a path holds, and read it.
 
     Training episodes are ignored if there are evaluations too; those of runs without evaluations
@@ -117,7 +117,7 @@ def read_source(path: Path, name: str = "", options: Options | None = None) -> S
     for kind in sorted(FORMATS, key=lambda kind: kind.read is not table.read or not named):
         for unit in _units(kind, [file for file in files if file not in read]):
             try:
-                rows = _rows(kind, unit, root, options or Options())
+                rows = _rows(kind, unit, root, options or ReadOptions())
             except ConfigError as error:
                 damaged.setdefault(str(unit[0].relative_to(root)), []).append((kind, error))
                 continue
@@ -197,7 +197,7 @@ def _units(kind: Format, files: list[Path]) -> Iterator[list[Path]]:
         yield from ([file] for file in mine)
 
 
-def _rows(kind: Format, files: list[Path], root: Path, options: Options) -> pd.DataFrame | None:
+def _rows(kind: Format, files: list[Path], root: Path, options: ReadOptions) -> pd.DataFrame | None:
     """The rows of some files, with all columns of :class:`Source`.
 
     :raises ConfigError: if a file is damaged, or makes no curve

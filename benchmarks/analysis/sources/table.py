@@ -9,7 +9,7 @@ from benchmarks.analysis.sources.frame import (
     IMPLEMENTATIONS,
     RUN_COLUMNS,
     CsvFile,
-    Options,
+    ReadOptions,
     refuse_unread,
 )
 from training.config import env_name
@@ -18,7 +18,7 @@ PATTERNS = ("*.csv",)
 ACCEPTED = "CSV files with the columns seed, step, return (or others, named by --columns)"
 
 
-def read(files: list[Path], options: Options) -> pd.DataFrame | None:
+def read(files: list[Path], options: ReadOptions) -> pd.DataFrame | None:
     """A file's runs; None if a column is missing.
 
     Without a seed column it is one run, which is called as its folder; if that holds several files,

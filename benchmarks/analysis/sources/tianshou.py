@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.analysis.sources.frame import CsvFile, Options
+from benchmarks.analysis.sources.frame import CsvFile, ReadOptions
 
 PATTERNS = ("*.csv",)
 ACCEPTED = "test_rew_<n>seeds.csv or test_rew.csv of Tianshou's benchmark, or test_reward*.csv"
@@ -16,7 +16,7 @@ ENV_ID = re.compile(r"\w+-v\d+")
 LOG_FOLDER = re.compile(r"seed_(?P<run>\d+)_.*-(?P<name>\w+)_v(?P<version>\d+)_(?P<label>\w+)")
 
 
-def read(files: list[Path], options: Options) -> pd.DataFrame | None:
+def read(files: list[Path], options: ReadOptions) -> pd.DataFrame | None:
     """One or many seeds' evaluations; None for other CSV files, and of training episodes.
 
     :raises ValueError: if the file has a mean over seeds, but no column for each seed

@@ -15,7 +15,7 @@ from benchmarks.analysis.sources.frame import (
     IMPLEMENTATIONS,
     RUN_COLUMNS,
     CsvFile,
-    Options,
+    ReadOptions,
     from_run_name,
     refuse_unread,
 )
@@ -32,12 +32,12 @@ CAUTION = "taken as environment steps, {} may count the calls of wandb.log: expo
 CONFIG = {"env_id": "env_id", "exp_name": "label", "seed": "run"}  # there -> here
 
 
-def read(files: list[Path], options: Options) -> pd.DataFrame | None:
+def read(files: list[Path], options: ReadOptions) -> pd.DataFrame | None:
     """A file's training episodes by run; None for other CSV files."""
     return _read(files, EPISODES)
 
 
-def read_evaluations(files: list[Path], options: Options) -> pd.DataFrame | None:
+def read_evaluations(files: list[Path], options: ReadOptions) -> pd.DataFrame | None:
     """A file's evaluations by run; None for other CSV files."""
     return _read(files, (EVALUATIONS,))
 

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.analysis.sequential import nominal_level, overall_error
 from benchmarks.analysis.statistics import welch_intervals
 from benchmarks.analysis.verdict import TRIM
-from benchmarks.experiments import LOOKS
+from benchmarks.experiments import DEFAULT_LOOKS
 from tests.calibration import (
     POPULATIONS,
     calibration_page,
@@ -21,7 +21,7 @@ from tests.calibration import (
 
 TRIALS = 4_000  # a fraction of 5 % is then known to 0.35 points
 AT_MOST = 0.05 + 3 * 0.0035
-DESIGNS = [(5,), (10,), (20,), (40,), LOOKS]
+DESIGNS = [(5,), (10,), (20,), (40,), DEFAULT_LOOKS]
 PUBLISHED = Path(__file__).parents[4] / "shared/published_curves/fujimoto"
 NAMED = {population.name: population for population in POPULATIONS}
 
@@ -53,7 +53,7 @@ def test_failures_are_wrong_as_seldom_but_where_the_text_warns(
 
 def test_looking_four_times_by_the_old_rule_is_wrong_three_times_as_often() -> None:
     rng = np.random.default_rng(1)
-    errors = errors_of_means(NAMED["normal"], LOOKS, 0.05, 0.0, rng, TRIALS)
+    errors = errors_of_means(NAMED["normal"], DEFAULT_LOOKS, 0.05, 0.0, rng, TRIALS)
     assert 0.12 < errors.false_different < 0.17
     assert 0.11 < errors.false_equivalent < 0.16
 
@@ -80,15 +80,15 @@ def test_clear_cases_take_eight_to_eleven_seeds() -> None:
 def test_the_level_of_each_look_keeps_the_error_over_all_at_five_percent() -> None:
     """Of looks at a mean of known variance, drawn apart from those that the level is from."""
     assert nominal_level(()) == nominal_level((20,)) == 0.05
-    assert nominal_level(LOOKS) == pytest.approx(0.0158, abs=0.0005)
-    scores = np.random.default_rng(7).standard_normal((100_000, max(LOOKS)))
-    z = np.array([scores[:, :n].sum(axis=1) / n**0.5 for n in LOOKS])
-    tails = {0.05: 1.959964, nominal_level(LOOKS): 2.4135}
+    assert nominal_level(DEFAULT_LOOKS) == pytest.approx(0.0158, abs=0.0005)
+    scores = np.random.default_rng(7).standard_normal((100_000, max(DEFAULT_LOOKS)))
+    z = np.array([scores[:, :n].sum(axis=1) / n**0.5 for n in DEFAULT_LOOKS])
+    tails = {0.05: 1.959964, nominal_level(DEFAULT_LOOKS): 2.4135}
     for level, bound in tails.items():
         error = np.mean(np.abs(z).max(axis=0) > bound)
-        assert overall_error(LOOKS, level) == pytest.approx(error, abs=0.004)
-    assert overall_error(LOOKS, nominal_level(LOOKS)) <= 0.05
-    assert overall_error(LOOKS, 0.05) == pytest.approx(0.143, abs=0.004)
+        assert overall_error(DEFAULT_LOOKS, level) == pytest.approx(error, abs=0.004)
+    assert overall_error(DEFAULT_LOOKS, nominal_level(DEFAULT_LOOKS)) <= 0.05
+    assert overall_error(DEFAULT_LOOKS, 0.05) == pytest.approx(0.143, abs=0.004)
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from benchmarks.analysis.comparisons import Comparison, compare
+from benchmarks.analysis.comparisons import Comparison, compare_all
 from benchmarks.analysis.load import load_results
 from benchmarks.analysis.verdict import Answer, Outcome
 from benchmarks.experiments import AUC, FINAL, LAST_10, LATE, Experiment, declaration_hash
@@ -52,19 +52,19 @@ def declare(root: Path, num_seeds: int, against: str = "b", **changes: Any) -> E
 
 
 def compared(root: Path) -> list[Comparison]:
-    return compare(load_results(root))
+    return compare_all(load_results(root))
 
 
 def tabulated(root: Path) -> Table:
     results = load_results(root)
-    table = verdict_table(results, compare(results))
+    table = verdict_table(results, compare_all(results))
     assert table is not None
     return table
 
 
 def head(root: Path, name: str = "mine") -> str:
     results = load_results(root)
-    return "\n".join(text for text, _ in sentences(results, compare(results), name))
+    return "\n".join(text for text, _ in sentences(results, compare_all(results), name))
 
 
 def test_a_verdict_rests_on_the_late_return_and_on_failures(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_margins_and_thresholds_hold_however_a_module_is_given(tmp_path: Path) -
     results = load_results(tmp_path)
     regrets = results.finals.filter(like="_regret").columns
     results = results._replace(finals=results.finals.assign(**dict.fromkeys(regrets, 1.0)))
-    (each,) = compare(results)
+    (each,) = compare_all(results)
     assert each.verdict
     assert (each.env_id, each.failure_regret) == ("Own-v1", 4.0)
     assert each.verdict.typical.margin == 4.0

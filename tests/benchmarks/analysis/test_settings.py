@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.analysis.settings import differences, in_words
+from benchmarks.analysis.settings import differences, differences_text
 from benchmarks.report.page import write_report
 from tests.helpers.comparison import compare_page
 from tests.helpers.made_up_runs import made_up_run, set_optimum
@@ -71,7 +71,7 @@ def test_several_environments_side_by_side_show_with_what_follows() -> None:
 def test_both_td3s_as_they_come_differ_in_nothing(env_id: str) -> None:
     sides = settings(env_id=env_id), settings("td3_reference", env_id=env_id)
     assert differences(*sides) == []
-    assert in_words("a", "b", []).startswith("Settings: the same for a and b")
+    assert differences_text("a", "b", []).startswith("Settings: the same for a and b")
 
 
 def test_what_means_the_same_is_not_listed() -> None:

@@ -9,19 +9,19 @@ from benchmarks.analysis.sides import (
     Side,
     common_grid,
     common_step,
+    default_score,
     environments,
     scores,
     sides_on,
     spelled_alike,
-    usual_score,
 )
-from benchmarks.analysis.sources.frame import Options
+from benchmarks.analysis.sources.frame import ReadOptions
 from benchmarks.analysis.sources.source import Source, read_source
 from tests.benchmarks.analysis.sources.test_source import write_csv, write_evaluations, write_events
 from tests.helpers.made_up_runs import made_up_run
 from training.config import ConfigError
 
-COLUMNS = Options(columns={"env": "env", "label": "algo"})
+COLUMNS = ReadOptions(columns={"env": "env", "label": "algo"})
 
 
 def source(folder: Path, rows: str, name: str = "") -> Source:
@@ -58,7 +58,11 @@ def test_a_source_of_several_implementations_is_split(tmp_path: Path) -> None:
     sources = pair(tmp_path, "X-v1,sac,0,1,5\nX-v1,td3,0,1,9", "X-v1,td3,0,1,7")
     sides = sides_on(sources, "X-v1")
     assert [side.name for side in sides] == ["a:sac", "a:td3", "b"]
-    assert [side.on(np.array([1.0])).tolist() for side in sides] == [[[5.0]], [[9.0]], [[7.0]]]
+    assert [side.curves_at(np.array([1.0])).tolist() for side in sides] == [
+        [[5.0]],
+        [[9.0]],
+        [[7.0]],
+    ]
 
 
 def curve(steps: range, seed: int = 0) -> str:
@@ -84,7 +88,7 @@ def test_without_common_steps_others_are_put_on_the_coarsest_grid(tmp_path: Path
     assert common_step(sides, None) == 100
     grid = common_grid(sides, 100)
     assert grid.tolist() == list(range(1, 92, 10))
-    assert sides[1].on(grid).tolist() == [[0, 8, 20, 28, 40, 48, 60, 68, 80, 88]]
+    assert sides[1].curves_at(grid).tolist() == [[0, 8, 20, 28, 40, 48, 60, 68, 80, 88]]
 
 
 def test_an_end_without_evaluations_near_is_refused(tmp_path: Path) -> None:
@@ -120,7 +124,7 @@ def test_training_episodes_are_averaged_since_the_step_before(tmp_path: Path) ->
     sides = sides_on([read_source(tmp_path / "c", "c"), other], "X-v1")
     grid = common_grid(sides, common_step(sides, None))
     assert grid.tolist() == [10, 20, 30]  # at 0 no episode had ended
-    assert sides[0].on(grid).tolist() == [[3.0, 3.0, 3.0]]
+    assert sides[0].curves_at(grid).tolist() == [[3.0, 3.0, 3.0]]
     hundredths = np.arange(15, 101) * 0.35  # the first episode ended at step 5
     assert common_grid(sides[:1], 35.0).tolist() == pytest.approx(hundredths)
 
@@ -130,14 +134,14 @@ def test_held_out_starts_count_where_all_runs_were_scored_on_them(tmp_path: Path
         made_up_run(tmp_path / "runs", label, 0, [1.0, 2.0], "X-v1")
     ours = [read_source(tmp_path / f"runs/{label}") for label in ("td3", "sac")]
     sides = sides_on(ours, "X-v1")
-    assert usual_score(sides, None) == "final_return"
+    assert default_score(sides, None) == "final_return"
     assert scores(sides[0], "final_return", np.array([100.0])).tolist() == [20.0]
-    assert usual_score(sides, 100) == "last_10"
+    assert default_score(sides, 100) == "last_10"
     made_up_run(tmp_path / "runs", "sac", 1, [1.0, 2.0, 3.0], "X-v1")  # ends at a later step
     longer = sides_on([ours[0], read_source(tmp_path / "runs/sac")], "X-v1")
-    assert usual_score(longer, None) == "last_10"
+    assert default_score(longer, None) == "last_10"
     foreign = sides_on([ours[0], source(tmp_path / "a", curve(range(0, 101, 50)))], "X-v1")
-    assert usual_score(foreign, None) == "last_10"
+    assert default_score(foreign, None) == "last_10"
     with pytest.raises(ConfigError, match="which a has not"):
         scores(foreign[1], "final_return", np.array([100.0]))
 

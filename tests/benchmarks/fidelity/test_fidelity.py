@@ -12,11 +12,11 @@ from benchmarks.fidelity.causes import differing_defaults
 from benchmarks.fidelity.kit import BIT_EQUAL, ROUNDING, UNIT_ONLY, examine
 from benchmarks.fidelity.page import (
     Detection,
-    detect,
     detection_table,
-    recognise,
+    examine_bug,
+    examine_variant,
     variant_table,
-    write_own,
+    write_reference_page,
     wrong_terminations,
 )
 from benchmarks.fidelity.variants import SEEDED_BUGS, VARIANTS, Bug, patched
@@ -67,7 +67,7 @@ def test_the_references_default_settings_are_the_published_ones() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("bug", SEEDED_BUGS, ids=lambda bug: bug.name)
 def test_a_seeded_bug_is_noticed_and_named(bug: Bug) -> None:
-    detection = detect(bug, updates=3)
+    detection = examine_bug(bug, updates=3)
     assert detection.cause == bug.cause
     assert detection.case in (*CASES, "run loop")
 
@@ -76,7 +76,7 @@ def test_a_seeded_bug_is_noticed_and_named(bug: Bug) -> None:
 @pytest.mark.parametrize("label", VARIANTS)
 def test_a_variant_differs_by_what_it_is_called_and_nothing_else(label: str) -> None:
     variant, cause = VARIANTS[label]
-    detection = recognise(label, cause, variant, updates=3)
+    detection = examine_variant(label, cause, variant, updates=3)
     assert detection.cause == cause
     assert detection.deviations["pendulum_like"][3] > 1e-4 or label == "no_final_clip"
 
@@ -91,7 +91,7 @@ def test_sixteen_wrong_td3s_or_more_are_tried_and_none_twice() -> None:
 
 def test_a_patch_that_changes_nothing_is_not_called_a_bug() -> None:
     harmless = Bug("harmless", "", (("import copy\n", "import copy  # harmless\n"),))
-    assert detect(harmless, updates=3).cause == ""
+    assert examine_bug(harmless, updates=3).cause == ""
 
 
 def test_a_patch_that_no_longer_fits_the_source_is_refused() -> None:
@@ -114,7 +114,7 @@ def test_tables_of_wrong_td3s_name_what_went_unnoticed() -> None:
 
 @pytest.mark.slow
 def test_the_page_says_yes_and_what_sb3_does_otherwise(tmp_path: Path) -> None:
-    page, status = write_own(tmp_path)
+    page, status = write_reference_page(tmp_path)
     assert status == 0
     assert "Yes: all checks pass." in page
     assert "the critic sees actions scaled to [-1, 1]" in page

@@ -17,7 +17,7 @@ from benchmarks.fidelity.__main__ import main as fidelity_main
 from benchmarks.fidelity.adapters.reference import Adapter
 from benchmarks.fidelity.cases import (
     CASES,
-    JUDGED,
+    COMPARED_UPDATES,
     Array,
     Batch,
     Problem,
@@ -33,10 +33,10 @@ from benchmarks.fidelity.kit import (
     ROUNDING,
     AdapterError,
     examine,
-    follow,
+    run_updates,
 )
-from benchmarks.fidelity.published import Published, Switches
-from benchmarks.fidelity.report import findings, page, write
+from benchmarks.fidelity.published import SwitchableTD3, Switches
+from benchmarks.fidelity.report import findings, findings_page, write_findings
 from benchmarks.report.page import fidelity_pages
 
 TELLING = ("rocket_like", "pendulum_like", "saturated", "asymmetric")  # these show every cause
@@ -55,13 +55,13 @@ class NoiseIgnored(Adapter):
         super().update(batch, np.zeros_like(noise))
 
 
-class TargetsNotCopied(Published):
+class TargetsNotCopied(SwitchableTD3):
     def load(self, weights: list[Array]) -> None:
         super().load(weights)
         self.actor.target[0][...] = 0
 
 
-class OptimisersKept(Published):
+class OptimisersKept(SwitchableTD3):
     def load(self, weights: list[Array]) -> None:
         kept = getattr(self, "q1", None)
         super().load(weights)
@@ -69,14 +69,14 @@ class OptimisersKept(Published):
             self.q1 = self.q1._replace(mean=kept.mean, square=kept.square)
 
 
-class NoiseDrawnTwice(Published):
+class NoiseDrawnTwice(SwitchableTD3):
     def update(self, batch: Batch, noise: Array) -> None:
         with replaced(np.random, "normal", noise):
             drawn: Any = [np.random.normal() for _ in range(2)]  # noqa: NPY002
         super().update(batch, drawn[0])
 
 
-class ValuesOfWrongShape(Published):
+class ValuesOfWrongShape(SwitchableTD3):
     def q_values(self, observations: Array, actions: Array) -> Any:
         return [np.zeros(3), np.zeros(3)]
 
@@ -101,7 +101,7 @@ def test_a_broken_adapter_is_not_taken_for_a_broken_td3(adapter: Any, message: s
 
 
 def test_an_error_in_an_adapter_is_told_with_its_line() -> None:
-    class Fails(Published):
+    class Fails(SwitchableTD3):
         def load(self, weights: list[Array]) -> None:
             np.zeros(2) + np.zeros(3)  # the line that is meant
 
@@ -113,32 +113,35 @@ def test_an_error_in_an_adapter_is_told_with_its_line() -> None:
 
 @pytest.mark.slow
 def test_what_takes_time_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write("benchmarks.fidelity.published:Published", tmp_path)
+    write_findings("benchmarks.fidelity.published:SwitchableTD3", tmp_path)
     told = capsys.readouterr().err.splitlines()
     assert [line.partition(":")[0] for line in told] == list(CASES)
 
 
 def test_the_published_update_in_numpy_equals_the_published_code_up_to_rounding() -> None:
-    assert examine(Published, updates=3).verdict == ROUNDING
+    assert examine(SwitchableTD3, updates=3).verdict == ROUNDING
 
 
 def measured_bands(name: str, updates: int = 50, trials: int = 9) -> list[float]:
     """The bands of a case by the definition that Case documents."""
     problem = CASES[name].problem
 
-    class Shifted(Published):
+    class Shifted(SwitchableTD3):
         def load(self, weights: list[Array]) -> None:
             towards = [rng.choice([-np.inf, np.inf], w.shape).astype(np.float32) for w in weights]
             super().load([np.nextafter(w, t) for w, t in zip(weights, towards, strict=True)])
 
-    start = follow(Published(problem), name, updates)
+    start = run_updates(SwitchableTD3(problem), name, updates)
     changes = []
     for trial in range(trials):
         rng = np.random.default_rng(trial)
-        values = follow(Shifted(problem), name, updates)
+        values = run_updates(Shifted(problem), name, updates)
         changes.append([deviation(values[n], start[n]) for n in start])
     table = 10 * np.array(changes)
-    bands = [*np.median(table, axis=0)[: len(JUDGED)], *table.max(axis=0)[len(JUDGED) :]]
+    bands = [
+        *np.median(table, axis=0)[: len(COMPARED_UPDATES)],
+        *table.max(axis=0)[len(COMPARED_UPDATES) :],
+    ]
     return list(map(float, np.maximum.accumulate(bands)))
 
 
@@ -171,30 +174,30 @@ def test_two_causes_at_once_are_found_and_both_are_needed() -> None:
 
 @pytest.mark.slow
 def test_what_no_switch_explains_is_called_unexplained() -> None:
-    class Odd(Published):
+    class Odd(SwitchableTD3):
         def update(self, batch: Batch, noise: Array) -> None:
             super().update(batch._replace(rewards=2 * batch.rewards), noise)
 
     record = findings(Odd, updates=3)
     assert record["verdict"] == "unexplained"
     assert record["exit_status"] == 1
-    assert "the critics after update 1" in page(record)
+    assert "the critics after update 1" in findings_page(record)
 
 
 @pytest.mark.slow
 def test_a_difference_that_only_later_updates_show_is_not_called_explained() -> None:
-    class Late(Published):
+    class Late(SwitchableTD3):
         def update(self, batch: Batch, noise: Array) -> None:
             wrong = batch._replace(rewards=2 * batch.rewards)
             super().update(wrong if self.updates >= 5 else batch, noise)
 
     record = findings(Late, updates=10)
     assert record["verdict"] == "unexplained"
-    assert "the values after update 3" in page(record)
+    assert "the values after update 3" in findings_page(record)
 
 
 def test_a_case_may_be_declined() -> None:
-    class OneBound(Published):
+    class OneBound(SwitchableTD3):
         def __init__(self, problem: Problem) -> None:
             assert problem.max_action > 0
             super().__init__(problem)
@@ -203,12 +206,12 @@ def test_a_case_may_be_declined() -> None:
     assert record["exit_status"] == 0
     [declined] = [case for case in record["cases"] if case["verdict"] == DECLINED]
     assert declined["name"] == "asymmetric"
-    assert "one symmetric action bound" in page(record)
-    assert "This is said of 5 of 6 cases: the adapter declines asymmetric." in page(record)
+    assert "one symmetric action bound" in findings_page(record)
+    assert "This is said of 5 of 6 cases: the adapter declines asymmetric." in findings_page(record)
 
 
 def test_updates_in_one_call_are_followed_too() -> None:
-    class Many(Published):
+    class Many(SwitchableTD3):
         def update_all(self, batches: list[Batch], noises: list[Array]) -> None:
             for batch, noise in zip(batches, noises, strict=True):
                 super().update(batch, noise)
@@ -259,7 +262,7 @@ def test_the_documented_example_works_as_it_stands(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_page_and_numbers_are_written(tmp_path: Path) -> None:
-    text, status = write("benchmarks.fidelity.published:Published", tmp_path)
+    text, status = write_findings("benchmarks.fidelity.published:SwitchableTD3", tmp_path)
     folder = tmp_path / "benchmarks.fidelity.published"
     assert status == 0
     assert text.startswith((folder / "fidelity.md").read_text())
@@ -271,24 +274,24 @@ def test_page_and_numbers_are_written(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_reports_take_in_the_pages_of_adapters_after_the_references(tmp_path: Path) -> None:
     (tmp_path / "fidelity.md").write_text("# Reference\n")
-    write("benchmarks.fidelity.published:Published", tmp_path)
+    write_findings("benchmarks.fidelity.published:SwitchableTD3", tmp_path)
     (tmp_path / "old_report").mkdir()
     (tmp_path / "old_report/fidelity.md").write_text("# A report's copy\n")
     pages = fidelity_pages(tmp_path)
-    assert pages.startswith("# Reference\n\n# Is benchmarks.fidelity.published:Published")
+    assert pages.startswith("# Reference\n\n# Is benchmarks.fidelity.published:SwitchableTD3")
     assert "copy" not in pages
 
 
 STATUSES = """
-from benchmarks.fidelity.published import Published, Switches
+from benchmarks.fidelity.published import SwitchableTD3, Switches
 
-class Equal(Published): pass
+class Equal(SwitchableTD3): pass
 
-class Differs(Published):
+class Differs(SwitchableTD3):
     def __init__(self, problem):
         super().__init__(problem, Switches(offset=1))
 
-class Broken(Published):
+class Broken(SwitchableTD3):
     def load(self, weights):
         super().load(weights[::-1])
 """
@@ -318,19 +321,19 @@ def test_the_exit_status_is_the_result(
 
 
 def test_an_adapter_whose_defaults_fail_is_broken() -> None:
-    class Failing(Published):
+    class Failing(SwitchableTD3):
         def defaults(self) -> Any:
             raise KeyError("gamma")
 
     record = findings(Failing, updates=3)
     assert record["exit_status"] == 2
-    assert "KeyError" in page(record)
+    assert "KeyError" in findings_page(record)
 
 
 @pytest.mark.parametrize("name", ["no_colon", "no_such_module:Adapter", "json:NoSuchClass"])
 def test_an_adapter_that_does_not_exist_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"adapter|there is no"):
-        write(name, tmp_path)
+        write_findings(name, tmp_path)
 
 
 def test_the_kit_needs_numpy_alone() -> None:
@@ -342,9 +345,9 @@ class Blocked:
             raise ImportError(f"{name} is blocked")
 sys.meta_path.insert(0, Blocked())
 from benchmarks.fidelity import helpers, report
-record = report.findings(report.load_adapter("benchmarks.fidelity.published:Published"), 3)
+record = report.findings(report.load_adapter("benchmarks.fidelity.published:SwitchableTD3"), 3)
 assert record["exit_status"] == 0, record
-print(report.page(record))
+print(report.findings_page(record))
 """
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True,
                          check=False)  # fmt: skip
@@ -382,7 +385,7 @@ def test_each_adapter_has_its_entry_and_its_row() -> None:
 
 
 def test_a_row_says_what_differs_and_which_cases_were_declined() -> None:
-    class OneBoundOffset(Published):
+    class OneBoundOffset(SwitchableTD3):
         def __init__(self, problem: Problem) -> None:
             assert problem.max_action > 0
             super().__init__(problem, Switches(offset=1))

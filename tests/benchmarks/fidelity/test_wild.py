@@ -8,16 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.analysis.comparisons import compare
+from benchmarks.analysis.comparisons import compare_all
 from benchmarks.analysis.load import load_results
 from benchmarks.experiments import EXPERIMENTS
 from benchmarks.fidelity.adapters.reference import Adapter
 from benchmarks.fidelity.cases import CASES, deviation, expected_values
-from benchmarks.fidelity.causes import VARIANT, WILD, in_the_update, wild_difference
-from benchmarks.fidelity.kit import follow
+from benchmarks.fidelity.causes import (
+    VARIANT_PREFIX,
+    VARIANT_SWITCHES,
+    update_deviation,
+    variant_difference,
+)
+from benchmarks.fidelity.kit import run_updates
 from benchmarks.fidelity.variants import VARIANTS
 from benchmarks.report.tables import all_tables
-from benchmarks.report.verdicts import wild_table
+from benchmarks.report.verdicts import variant_verdict_table
 from tests.helpers.made_up_runs import made_up_run
 
 ROOT = Path(__file__).parents[3]
@@ -28,29 +33,33 @@ def test_the_deviation_of_a_switch_is_that_of_the_variant_that_is_trained(label:
     variant, _ = VARIANTS[label]
     adapter = type("Variant", (Adapter,), {"agent_class": variant})
     for case in ("pendulum_like", "saturated"):
-        values = follow(adapter(CASES[case].problem), case, 3)[3]
+        values = run_updates(adapter(CASES[case].problem), case, 3)[3]
         measured = deviation(values, expected_values(case)[3])
-        simulated = in_the_update(WILD[variant.__name__], case)
+        simulated = update_deviation(VARIANT_SWITCHES[variant.__name__], case)
         assert measured == pytest.approx(simulated, rel=0.02, abs=4 * CASES[case].band(3))
 
 
 def test_variants_are_known_by_the_algorithm_of_their_runs() -> None:
     declared = EXPERIMENTS["wild_differences"].implementations
-    found = {label: wild_difference(settings["algo"]) for label, settings in declared.items()}
+    found = {label: variant_difference(settings["algo"]) for label, settings in declared.items()}
     assert found.pop("td3_reference") is None
-    assert sorted(map(str, found.values())) == sorted(map(str, WILD.values()))
-    assert wild_difference("td3_reference:my_module:Offset") is None
+    assert sorted(map(str, found.values())) == sorted(map(str, VARIANT_SWITCHES.values()))
+    assert variant_difference("td3_reference:my_module:Offset") is None
 
 
 def test_one_table_has_both_differences_and_the_verdict(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    algos = {"td3_reference": "td3_reference", "clipless": f"{VARIANT}NoFinalClip", "td3": "td3"}
+    algos = {
+        "td3_reference": "td3_reference",
+        "clipless": f"{VARIANT_PREFIX}NoFinalClip",
+        "td3": "td3",
+    }
     for label, algo in algos.items():
         for seed in range(6):
             finals = (-150.0 - 100.0 * (label == "clipless") + rng.standard_normal(4)).tolist()
             made_up_run(tmp_path, label, seed, [-200.0, -150.0], finals=finals, algo=algo)
     results = load_results(tmp_path)
-    table = wild_table(results, compare(results))
+    table = variant_verdict_table(results, compare_all(results))
     assert table is not None
     [row] = [dict(zip(table.header, cells, strict=True)) for cells in table.rows]
     assert row["variant"] == "clipless"
@@ -67,7 +76,7 @@ def test_without_variants_there_is_no_such_table(tmp_path: Path) -> None:
         for seed in range(3):
             made_up_run(tmp_path, label, seed, [-200.0, -150.0], finals=[-150.0], algo=label)
     results = load_results(tmp_path)
-    assert wild_table(results, compare(results)) is None
+    assert variant_verdict_table(results, compare_all(results)) is None
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.experiments import EXPERIMENTS
 from benchmarks.optimum import tasks
-from benchmarks.optimum.policy import Plan, optimal_policy
+from benchmarks.optimum.policy import OpenLoopPolicy, optimal_policy
 from benchmarks.optimum.shipped import GAMMAS, SHOWN_SEED, STARTS, computed, read
 from benchmarks.optimum.values import mean_return
 from benchmarks.report.gallery import SEED
@@ -58,7 +58,7 @@ def test_the_discounts_of_all_experiments_are_known() -> None:
 def test_the_known_actions_earn_the_optimum_in_the_real_environment(env_id: str) -> None:
     policy = optimal_policy(env_id, SEED)
     assert SEED == SHOWN_SEED
-    assert isinstance(policy, Plan)
+    assert isinstance(policy, OpenLoopPolicy)
     env = gym.make(env_id)
     episode = rollout(policy, env, SEED)
     best = tasks.optimal_value(env_id, tasks.protocol_starts(env_id, 1, SEED))

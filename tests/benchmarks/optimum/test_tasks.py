@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.optimum import page as optimum_page
 from benchmarks.optimum import tasks as optimal_control
-from benchmarks.optimum.dynamic_programming import Array, Grid, Solution, solve, sweep
+from benchmarks.optimum.dynamic_programming import Array, Grid, Solution, bellman_update, solve
 from benchmarks.optimum.grid import PendulumGrid, RocketGrid, wrapped
 from benchmarks.optimum.page import EndsOnTheGoal
 from benchmarks.optimum.policy import OptimalPolicy
@@ -74,7 +74,7 @@ def swept(grid: Grid, steps: int) -> Array:
     operators = grid.operators()
     values: Array = np.zeros(len(grid.nodes))
     for _ in range(steps):
-        values = sweep(operators, values, 1.0)
+        values = bellman_update(operators, values, 1.0)
     return values
 
 
@@ -205,9 +205,9 @@ def test_a_discounted_value_solves_its_equation(gamma: float) -> None:
     (values,) = solve(COARSE_ROCKET, gamma).values
     at_rest = COARSE_ROCKET.value(values, np.zeros(2))
     assert at_rest == pytest.approx(2.0 / (1.0 - gamma), abs=1e-6)
-    assert np.abs(sweep(COARSE_ROCKET.operators(), values, gamma) - values).max() <= 0.1 * (
-        1.0 - gamma
-    )
+    assert np.abs(
+        bellman_update(COARSE_ROCKET.operators(), values, gamma) - values
+    ).max() <= 0.1 * (1.0 - gamma)
 
 
 @pytest.mark.slow

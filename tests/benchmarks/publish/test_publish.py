@@ -18,7 +18,7 @@ from benchmarks.experiments import EXPERIMENT_FILE, Experiment
 from benchmarks.publish.folder import publish
 from benchmarks.publish.verify import prediction_interval, verify
 from benchmarks.report.page import write_report
-from benchmarks.request import Paper
+from benchmarks.request import PaperOptions
 from tests.helpers.made_up_runs import edit_provenance, made_up_run
 from training.config import ConfigError
 from training.run_directory import RunDirectory
@@ -416,4 +416,4 @@ def test_a_report_without_runs_advises_what_can_be_done(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=rf"^no complete run in runs/{name}; .*{advice}"):
-        command_line.report(name, Paper())
+        command_line.report(name, PaperOptions())

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.analysis.contrast import Request
-from benchmarks.analysis.sources.frame import Options, parse_columns
+from benchmarks.analysis.contrast import ComparisonRequest
+from benchmarks.analysis.sources.frame import ReadOptions, parse_columns
 from benchmarks.analysis.starts import MANY_STARTS, parse_starts
 from benchmarks.analysis.verdict import decide
 from benchmarks.experiments import EXPERIMENTS
@@ -38,9 +38,9 @@ def only_some_draw(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
 
 def compare(folder: Path, *words: object, env: tuple[str, ...] = (), **request: Any) -> str:
     """The page; files go to <folder>/out."""
-    options = Options()
+    options = ReadOptions()
     return write_comparison(
-        list(map(str, words)), Request(env_ids=env, **request), options, folder / "out"
+        list(map(str, words)), ComparisonRequest(env_ids=env, **request), options, folder / "out"
     )
 
 
@@ -375,7 +375,7 @@ def test_sources_must_be_two_and_differ(tmp_path: Path) -> None:
 
 
 def test_columns_are_named_as_words() -> None:
-    assert parse_columns(10, ("seed=run id", "return=r")) == Options(
+    assert parse_columns(10, ("seed=run id", "return=r")) == ReadOptions(
         10, {"seed": "run id", "return": "r"}
     )
     for words in (("seeds=run",), ("seed=",), ("seed",)):
@@ -411,7 +411,9 @@ def test_a_path_may_hold_an_equals_sign(tmp_path: Path, monkeypatch: pytest.Monk
     for pair, names in (
         (sources[:2], ["lr=0.1", "high"]), ([sources[0], sources[2]], ["lr=0.1", "absolute"])
     ):  # fmt: skip
-        assert [each.name for each in parse_sources(pair, Options(), Request())] == names
+        assert [
+            each.name for each in parse_sources(pair, ReadOptions(), ComparisonRequest())
+        ] == names
 
 
 def test_a_source_without_a_path_is_not_the_current_folder(tmp_path: Path) -> None:

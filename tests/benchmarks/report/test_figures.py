@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.analysis.comparisons import compare
+from benchmarks.analysis.comparisons import compare_all
 from benchmarks.analysis.load import load_results
 from benchmarks.analysis.statistics import Interval
-from benchmarks.analysis.verdict import Answer, Part
+from benchmarks.analysis.verdict import Answer, VerdictPart
 from benchmarks.outputs import write_all
-from benchmarks.plot_style import draw_curves, finish, possible, robust_limits, set_log_scale
-from benchmarks.report.figures import known_levels, plot_all, typical_part
+from benchmarks.plot_style import draw_curves, finish, possible_range, robust_limits, set_log_scale
+from benchmarks.report.figures import known_reference_lines, plot_all, typical_part
 from benchmarks.report.scores import standings
 from benchmarks.report.tables import all_tables
 from benchmarks.report.verdicts import axis_reach, forest_plot
@@ -85,7 +85,7 @@ def test_every_figure_is_there_as_png_and_svg(tmp_path: Path) -> None:
 
 def test_the_optimum_is_at_the_same_starts_as_the_curve(tmp_path: Path) -> None:
     made_up_run(tmp_path / "runs", "a", 0, [-9.0, -1.0])
-    assert known_levels(load_results(tmp_path / "runs"), "Pendulum-v1") == {"optimum": 0.0}
+    assert known_reference_lines(load_results(tmp_path / "runs"), "Pendulum-v1") == {"optimum": 0.0}
 
 
 @pytest.mark.slow
@@ -128,7 +128,7 @@ def test_a_band_stays_within_what_is_possible(
 def test_an_unknown_task_has_no_ends_of_what_is_possible(tmp_path: Path) -> None:
     made_up_run(tmp_path, "a", 0, [-9.0, -1.0], env_id="Other-v0")
     results = load_results(tmp_path)
-    assert possible(results, "Other-v0", "mean_return") == (-np.inf, np.inf)
+    assert possible_range(results, "Other-v0", "mean_return") == (-np.inf, np.inf)
 
 
 def test_the_forest_plot_has_a_row_for_each_comparison_and_part(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_the_forest_plot_has_a_row_for_each_comparison_and_part(tmp_path: Path) 
         made_up_run(tmp_path / "runs", "b", seed, [-9.0, -5.0 - seed])
         made_up_run(tmp_path / "runs", "a", seed, [-9.0, -1.0 - seed], env_id="Other-v0")
         made_up_run(tmp_path / "runs", "b", seed, [-9.0, -1.0], env_id="Other-v0")
-    comparisons = compare(load_results(tmp_path / "runs"))
+    comparisons = compare_all(load_results(tmp_path / "runs"))
     picture = forest_plot(comparisons)
     assert picture
     assert picture.name == "verdicts_forest"
@@ -189,7 +189,7 @@ def test_a_caption_has_two_sentences_at_most_and_the_rest_is_behind_it(tmp_path:
         for label in ("a", "b"):
             made_up_run(tmp_path, label, seed, [-9.0, -1.0 - seed], env_id="rocket-v0")
     results = load_results(tmp_path)
-    forest = forest_plot(compare(results))
+    forest = forest_plot(compare_all(results))
     assert forest
     pictures = [forest, *plot_all(results, standings(results))]
     shorts = {each.name: each.short for each in pictures}
@@ -245,17 +245,19 @@ def test_a_far_better_controller_does_not_flatten_the_curves_of_regret(
     for seed in range(5):
         made_up_run(tmp_path / "runs", "a", seed, [-900.0, -500.0 - seed])
     levels = {"optimum": 0.0, "pd": -1.0, "brake": -300.0}
-    monkeypatch.setattr("benchmarks.report.figures.known_levels", lambda *_: levels)
+    monkeypatch.setattr("benchmarks.report.figures.known_reference_lines", lambda *_: levels)
     text = drawn(tmp_path / "runs", tmp_path / "out")["regret_Pendulum-v1"]
     assert text.endswith("Outside the axes: pd: 1.000.")
     assert "brake: 300.0" in svg(tmp_path / "out", "regret_Pendulum-v1")
 
 
 def test_the_forest_plot_shows_each_difference_and_arrows_where_an_interval_goes_on() -> None:
-    near = Part((0.0, 0.0), -0.2, (-0.5, 0.1), (-0.6, 0.2), 1.0, Answer.EQUIVALENT, None)
-    wide = Part((0.0, 0.0), -4.3, (-9.5, 1.0), (-10.8, 2.2), 1.0, Answer.UNDECIDED, 673)
-    far = Part((0.0, 0.0), -40.0, (-41.0, -39.0), (-42.0, -38.0), 1.0, Answer.DIFFERENT, None)
-    endless = Part((0.0, 0.0), 1.0, (-np.inf, np.inf), (-np.inf, np.inf), 1.0,
+    near = VerdictPart((0.0, 0.0), -0.2, (-0.5, 0.1), (-0.6, 0.2), 1.0, Answer.EQUIVALENT, None)
+    wide = VerdictPart((0.0, 0.0), -4.3, (-9.5, 1.0), (-10.8, 2.2), 1.0, Answer.UNDECIDED, 673)
+    far = VerdictPart(
+        (0.0, 0.0), -40.0, (-41.0, -39.0), (-42.0, -38.0), 1.0, Answer.DIFFERENT, None
+    )
+    endless = VerdictPart((0.0, 0.0), 1.0, (-np.inf, np.inf), (-np.inf, np.inf), 1.0,
                    Answer.UNDECIDED, None)  # fmt: skip
     reach = [axis_reach(parts) for parts in ([near], [near, wide], [wide, far], [endless])]
     assert reach[0] < 3.0  # the margin is seen well

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.analysis.contrast import Request
-from benchmarks.analysis.sources.frame import Options
+from benchmarks.analysis.contrast import ComparisonRequest
+from benchmarks.analysis.sources.frame import ReadOptions
 from benchmarks.report.compare import parse_sources
 from benchmarks.report.page import write_report
 from tests.benchmarks.analysis.sources.test_source import write_csv
@@ -29,12 +29,12 @@ def their_runs(file: Path, env_id: str = OTHER, num_runs: int = 5) -> Path:
     return write_csv(file, "\n".join(rows), "env,seed,step,return")
 
 
-def report(folder: Path, theirs: Path, request: Request | None = None) -> str:
+def report(folder: Path, theirs: Path, request: ComparisonRequest | None = None) -> str:
     """What is printed; files go to <folder>/report."""
     for seed in range(5):
         made_up_run(folder / "mine", "td3", seed, [0.0, 5.0], OTHER)
-    request = request or Request()
-    sources = parse_sources([f"lab={theirs}"], Options(), request)
+    request = request or ComparisonRequest()
+    sources = parse_sources([f"lab={theirs}"], ReadOptions(), request)
     return write_report(folder / "mine", folder / "report", others=sources, request=request)
 
 
@@ -88,7 +88,7 @@ def test_another_version_is_compared_where_it_is_named(tmp_path: Path) -> None:
     theirs = their_runs(tmp_path / "theirs.csv", "Other-v3", num_runs=4)
     with pytest.raises(ConfigError, match="Other-v0 in mine and Other-v3 in lab"):
         report(tmp_path, theirs)
-    report(tmp_path, theirs, Request(env_ids=("Other",)))
+    report(tmp_path, theirs, ComparisonRequest(env_ids=("Other",)))
     text = (tmp_path / "report/report.html").read_text()
     (verdict,) = json.loads((tmp_path / "report/verdicts.json").read_text())
     assert [verdict[name] for name in ("env_id", "second")] == [OTHER, "lab on Other-v3"]

@@ -28,11 +28,11 @@ def test_workers_that_cannot_take_runs_are_told_once_for_each_reason(tmp_path: P
     threaded = {**fitting, "threads": 2}
     described = {"a": fitting, "b": old, "c": threaded, "d": old, "e": old}
     workers = Workers(FakeClient(described), tmp_path, "now")  # type: ignore[arg-type]
-    able, refused = workers.look()
+    able, refused = workers.poll()
     assert able == {"a"}
     torch = software()["torch"]
     assert refused == [
         f"worker b and 2 more cannot take runs: its torch is 1.0, here it is {torch}",
         "worker c cannot take runs: it has 2 threads; start it with --nthreads 1",
     ]
-    assert workers.look() == ({"a"}, [])  # told once
+    assert workers.poll() == ({"a"}, [])  # told once

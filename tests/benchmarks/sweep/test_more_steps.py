@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks.analysis.load import load_results
-from benchmarks.declaration import declare, told
+from benchmarks.declaration import declare, history_text
 from benchmarks.experiments import Experiment
 from benchmarks.sweep.options import SweepOptions
 from benchmarks.sweep.scheduler import extended_runs_text, sweep
@@ -49,7 +49,9 @@ def test_more_steps_give_what_so_many_at_once_give(
         run(each, tmp_path / "at_once", check=False)
     assert evaluations(grown) == evaluations(tmp_path / "at_once")
     results = load_results(grown)
-    assert "(2 of fewer steps), 2 runs after" in told(results.experiment, len(results.finals))
+    assert "(2 of fewer steps), 2 runs after" in history_text(
+        results.experiment, len(results.finals)
+    )
     assert sweep(LONG, grown, SweepOptions(workers=1, check=False)) == []  # nothing is left to do
 
 

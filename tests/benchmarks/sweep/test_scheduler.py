@@ -21,14 +21,14 @@ import pytest
 from distributed import wait
 
 from benchmarks.analysis.load import load_results
-from benchmarks.declaration import declare, refuse_mismatch, told
+from benchmarks.declaration import declare, history_text, refuse_mismatch
 from benchmarks.experiments import EXPERIMENTS, Experiment
 from benchmarks.fidelity.variants import VARIANTS
 from benchmarks.sweep.cluster import DASK_SETTINGS, connect
 from benchmarks.sweep.display import Display
 from benchmarks.sweep.options import SweepOptions
-from benchmarks.sweep.scheduler import MAX_RESTARTS, Job, Sweep, exclusive, sweep
-from benchmarks.sweep.worker import SESSION, Outcome, SessionOver, reason_unfit, software
+from benchmarks.sweep.scheduler import MAX_RESTARTS, Job, RunDispatcher, locked_folder, sweep
+from benchmarks.sweep.worker import SESSION, RunOutcome, SessionOver, reason_unfit, software
 from td3_reference.td3 import TD3
 from tests.helpers.continuation import content
 from tests.helpers.made_up_runs import made_up_run
@@ -155,7 +155,7 @@ def test_an_experiment_that_has_grown_is_the_one_that_was_declared_so_at_once(
     assert contents(tmp_path, full) == contents(swept, full)
     history = json.loads((tmp_path / "experiment.json").read_text())["declarations"]
     assert [each["runs_before"] for each in history] == [[], ["td3_reference/Pendulum-v1_0"]]
-    line = told(load_results(tmp_path).experiment, 4)
+    line = history_text(load_results(tmp_path).experiment, 4)
     assert "(seeds 1 -> 2; new: implementation td3): 1 run and no verdicts before it" in line
 
 
@@ -245,7 +245,7 @@ def test_a_sweep_with_looks_gives_decided_comparisons_no_more_seeds(
                 made_up_run(tmp_path, run.label, run.seed, [-1000.0, -140.0], env_id, arrays=late)
         return []
 
-    monkeypatch.setattr("benchmarks.sweep.scheduler.carry_out_missing", carry_out)
+    monkeypatch.setattr("benchmarks.sweep.scheduler.run_missing", carry_out)
     monkeypatch.setattr("benchmarks.sweep.scheduler.refuse_unworkable", lambda *_: None)
     monkeypatch.setattr("benchmarks.optimum.values.mean_return", lambda *_: -130.0)
     made = experiment(seeds=40, looks=(5, 10, 20, 40))
@@ -266,7 +266,7 @@ def test_a_sweep_with_looks_gives_decided_comparisons_no_more_seeds(
 def test_a_sweep_with_looks_of_which_every_run_fails_says_so_and_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmarks.sweep.scheduler.carry_out_missing", lambda *_: ["all failed"])
+    monkeypatch.setattr("benchmarks.sweep.scheduler.run_missing", lambda *_: ["all failed"])
     monkeypatch.setattr("benchmarks.sweep.scheduler.refuse_unworkable", lambda *_: None)
     assert sweep(experiment(seeds=10, looks=(5, 10)), tmp_path) == ["all failed"]
 
@@ -281,8 +281,8 @@ def test_a_run_whose_worker_dies_before_its_outcome_is_fetched_is_taken_up_again
     shown = Mock(spec=Display)
     with connect(1, None) as client:
         (worker,) = client.nthreads()
-        under_way = Sweep(client, tmp_path, "now", shown, StopRequest())
-        future = client.submit(Outcome, "done", workers=[worker], pure=False)
+        under_way = RunDispatcher(client, tmp_path, "now", shown, StopRequest())
+        future = client.submit(RunOutcome, "done", workers=[worker], pure=False)
         wait(future)
         under_way._jobs.append(job := Job(run, worker, future))
         assert client.cluster
@@ -299,7 +299,7 @@ def test_a_run_whose_worker_dies_before_its_outcome_is_fetched_is_taken_up_again
 
 
 def test_two_sweeps_in_one_folder_exclude_each_other(tmp_path: Path) -> None:
-    with exclusive(tmp_path), pytest.raises(ConfigError, match="another sweep is at work"):
+    with locked_folder(tmp_path), pytest.raises(ConfigError, match="another sweep is at work"):
         sweep(experiment(), tmp_path)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.sweep.status import measure, overview
+from benchmarks.sweep.status import measure_speed, overview
 from tests.helpers.made_up_runs import made_up_run
 from training.config import RunConfig
 from training.run_directory import RunDirectory
@@ -71,4 +71,4 @@ def test_what_failed_is_shown_with_its_reason(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_run_too_short_to_be_timed_is_refused_as_such() -> None:
     with pytest.raises(ValueError, match="100 steps are too few to be timed"):
-        measure(run(0, steps=100))
+        measure_speed(run(0, steps=100))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.analysis.sources.frame import KEYS, Options, parse_columns
+from benchmarks.analysis.sources.frame import KEYS, ReadOptions, parse_columns
 from benchmarks.analysis.sources.source import FORMATS, Source, read_source
 from training.config import ConfigError
 
@@ -46,7 +46,7 @@ CURVES = {  # steps of the first run, and its last return
 def example(name: str, **options: Any) -> Source:
     if name == "table":
         options = {"columns": COLUMNS}
-    return read_source(EXAMPLES / name, options=Options(**options))
+    return read_source(EXAMPLES / name, options=ReadOptions(**options))
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -90,7 +90,7 @@ def test_columns_tell_environments_and_algorithms_apart(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="its column task has several values"):
         read_source(tmp_path)
     columns = {"env": "task", "label": "algo"}
-    curves = read_source(tmp_path, options=Options(columns=columns)).curves
+    curves = read_source(tmp_path, options=ReadOptions(columns=columns)).curves
     assert curves.groupby(KEYS)["mean_return"].sum().to_dict() == {
         ("A-v0", "x", "0"): 5.0, ("A-v0", "y", "0"): 6.0, ("B-v0", "x", "0"): 7.0
     }  # fmt: skip
@@ -100,9 +100,9 @@ def test_a_column_that_is_not_there_is_refused_with_those_that_are(tmp_path: Pat
     write(tmp_path / "a.csv", "run,steps,reward\n0,1,2\n")
     for columns in ({}, {"step": "steps", "return": "score"}):
         with pytest.raises(ConfigError, match=r"a\.csv with the columns run, steps, reward"):
-            read_source(tmp_path, options=Options(columns=columns))
+            read_source(tmp_path, options=ReadOptions(columns=columns))
     columns = {"step": "steps", "return": "reward"}  # then a file is a run
-    assert len(read_source(tmp_path, options=Options(columns=columns)).curves) == 1
+    assert len(read_source(tmp_path, options=ReadOptions(columns=columns)).curves) == 1
 
 
 def test_a_mean_over_a_group_of_runs_is_refused(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_training_episodes_count_where_there_are_no_evaluations(tmp_path: Path) 
 
 
 def test_columns_of_one_source_leave_others_as_they_are() -> None:
-    options = Options(columns=COLUMNS)
+    options = ReadOptions(columns=COLUMNS)
     for name in ("author", "zoo", "tianshou/merged", "monitor"):
         curves = read_source(EXAMPLES / name, options=options).curves
         assert sorted(set(curves[KEYS].itertuples(index=False, name=None))) == RUNS[name]
@@ -377,7 +377,7 @@ def test_a_folder_for_each_run_may_have_others_above_and_below(tmp_path: Path) -
 def test_each_file_without_seeds_is_a_run(tmp_path: Path) -> None:
     for name in ("0", "1"):
         write(tmp_path / f"{name}.csv", "step,return\n1,5\n2,6\n")
-    options = Options(columns={"step": "step", "return": "return"})
+    options = ReadOptions(columns={"step": "step", "return": "return"})
     curves = read_source(tmp_path, options=options).curves
     assert curves["run"].unique().tolist() == [f"{tmp_path.name}/0", f"{tmp_path.name}/1"]
 

@@ -14,7 +14,7 @@ from stable_baselines3.common.monitor import Monitor
 from torch.utils.tensorboard import SummaryWriter
 
 from benchmarks.analysis.sources.cleanrl import TAG
-from benchmarks.analysis.sources.frame import KEYS, Options
+from benchmarks.analysis.sources.frame import KEYS, ReadOptions
 from benchmarks.analysis.sources.source import read_source
 from tests.helpers.made_up_runs import made_up_run
 from training.config import ConfigError
@@ -50,7 +50,7 @@ def runs_of(path: Path, **options: Any) -> list[tuple[str, str, str]]:
     """(env_id, label, run) of all runs."""
     return sorted(
         set(
-            read_source(path, options=Options(**options))
+            read_source(path, options=ReadOptions(**options))
             .curves[KEYS]
             .itertuples(index=False, name=None)
         )
