@@ -8,6 +8,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
 # Wall-clock times, and the last training episodes, which contain some; learn() sets both anew.
 TIMED_ATTRIBUTES = ["start_time", "ep_info_buffer"]
 PICKLED = ":serialized:"  # key in the entry of an attribute that SB3 could not write as JSON
-# Settings that only training uses, at values that need neither memory nor, as SAC's target entropy
-# would, an environment.
-UNUSED = {"buffer_size": 1, "target_entropy": 0.0, "learning_starts": 0}
+# Settings that only training uses, at values that need no memory, no environment (as SAC's target
+# entropy would) and no optimiser (as its entropy coefficient would).
+UNUSED = {"buffer_size": 1, "target_entropy": 0.0, "ent_coef": 0.0, "learning_starts": 0}
 
 
 def model_bytes(model: "BaseAlgorithm") -> bytes:
@@ -92,8 +93,15 @@ def rebuilt(
     return model
 
 
+class NoOptimizer:
+    """In place of a torch optimiser, of which the first takes two seconds of imports to make."""
+
+    def __init__(self, *arguments: object, **settings: object) -> None:
+        pass
+
+
 def _untrained(config: RunConfig, hyperparameters: dict[str, Any], env: Env) -> "BaseAlgorithm":
-    """A model for the weights; SB3's algorithms get a replay buffer of the smallest size."""
+    """A model for the weights; SB3's algorithms get no optimiser and the smallest replay buffer."""
     if config.algo not in ALGORITHMS:
         return build_model(config, hyperparameters, env)
     algorithm = find_algorithm(config.algo).load()
@@ -106,6 +114,8 @@ def _untrained(config: RunConfig, hyperparameters: dict[str, Any], env: Env) -> 
         model = algorithm(policy_name(config.algo, env), **arguments)
         model.observation_space, model.action_space = spaces.observation_space, spaces.action_space
         model.n_envs = config.n_envs
+        if "optimizer_class" in signature(model.policy_class).parameters:
+            model.policy_kwargs["optimizer_class"] = NoOptimizer
         model._setup_model()
     except Exception as error:  # SB3 may raise anything for settings that no training has used
         message = one_line(error)

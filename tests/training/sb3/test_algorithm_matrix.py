@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from stable_baselines3.common.monitor import load_results
 
@@ -17,6 +18,7 @@ from training.config import FIRST_SEED
 from training.environments import make_env
 from training.run_directory import RunDirectory
 from training.sb3.algorithms import ALGORITHMS, build_model, resolve_hyperparameters
+from training.sb3.model_zip import model_bytes, rebuilt
 from training.sb3.normalization import Normalization, NormalizedPolicy
 from training.sb3.vec_env import make_training_env
 
@@ -303,3 +305,26 @@ def test_environments_in_processes_of_their_own_give_the_same_bytes(
         assert (dummy / name).read_bytes() == (subproc / name).read_bytes(), name
     lengths = [load_results(str(path))["l"].tolist() for path in (dummy, subproc)]
     assert lengths[0] == lengths[1]
+
+
+@pytest.mark.parametrize(("algo", "env_id"), PAIRS)
+def test_every_algorithm_s_model_is_rebuilt_to_act_without_an_optimiser(
+    algo: str, env_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = config(algo, env_id)
+    hyperparameters = resolve_hyperparameters(run)
+    model = build_model(run, hyperparameters, make_training_env(run))
+    content = model_bytes(model)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("an optimiser was made")
+
+    monkeypatch.setattr(torch.optim.Optimizer, "__init__", refuse)
+    env = make_env(run)
+    again = rebuilt(content, run, hyperparameters, env)
+    expected, actual = (each.policy.state_dict() for each in (model, again))
+    assert expected.keys() == actual.keys()
+    assert all(torch.equal(expected[name], actual[name]) for name in expected)
+    observation, _ = env.reset(seed=0)
+    action, _ = model.predict(observation, deterministic=True)
+    np.testing.assert_array_equal(again.predict(observation, deterministic=True)[0], action)
