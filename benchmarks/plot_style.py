@@ -31,10 +31,10 @@ from envs.controllers import CONTROLLERS
 
 matplotlib.rcdefaults()  # else a matplotlibrc, even in the working folder, changes all figures
 
-# Okabe and Ito's colours, which the colour-blind can tell apart; line styles and markers tell them
-# apart without colours.
+# Okabe and Ito's colours and Paul Tol's wine (his "muted" scheme), which the colour-blind can tell
+# apart; line styles and markers tell them apart without colours.
 POSITION, VELOCITY = "#D00000", "#0040D0"  # red and blue, as in the article
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255")
 LINE_PATTERNS = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "p")
 DASHES = ((1, 1), (4, 2), (1, 3), (9, 2), (9, 2, 1, 2), (3, 2, 1, 2, 1, 2), (9, 6))
