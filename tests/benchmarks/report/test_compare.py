@@ -476,3 +476,10 @@ def test_names_that_tables_or_figures_cannot_show_are_refused(name: str, tmp_pat
     ours, theirs = (their_runs(tmp_path / each, [1.0]) for each in ("ours", "theirs"))
     with pytest.raises(ConfigError, match="source must not be called step, nor begin with _, nor"):
         compare(tmp_path, f"{name}={ours}", theirs)
+
+
+def test_a_run_that_ends_early_is_named(tmp_path: Path) -> None:
+    long = write_csv(tmp_path / "long/a.csv", "0,0,1\n0,100,2\n1,0,3\n2,0,1\n2,100,4")
+    page = compare(tmp_path, f"a={long}", f"b={their_runs(tmp_path / 'b', [1.0])}")
+    assert "- a goes on to step 100, but its run 1 only to 0; what is compared ends at 0." in page
+    assert "- b goes on to step 100; what is compared ends at 0." in page
