@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command_line
+from benchmarks.analysis.contrast import Request
 from benchmarks.analysis.sources.published import RUNS, unpacked
+from benchmarks.analysis.sources.source import read_source
 from benchmarks.experiments import EXPERIMENT_FILE, Experiment
 from benchmarks.publish.folder import publish
 from benchmarks.publish.verify import prediction_interval, verify
-from benchmarks.report.page import write_report
+from benchmarks.report.page import compared, write_report
 from tests.helpers.made_up_runs import edit_provenance, made_up_run
 from training.config import ConfigError
 from training.run_directory import RunDirectory
@@ -234,3 +236,14 @@ def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / RUNS).write_bytes(b"no archive")
     with pytest.raises(ConfigError, match=r"runs\.zip is damaged"):
         unpacked(tmp_path)
+
+
+def test_a_report_names_the_published_folder_and_not_where_it_was_unpacked(
+    mine: Path, tmp_path: Path
+) -> None:
+    results = mine / "results/mine"
+    rows = "".join(f"{seed},{step},1\n" for seed in range(3) for step in (0, 100))
+    (tmp_path / "runs.csv").write_text(f"seed,step,return\n{rows}")
+    other = read_source(tmp_path / "runs.csv", "other")
+    found, _ = compared(results, tmp_path / "none.json", [other], Request(("Pendulum-v1",)))
+    assert f"declared in {results / 'experiment.json'}" in " ".join(found.notes)
