@@ -286,9 +286,12 @@ def caveats_of(match: MatchedSides) -> list[str]:
         if side.source.kind.is_episodes:
             caveats.append(f"{side.name} is scored by training episodes, with exploration noise,"
                            " not by evaluations.")  # fmt: skip
-        if max(side.last_steps) > match.at:
+        shortest, longest = min(side.last_steps), max(side.last_steps)
+        if longest > match.at:
+            run = side.run_names[side.last_steps.index(shortest)]
+            but = f", but its run {run} only to {shortest:,.0f}" if shortest < longest else ""
             caveats.append(
-                f"{side.name} goes on to step {max(side.last_steps):,.0f}; what is compared ends at"
+                f"{side.name} goes on to step {longest:,.0f}{but}; what is compared ends at"
                 f" {match.at:,.0f}."
             )
         caveats += grid_caveats(side, match)

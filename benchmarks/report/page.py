@@ -72,8 +72,8 @@ def write_report(
     """
     from benchmarks.report.gallery import showcase  # which needs torch
 
-    root = unpacked(root)
-    if any(root.glob("*/*/config.json")):
+    folder = unpacked(root)
+    if any(folder.glob("*/*/config.json")):
         say(f"Reading the runs in {root} ...")
     results, comparisons = compared(root, output / VERDICTS, others, request or ComparisonRequest())
     records = json.dumps([asdict(each) for each in comparisons], indent=2) + "\n"
@@ -86,7 +86,7 @@ def write_report(
     with using_figure_style(appearance.figure_style):
         forest, pictures = forest_plot(comparisons), plot_all(results, found, half_std)
         say("Playing the policies ...")
-        shown = showcase(results.own, root)
+        shown = showcase(results.own, folder)
     pictures += shown.pictures
     made += [shown.table] if shown.table else []
     fidelity = fidelity_files(results, output.parent)
@@ -137,7 +137,7 @@ def compared(
     root: Path, history: Path, others: Sequence[Source], request: ComparisonRequest
 ) -> tuple[Results, list[Comparison]]:
     """The runs and all comparisons, further sources included."""
-    results = load_results(root)
+    results = load_results(unpacked(root))
     comparisons = with_history(compare_all(results), history)
     if others:
         results, more = add_sources(results, root, others, request)

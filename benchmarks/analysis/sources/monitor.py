@@ -27,7 +27,7 @@ def read(files: list[Path], options: ReadOptions) -> pd.DataFrame | None:
     for file in files:
         with file.open(encoding="utf-8") as lines:
             start = json.loads(lines.readline().lstrip("#"))
-            rows = pd.read_csv(lines)[["r", "l", "t"]]
+            rows = pd.read_csv(lines)[["r", "l", "t"]].astype(float)  # also without any row
         if (rows["t"].diff() < 0).any():
             raise ValueError(f"times go back in {file.name}: was a restarted run appended to it?")
         name = file.name.removesuffix("monitor.csv").strip(".")

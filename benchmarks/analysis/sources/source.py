@@ -106,7 +106,7 @@ def read_source(path: Path, name: str = "", options: ReadOptions | None = None) 
     :raises ConfigError: if it holds no format or several, a file of the format is damaged, or
         its steps are not whole numbers, repeat or go back, or folders of unnamed algorithms cross
     """
-    if not path.exists():
+    if not (path.is_file() or path.is_dir()):
         raise ConfigError(f"{path} must be a file or directory with results; there is none")
     root = path.parent if path.is_file() else unpacked(path)
     files = [path] if path.is_file() else sorted(_files(root))

@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command_line
+from benchmarks.analysis.contrast import ComparisonRequest
 from benchmarks.analysis.sources.published import RUNS, unpacked
+from benchmarks.analysis.sources.source import read_source
 from benchmarks.experiments import EXPERIMENT_FILE, Experiment
 from benchmarks.publish.folder import publish
 from benchmarks.publish.verify import prediction_interval, verify
-from benchmarks.report.page import write_report
+from benchmarks.report.page import compared, write_report
 from benchmarks.request import PaperOptions
 from tests.helpers.made_up_runs import edit_provenance, made_up_run
 from training.config import ConfigError
@@ -417,3 +419,16 @@ def test_a_report_without_runs_advises_what_can_be_done(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=rf"^no complete run in runs/{name}; .*{advice}"):
         command_line.report(name, PaperOptions())
+
+
+def test_a_report_names_the_published_folder_and_not_where_it_was_unpacked(
+    mine: Path, tmp_path: Path
+) -> None:
+    results = mine / "results/mine"
+    rows = "".join(f"{seed},{step},1\n" for seed in range(3) for step in (0, 100))
+    (tmp_path / "runs.csv").write_text(f"seed,step,return\n{rows}")
+    other = read_source(tmp_path / "runs.csv", "other")
+    found, _ = compared(
+        results, tmp_path / "none.json", [other], ComparisonRequest(("Pendulum-v1",))
+    )
+    assert f"declared in {results / 'experiment.json'}" in " ".join(found.notes)

@@ -487,3 +487,10 @@ def test_a_single_run_has_no_interval_to_warn_of(tmp_path: Path) -> None:
     one = our_runs(tmp_path / "one", [1.5])
     page = compare(tmp_path, our_runs(tmp_path / "runs", [1.0, 2.0, 3.0]), f"one={one}")
     assert "runs against" not in page
+
+
+def test_a_run_that_ends_early_is_named(tmp_path: Path) -> None:
+    long = write_csv(tmp_path / "long/a.csv", "0,0,1\n0,100,2\n1,0,3\n2,0,1\n2,100,4")
+    page = compare(tmp_path, f"a={long}", f"b={their_runs(tmp_path / 'b', [1.0])}")
+    assert "- a goes on to step 100, but its run 1 only to 0; what is compared ends at 0." in page
+    assert "- b goes on to step 100; what is compared ends at 0." in page

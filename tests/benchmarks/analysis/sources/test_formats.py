@@ -403,3 +403,17 @@ def test_what_is_missing_is_named(rows: str, complaint: str, tmp_path: Path) -> 
     write(tmp_path / "runs.csv", f"env,label,seed,step,return\n{rows}\n")
     with pytest.raises(ConfigError, match=rf"runs\.csv {complaint}"):
         read_source(tmp_path)
+
+
+def test_an_environment_without_episodes_leaves_those_of_the_others(tmp_path: Path) -> None:
+    monitor(tmp_path / "0.monitor.csv", "1,10,1\n2,10,3")
+    monitor(tmp_path / "1.monitor.csv", "5,10,2\n6,10,4")
+    monitor(tmp_path / "2.monitor.csv", "")
+    curves = read_source(tmp_path).curves
+    assert curves["step"].tolist() == [10, 20, 30, 40]
+    assert curves["mean_return"].tolist() == [1, 5, 2, 6]
+
+
+def test_a_device_is_no_source() -> None:
+    with pytest.raises(ConfigError, match="/dev/null must be a file or directory"):
+        read_source(Path("/dev/null"))
