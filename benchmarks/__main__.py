@@ -145,16 +145,18 @@ def report(
     except FileNotFoundError as error:
         if error.filename:
             raise
-        known = recorded_experiment(root / experiment) or experiment in EXPERIMENTS
-        advice = (
-            f"run: python -m benchmarks sweep {experiment}" if known else
-            f"it must have runs in {root}, or be a published one, such as results/quick"
-        )  # fmt: skip
-        raise ConfigError(f"{error}; {advice}") from error
+        raise ConfigError(f"{error}; {advice_without_runs(experiment, root)}") from error
     except ValueError as error:
         raise ConfigError(str(error)) from error
     print(text)
     print(f"\nOn one page, with figures: {target / 'report.html'}")
+
+
+def advice_without_runs(experiment: str, root: Path) -> str:
+    """What to do about an experiment without runs."""
+    if recorded_experiment(root / experiment) or experiment in EXPERIMENTS:
+        return f"run: python -m benchmarks sweep {experiment}"
+    return f"it must have runs in {root}, or be a published one, such as results/quick"
 
 
 def report_folder(output: Path, experiment: Path) -> Path:

@@ -232,7 +232,8 @@ def _interquartile_means(results: Results, standings: Sequence[Standing]) -> Pic
         middle, low, high = each.iqm
         style = {**styles[each.label], "linestyle": "-", "markersize": 7}
         axes.errorbar(middle, row, xerr=[[middle - low], [high - middle]], capsize=4, **style)
-    axes.set_xlabel(f"interquartile mean of the score: {SCORE_AXIS}")
+    axes.set_xlabel(f"interquartile mean of the score:\n{SCORE_AXIS}")  # one line is cut off
+    axes.locator_params(axis="x", nbins=5)  # scores close to each other have long numbers
     names = [f"{each.label}\nn = {', '.join(map(str, each.seeds))}" for each in standings]
     _name_rows(figure, axes, names)
     return finish(figure, "interquartile_means", *caption("interquartile_means"))

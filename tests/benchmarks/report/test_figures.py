@@ -9,6 +9,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from benchmarks.analysis.comparisons import compare_all
@@ -17,7 +18,12 @@ from benchmarks.analysis.statistics import Interval
 from benchmarks.analysis.verdict import Answer, VerdictPart
 from benchmarks.outputs import write_all
 from benchmarks.plot_style import draw_curves, finish, possible_range, robust_limits, set_log_scale
-from benchmarks.report.figures import known_reference_lines, plot_all, typical_part
+from benchmarks.report.figures import (
+    _interquartile_means,
+    known_reference_lines,
+    plot_all,
+    typical_part,
+)
 from benchmarks.report.scores import standings
 from benchmarks.report.tables import all_tables
 from benchmarks.report.verdicts import axis_reach, forest_plot
@@ -264,3 +270,24 @@ def test_the_forest_plot_shows_each_difference_and_arrows_where_an_interval_goes
     assert 10.8 < reach[1] < 13.0  # whole intervals
     assert reach[2] > 40.0
     assert 1.0 < reach[3] < 13.0  # arrows at both ends
+
+
+def test_the_label_of_interquartile_means_is_not_cut_off_beside_long_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boxes = []
+
+    def measure(figure: Figure, *_: str) -> None:
+        figure.draw_without_rendering()
+        (axes,) = figure.axes
+        boxes.append((figure.bbox, axes.xaxis.label.get_window_extent()))
+        plt.close(figure)
+
+    monkeypatch.setattr("benchmarks.report.figures.finish", measure)
+    for label in ("td3_reference", "td3_reference_rescaled"):
+        for seed in range(3):
+            made_up_run(tmp_path, label, seed, [-1500.0, -200.0 - seed])
+    results = load_results(tmp_path)
+    _interquartile_means(results, standings(results))
+    ((whole, label_box),) = boxes
+    assert whole.x0 <= label_box.x0 < label_box.x1 <= whole.x1
