@@ -214,7 +214,7 @@ def validated(experiment: Experiment) -> Experiment:
 
 
 def refuse_looks(looks: Sequence[int], number: int) -> None:
-    """Refuse looks that are not ascending numbers of seeds, from MIN_VERDICT up to ``number``.
+    """Refuse looks that are not ascending numbers of seeds, MIN_VERDICT_SEEDS to ``number``.
 
     :raises ConfigError: saying what they must be
     """

@@ -199,7 +199,7 @@ class History:
             what = "; ".join(found) if made_with else f"which one is {UNKNOWN}"
             raise ConfigError(
                 f"it was begun with other software ({what}): go on with the same, or with"
-                f" {ALLOW_MIXED}, which provenance.json will tell; without its folder checkpoint"
+                f" {ALLOW_MIXED}, which provenance.json records; without its folder checkpoint"
                 " it begins anew"
             )
 

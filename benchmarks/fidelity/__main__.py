@@ -25,14 +25,14 @@ Each row was made by `make implementations`, which builds an environment for eac
 its TD3 update by update through an adapter, and compares what it computes with the published
 numbers. [fidelity.md](fidelity.md) says how, what the words mean, and how to examine a TD3 of
 your own. What is compared is one update at equal settings: no statement about returns. Defaults
-that differ are those that an adapter can read in the library; what is the user's to give is not
-listed.
+that differ are those that an adapter can read in the library; settings that its users must give
+are not listed.
 
 To repeat it, about 13 GB of disk are needed (with PyTorch built for CPUs), and clones of the three
 that are not on PyPI, which the variables `TD3_CLONE`, `CLEANRL_CLONE` and `SPINUP_CLONE` name;
-without, their rows are skipped. Environments go to `implementations/` and are used again."""
+without these, their rows are skipped. Environments go to `implementations/` and are used again."""
 NOTES_HEAD = """Read in the source of the version in the table, and checked against its numbers.
-*Declared* is what docstrings, comments and, of clones, the documentation in them say."""
+*Declared* is what docstrings and comments say and, for clones, the documentation in them."""
 
 
 def examine_all(environments: Path, output: Path, only: list[str]) -> list[dict[str, Any]]:
