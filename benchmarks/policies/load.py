@@ -155,8 +155,11 @@ def _content(file: Path) -> bytes:
     try:
         return run.read_verified(file.name) if _settings(run.path) else file.read_bytes()
     except OSError as error:
+        reason = "the run is not complete"
+        if run.status()["state"] == "done":
+            reason = "it was deleted, or not published with the run"
         raise ConfigError(
-            f"{file.parent} holds no {file.name} that can be read: the run is not complete"
+            f"{file.parent} holds no {file.name} that can be read: {reason}"
         ) from error
 
 

@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from benchmarks.analysis.sources.published import is_published, summary_of
 from benchmarks.publish.film import FILM, NUMBERS, make_film
+from benchmarks.report.wording import as_sentence
 from benchmarks.table import markdown
 from envs.rocket_metrics import STEADY_STEPS
 from training.config import ConfigError
@@ -120,17 +121,12 @@ def findings(told: list[Json]) -> list[tuple[str, str]]:
     :param told: experiments with findings
     """
     ranked = [
-        (rank, each["name"], finding if rank else f"{sentence(each['description'])} {finding}")
+        (rank, each["name"], finding if rank else f"{as_sentence(each['description'])} {finding}")
         for each in told
         for rank, finding in enumerate(each["findings"])
     ]
     ranked.sort(key=lambda row: row[0])  # stable: the order of the experiments stays
     return [row[1:] for row in ranked[:MOST_FINDINGS]]
-
-
-def sentence(text: str) -> str:
-    """A description as a sentence."""
-    return text[:1].upper() + text[1:] + ("" if text.endswith(("?", ".")) else ".")
 
 
 def duration_table(measured: Json) -> str:
@@ -155,6 +151,6 @@ TEMPLATES = Environment(
     trim_blocks=True, lstrip_blocks=True,
 )  # fmt: skip
 TEMPLATES.filters.update(
-    sentence=sentence, duration_table=duration_table, summary_table=summary_table
+    sentence=as_sentence, duration_table=duration_table, summary_table=summary_table
 )
 TEMPLATES.globals.update(steady_steps=STEADY_STEPS, asked_again=ASKED_AGAIN)

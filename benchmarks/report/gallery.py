@@ -1,5 +1,6 @@
 """Every policy from the same start: an animation of each, trajectories, and what was achieved."""
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -68,6 +69,8 @@ def showcase(results: Results, root: Path) -> Showcase:
             shown.missing.append(str(error))
             continue
         episodes = _play(policies(results, root, configs, env), env, env_id, shown)
+        # Published runs lie in a temporary folder: a page that named it would differ each time.
+        shown.missing[:] = [line.replace(f"{root}{os.sep}", "") for line in shown.missing]
         best = None
         if episodes and _knows_optimum(first):
             env.reset(seed=SEED)

@@ -27,7 +27,7 @@ from benchmarks.report.figures import plot_all
 from benchmarks.report.scores import standings
 from benchmarks.report.terminal import terminal_text
 from benchmarks.report.verdicts import forest_plot
-from benchmarks.report.wording import sentences
+from benchmarks.report.wording import as_sentence, sentences
 from benchmarks.table import Table, printable, to_csv, to_latex, to_markdown
 from training.config import REFERENCE, reading
 from training.schemas import read_json
@@ -150,7 +150,7 @@ def about(results: Results, name: str) -> dict[str, Any]:
     experiment = results.experiment or {}
     return {
         "name": name,
-        "description": experiment.get("description"),
+        "description": as_sentence(experiment.get("description") or ""),
         "mixture": results.software_differences,
         "unfinished": results.unfinished,
         "notes": results.notes,

@@ -267,6 +267,11 @@ def digits_of(part: VerdictPart) -> int:
     return 0 if isinstance(part, Failures) else digits_for(*part.estimates, *part.apart)
 
 
+def as_sentence(text: str) -> str:
+    """A description as a sentence; nothing without one."""
+    return text[:1].upper() + text[1:] + ("." if text and not text.endswith(("?", ".")) else "")
+
+
 def confidence(value: float) -> str:
     """A confidence as a percentage."""
     return f"{100 * value:.4g}%"

@@ -162,7 +162,7 @@ def draw_parts(times: Times, bound: float, file: Path) -> None:
     """Stacked bars of the parts, beside the bound."""
     figure, axes = plt.subplots(figsize=(6.0, 4.0), layout="constrained")
     bottom = np.zeros(len(times))
-    for part, colour in zip(PARTS, (*COLOURS, "#999999"), strict=True):
+    for part, colour in zip(PARTS, (*COLOURS[: len(PARTS) - 1], "#999999"), strict=True):
         heights = np.array([max(values[part], 0.0) for values in times.values()])
         axes.bar(list(times), heights, bottom=bottom, label=part, color=colour)
         bottom += heights

@@ -99,3 +99,13 @@ def test_a_damaged_policy_is_named_and_the_others_are_shown(tmp_path: Path) -> N
     assert [line.split(":")[0] for line in shown.missing] == ["td3_reference on rocket-v0"]
     assert shown.table is not None
     assert shown.table.data["policy"].tolist() == ["pd", "brake"]
+
+
+def test_a_complete_run_without_its_model_is_named_without_the_folder_it_lies_in(
+    tmp_path: Path,
+) -> None:
+    made_up_run(tmp_path, "td3", 0, [-3.0, -1.0], env_id="rocket-v0")
+    (line,) = showcase(load_results(tmp_path), tmp_path).missing
+    assert "td3/rocket-v0_0 holds no model.zip" in line
+    assert "not complete" not in line
+    assert str(tmp_path) not in line

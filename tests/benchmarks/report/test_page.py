@@ -292,3 +292,19 @@ def test_a_report_where_a_file_is_takes_one_line(small: Path) -> None:
     assert done.stderr.splitlines()[-1].startswith("error: ")
     assert "taken" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+def test_a_description_that_is_a_question_ends_with_its_question_mark(
+    small: Path, tmp_path: Path
+) -> None:
+    declared = Experiment(
+        description="is it chance?",
+        implementations={"a": {"algo": "td3"}, "b": {"algo": "td3"}},
+        total_timesteps={"Pendulum-v1": 100},
+        seeds=(0, 1, 2),
+        against="b",
+    ).to_json()
+    RunDirectory(small).write_json(EXPERIMENT_FILE, declared)
+    write_report(small, tmp_path / "report")
+    page = (tmp_path / "report/report.html").read_text(encoding="utf-8")
+    assert "<p>Is it chance?</p>" in page
