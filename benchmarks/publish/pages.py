@@ -1,6 +1,7 @@
 """results/ -> what README.md and docs/results.md show of it: all their numbers come from there."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ def readme_part(results: Path, experiments: list[Json]) -> str:
         "readme.md.j2",
         experiments=experiments,
         told=told,
-        findings=findings(told),
+        findings=findings(told, questions(experiments)),
         film=content(results / IMAGES / NUMBERS),
         film_file=f"results/{IMAGES}/{FILM}",
         durations=content(results / DURATIONS),
@@ -115,13 +116,28 @@ def rendered(template: str, **values: Any) -> str:
     return TEMPLATES.get_template(template).render(values).rstrip() + "\n"
 
 
-def findings(told: list[Json]) -> list[tuple[str, str]]:
-    """Name and finding: the first of each experiment, after its description, then further ones.
+def questions(experiments: list[Json]) -> dict[str, str]:
+    """The question of each experiment, by name.
+
+    One that asks again has that of the experiment which suggested it, if that is published.
+    """
+    asked = {each["name"]: as_sentence(each["description"]) for each in experiments}
+    again = {
+        name: f"{asked[first]} Asked again, on new seeds."
+        for first, name in ASKED_AGAIN.items()
+        if {first, name} <= asked.keys()
+    }
+    return asked | again
+
+
+def findings(told: list[Json], asked: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Name and finding: the first of each experiment, after its question, then further ones.
 
     :param told: experiments with findings
+    :param asked: from :func:`questions`
     """
     ranked = [
-        (rank, each["name"], finding if rank else f"{as_sentence(each['description'])} {finding}")
+        (rank, each["name"], finding if rank else f"{asked[each['name']]} {finding}")
         for each in told
         for rank, finding in enumerate(each["findings"])
     ]

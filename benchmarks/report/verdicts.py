@@ -133,6 +133,8 @@ def forest_plot(comparisons: Sequence[Comparison]) -> Picture | None:
             numbers = interval_of(part, part.apart, " points")
             axes.text(1.02, i, numbers, transform=axes.get_yaxis_transform(), va="center",
                       fontsize="small")  # fmt: skip
+        axes.text(1.02, 1.0, f"difference [{confidence(1 - rows[0][1].level)} interval]",
+                  transform=axes.transAxes, va="bottom", fontsize="small")  # fmt: skip
         axes.axvline(0.0, color="black", linewidth=0.8)
         names = [_row_name(each, verdict, name) for each, verdict, name, _ in rows]
         axes.set_yticks(range(len(rows)), names, fontsize="small")

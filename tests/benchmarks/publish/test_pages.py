@@ -11,7 +11,16 @@ import pandas as pd
 import pytest
 
 from benchmarks.publish.folder import publish
-from benchmarks.publish.pages import BEGIN, END, IMAGES, PAGE, pages, published, readme_part
+from benchmarks.publish.pages import (
+    BEGIN,
+    END,
+    IMAGES,
+    PAGE,
+    pages,
+    published,
+    questions,
+    readme_part,
+)
 from tests.benchmarks.publish.test_publish import sweep
 from tests.helpers.command_lines import ROOT
 from tests.helpers.made_up_runs import set_optimum
@@ -226,3 +235,13 @@ def test_hardly_any_changed_digit_is_another_number_of_the_files(project: Path) 
     assert untraced(" ".join(words), known) == []
     changed = [word[:-1] + str((int(word[-1]) + 3) % 10) for word in words]
     assert len(untraced(" ".join(changed), known)) > 0.8 * len(words)
+
+
+def test_an_experiment_on_new_seeds_has_the_question_of_the_one_that_suggested_it() -> None:
+    first = {"name": "action_scale", "description": "does it matter?"}
+    again = {"name": "action_scale_again", "description": "the same"}
+    assert questions([again]) == {"action_scale_again": "The same."}
+    assert questions([again, first]) == {
+        "action_scale": "Does it matter?",
+        "action_scale_again": "Does it matter? Asked again, on new seeds.",
+    }
