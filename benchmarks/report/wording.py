@@ -166,14 +166,17 @@ def environment_summary(env_id: str, comparisons: Sequence[Comparison]) -> str:
         text = f"{each.first} against {each.second}{by(each)}"
         if each.verdict:
             part = each.verdict.typical
-            text += f" ({signed(part.difference, digits_of(part))})"
+            text += f" ({interval_of(part, part.apart, '')})"
         told.setdefault(outcome(each), []).append(text)
     lines = " ".join(f"{', '.join(of)}: {what}." for what, of in told.items())
-    judged = dict.fromkeys(number_of_runs(each.verdict) for each in comparisons if each.verdict)
+    verdicts = [each.verdict for each in comparisons if each.verdict]
+    judged = dict.fromkeys(map(number_of_runs, verdicts))
+    levels = " and ".join(dict.fromkeys(confidence(1 - each.level) for each in verdicts))
+    intervals = f" and their {levels} intervals" if levels else ""
     planned = ", ".join(map(str, comparisons[0].planned_looks))
     looks = f" (planned: after {planned})" if planned else ""
     basis = f" Judged on {' or '.join(judged)}{looks}." if judged else ""
-    return f"{env_id}, differences of typical returns in brackets. {lines}{basis}"
+    return f"{env_id}, differences of typical returns{intervals} in brackets. {lines}{basis}"
 
 
 def by(each: Comparison) -> str:

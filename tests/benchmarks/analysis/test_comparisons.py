@@ -358,10 +358,14 @@ def test_many_comparisons_are_told_in_short_with_their_seeds_and_looks(tmp_path:
         implementations={label: {"algo": "td3"} for label in (*labels, "b")},
     )
     ((text, settings),) = sentences(load_results(tmp_path), compared(tmp_path), "x")
+    verdict = compared(tmp_path)[-1].verdict
+    assert verdict is not None
+    low, high = verdict.typical.apart
     assert text.endswith(
-        "h against b (+0.0): provisional: equivalent where they succeed, failure rates not settled."
-        " Judged on 5 seeds of each (planned: after 5, 20)."
+        f"h against b (+0.0 [{low:.1f}, {high:.1f}]): provisional: equivalent where they succeed,"
+        " failure rates not settled. Judged on 5 seeds of each (planned: after 5, 20)."
     )
+    assert text.startswith("Pendulum-v1, differences of typical returns and their 97.")
     assert settings == (
         "Settings: the same for a, c, d, e, f, g, h and b, but for what only one of them has."
     )

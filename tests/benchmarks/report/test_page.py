@@ -114,10 +114,10 @@ def test_many_verdicts_take_a_line_for_each_environment(tmp_path: Path) -> None:
     said = re.findall(r'<p class="verdict">(.*?)</p>', page)
     # Final returns are ten times the last means: five with steps of 1, so trimmed as in
     # test_verdict, with intervals of 2.46 and 3.21 each way. V* is 0.
-    assert said[0].startswith("Pendulum-v1, differences of typical returns in brackets. a against")
-    assert said[1].startswith("rocket-v0, differences of typical returns in brackets. a against")
-    assert "a against b (+1.0): equivalent where they succeed" in said[0]
-    assert "c against d (+830.0)" in said[1]
+    assert said[0].startswith("Pendulum-v1, differences of typical returns and their 95% int")
+    assert said[1].startswith("rocket-v0, differences of typical returns and their 95% int")
+    assert "a against b (+1.0 [-2.2, 4.2]): equivalent where they succeed" in said[0]
+    assert "c against d (+830.0 [826.8, 833.2])" in said[1]
     assert "[-2.2, 4.2]" in page  # 1 -+ t(0.975, 4) sqrt(4 / 3), in the table
 
 
