@@ -147,7 +147,7 @@ def test_the_page_is_well_formed_and_its_contents_lead_somewhere(report: Report)
 
 @pytest.mark.slow
 def test_a_name_is_text_and_not_markup(tmp_path: Path) -> None:
-    root = tmp_path / "<b>bold</b>"
+    root = tmp_path / "<b>bold"
     made_up_run(root, "a", 0, [-9.0, -1.0])
     write_report(root, tmp_path / "report")
     page = (tmp_path / "report/report.html").read_text()
