@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pytest
@@ -204,16 +204,22 @@ def test_incomplete_runs_are_left_out_and_named(small: Path, tmp_path: Path) -> 
     assert "a/Pendulum-v1_1 (interrupted)" in (tmp_path / "report.html").read_text()
 
 
-@pytest.mark.slow
-def test_the_declaration_and_its_hash_stand_in_the_page(small: Path, tmp_path: Path) -> None:
+def declare(root: Path, description: str = "a against b") -> dict[str, Any]:
+    """Write an experiment.json beside the runs of a and b, and return its content."""
     declared = Experiment(
-        description="a against b",
+        description=description,
         implementations={"a": {"algo": "td3"}, "b": {"algo": "td3"}},
         total_timesteps={"Pendulum-v1": 100},
         seeds=(0, 1, 2),
         against="b",
     ).to_json()
-    RunDirectory(small).write_json(EXPERIMENT_FILE, declared)
+    RunDirectory(root).write_json(EXPERIMENT_FILE, declared)
+    return declared
+
+
+@pytest.mark.slow
+def test_the_declaration_and_its_hash_stand_in_the_page(small: Path, tmp_path: Path) -> None:
+    declared = declare(small)
     write_report(small, tmp_path)
     assert declared["sha256"] in (tmp_path / "report.html").read_text()
     declared["declaration"]["margins"]["Pendulum-v1"] = 100.0
@@ -294,17 +300,11 @@ def test_a_report_where_a_file_is_takes_one_line(small: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_description_that_is_a_question_ends_with_its_question_mark(
     small: Path, tmp_path: Path
 ) -> None:
-    declared = Experiment(
-        description="is it chance?",
-        implementations={"a": {"algo": "td3"}, "b": {"algo": "td3"}},
-        total_timesteps={"Pendulum-v1": 100},
-        seeds=(0, 1, 2),
-        against="b",
-    ).to_json()
-    RunDirectory(small).write_json(EXPERIMENT_FILE, declared)
+    declare(small, "is it chance?")
     write_report(small, tmp_path / "report")
     page = (tmp_path / "report/report.html").read_text(encoding="utf-8")
     assert "<p>Is it chance?</p>" in page
